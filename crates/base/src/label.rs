@@ -1,0 +1,373 @@
+//! Label sets, packed into one allocation.
+//!
+//! A label set is a sorted list of name/value pairs. It is built once and then compared, hashed, cloned and stored
+//! millions of times, so all pairs lie in one shared byte buffer: for each pair, name length, name, value length and
+//! value, with lengths as LEB128. Equal sets have equal bytes.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use crate::{Error, Result};
+
+/// The label that holds a metric's name.
+pub const METRIC_NAME: &str = "__name__";
+
+/// An immutable label set, sorted by name. Cloning shares the buffer.
+#[derive(Clone)]
+pub struct Labels {
+    packed: Arc<[u8]>,
+    hash: u64,
+}
+
+impl Labels {
+    /// The set without labels.
+    pub fn empty() -> Self {
+        Self::from_packed_unchecked(&[])
+    }
+
+    /// A set from pairs in any order. A pair with an empty value is the same as none; of two with one name the last counts.
+    pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut b = LabelsBuilder::default();
+        for (n, v) in pairs {
+            b.set(n.as_ref(), v.as_ref());
+        }
+        b.build()
+    }
+
+    /// A set from bytes that [`Labels::as_packed`] gave, checked for truncation, order and UTF-8.
+    pub fn from_packed(bytes: &[u8]) -> Result<Self> {
+        let mut rest = bytes;
+        let mut last: Option<&str> = None;
+        while !rest.is_empty() {
+            let name = take_checked(&mut rest)?;
+            let value = take_checked(&mut rest)?;
+            if value.is_empty() || last.is_some_and(|l| l >= name) {
+                return Err(Error::corrupt(
+                    "cannot read label set: names are not in order or a value is empty",
+                ));
+            }
+            last = Some(name);
+        }
+        Ok(Self::from_packed_unchecked(bytes))
+    }
+
+    fn from_packed_unchecked(bytes: &[u8]) -> Self {
+        Self { packed: bytes.into(), hash: xxhash_rust::xxh3::xxh3_64(bytes) }
+    }
+
+    /// The packed form, the same on every machine; see the module's documentation.
+    pub fn as_packed(&self) -> &[u8] {
+        &self.packed
+    }
+
+    /// xxh3 of the packed form, computed once. Stable across processes.
+    pub fn stable_hash(&self) -> u64 {
+        self.hash
+    }
+
+    /// The pairs in order of their names.
+    pub fn iter(&self) -> LabelIter<'_> {
+        LabelIter { rest: &self.packed }
+    }
+
+    /// The value of a label, if the set has it.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        for (n, v) in self.iter() {
+            match n.cmp(name) {
+                Ordering::Less => {}
+                Ordering::Equal => return Some(v),
+                Ordering::Greater => return None,
+            }
+        }
+        None
+    }
+
+    /// The value of a label, or the empty string, which PromQL takes as the same as absence.
+    pub fn get_or_empty(&self, name: &str) -> &str {
+        self.get(name).unwrap_or("")
+    }
+
+    /// The metric's name, or the empty string.
+    pub fn metric(&self) -> &str {
+        self.get_or_empty(METRIC_NAME)
+    }
+
+    /// Number of labels.
+    pub fn len(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// Whether the set has no labels.
+    pub fn is_empty(&self) -> bool {
+        self.packed.is_empty()
+    }
+
+    /// The set without the metric's name.
+    #[must_use]
+    pub fn without_metric(&self) -> Self {
+        if self.get(METRIC_NAME).is_none() { self.clone() } else { self.filtered(|n| n != METRIC_NAME) }
+    }
+
+    /// The labels whose name `keep` accepts.
+    #[must_use]
+    pub fn filtered(&self, mut keep: impl FnMut(&str) -> bool) -> Self {
+        let mut packed = Vec::with_capacity(self.packed.len());
+        for (n, v) in self.iter() {
+            if keep(n) {
+                put(&mut packed, n);
+                put(&mut packed, v);
+            }
+        }
+        Self::from_packed_unchecked(&packed)
+    }
+
+    /// A builder that starts with this set's labels.
+    pub fn to_builder(&self) -> LabelsBuilder {
+        LabelsBuilder { pairs: self.iter().map(|(n, v)| (n.into(), v.into())).collect() }
+    }
+
+    /// Bytes held by the buffer, shared between clones.
+    pub fn size_bytes(&self) -> usize {
+        self.packed.len()
+    }
+}
+
+impl Default for Labels {
+    fn default() -> Self {
+        Self::empty()
+    }
+}
+
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.packed == other.packed
+    }
+}
+
+impl Eq for Labels {}
+
+impl Hash for Labels {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialOrd for Labels {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Labels {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.packed, &other.packed) { Ordering::Equal } else { self.iter().cmp(other.iter()) }
+    }
+}
+
+impl<'a> IntoIterator for &'a Labels {
+    type Item = (&'a str, &'a str);
+    type IntoIter = LabelIter<'a>;
+
+    fn into_iter(self) -> LabelIter<'a> {
+        self.iter()
+    }
+}
+
+/// Writes the set as PromQL does: `name{a="1", b="2"}`.
+impl fmt::Display for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let metric = self.metric();
+        let bare = is_legacy_metric_name(metric);
+        if bare {
+            f.write_str(metric)?;
+        }
+        if bare && self.len() == 1 {
+            return Ok(());
+        }
+        f.write_str("{")?;
+        let mut first = true;
+        for (n, v) in self.iter().filter(|(n, _)| !(bare && *n == METRIC_NAME)) {
+            f.write_str(if first { "" } else { ", " })?;
+            first = false;
+            if is_legacy_label_name(n) { write!(f, "{n}={v:?}")? } else { write!(f, "{n:?}={v:?}")? }
+        }
+        f.write_str("}")
+    }
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Iterates over the pairs of a [`Labels`].
+#[derive(Clone)]
+pub struct LabelIter<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for LabelIter<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        Some((take(&mut self.rest), take(&mut self.rest)))
+    }
+}
+
+/// Collects labels in any order; [`LabelsBuilder::build`] sorts and packs them.
+#[derive(Debug, Default, Clone)]
+pub struct LabelsBuilder {
+    pairs: Vec<(String, String)>,
+}
+
+impl LabelsBuilder {
+    /// Sets a label; an empty value removes it.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        if value.is_empty() {
+            return self.remove(name);
+        }
+        match self.pairs.iter_mut().find(|(n, _)| n == name) {
+            Some((_, v)) => {
+                v.clear();
+                v.push_str(value);
+            }
+            None => self.pairs.push((name.into(), value.into())),
+        }
+        self
+    }
+
+    /// Removes a label.
+    pub fn remove(&mut self, name: &str) -> &mut Self {
+        self.pairs.retain(|(n, _)| n != name);
+        self
+    }
+
+    /// Keeps the labels that `keep` accepts.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) -> &mut Self {
+        self.pairs.retain(|(n, v)| keep(n, v));
+        self
+    }
+
+    /// The value of a label, or the empty string.
+    pub fn get(&self, name: &str) -> &str {
+        self.pairs.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v)
+    }
+
+    /// The pairs in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(n, v)| (n.as_str(), v.as_str()))
+    }
+
+    /// The finished set.
+    pub fn build(mut self) -> Labels {
+        self.pairs.sort_unstable();
+        let mut packed = Vec::with_capacity(self.pairs.iter().map(|(n, v)| n.len() + v.len() + 2).sum());
+        for (n, v) in &self.pairs {
+            put(&mut packed, n);
+            put(&mut packed, v);
+        }
+        Labels::from_packed_unchecked(&packed)
+    }
+}
+
+fn put(out: &mut Vec<u8>, s: &str) {
+    let mut n = s.len();
+    while n >= 0x80 {
+        out.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+    out.extend_from_slice(s.as_bytes());
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> &'a str {
+    take_checked(rest).expect("a label set is checked when it is built")
+}
+
+fn take_checked<'a>(rest: &mut &'a [u8]) -> Result<&'a str> {
+    let cut = || Error::corrupt("cannot read label set: it is cut short");
+    let (mut len, mut shift) = (0usize, 0u32);
+    loop {
+        let (&byte, tail) = rest.split_first().ok_or_else(cut)?;
+        *rest = tail;
+        len |= usize::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+        shift += 7;
+        if shift > 28 {
+            return Err(Error::corrupt("cannot read label set: a length is out of range"));
+        }
+    }
+    let (head, tail) = rest.split_at_checked(len).ok_or_else(cut)?;
+    *rest = tail;
+    std::str::from_utf8(head).map_err(|_| Error::corrupt("cannot read label set: it is not UTF-8"))
+}
+
+/// Whether a name is `[a-zA-Z_:][a-zA-Z0-9_:]*`, so that PromQL and the text format take it without quotes.
+pub fn is_legacy_metric_name(name: &str) -> bool {
+    let ok = |(i, b): (usize, u8)| {
+        b.is_ascii_alphabetic() || b == b'_' || b == b':' || (i > 0 && b.is_ascii_digit())
+    };
+    !name.is_empty() && name.bytes().enumerate().all(ok)
+}
+
+/// Whether a label name is `[a-zA-Z_][a-zA-Z0-9_]*`.
+pub fn is_legacy_label_name(name: &str) -> bool {
+    is_legacy_metric_name(name) && !name.contains(':')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packs_sorts_and_reads_back() {
+        let long = "x".repeat(300);
+        let l = Labels::from_pairs([("b", "2"), ("__name__", "up"), ("a", long.as_str()), ("gone", "")]);
+        assert_eq!(l.iter().collect::<Vec<_>>(), [("__name__", "up"), ("a", long.as_str()), ("b", "2")]);
+        assert_eq!(Labels::from_packed(l.as_packed()), Ok(l.clone()));
+        assert_eq!((l.metric(), l.get("b"), l.get("c"), l.len()), ("up", Some("2"), None, 3));
+        assert_eq!(l.without_metric().metric(), "");
+    }
+
+    #[test]
+    fn orders_by_name_then_value_as_prometheus_does() {
+        let of = |p: &[(&str, &str)]| Labels::from_pairs(p.iter().copied());
+        let mut sets = vec![of(&[("a", "2")]), of(&[("a", "10")]), of(&[("a", "10"), ("b", "1")]), of(&[])];
+        sets.sort();
+        assert_eq!(sets, [of(&[]), of(&[("a", "10")]), of(&[("a", "10"), ("b", "1")]), of(&[("a", "2")])]);
+    }
+
+    #[test]
+    fn refuses_bytes_that_are_no_label_set() {
+        for bad in [
+            &b"\x05ab"[..],
+            b"\x01a",
+            b"\x01b\x011\x01a\x011",
+            b"\x01a\x00",
+            b"\xff\xff\xff\xff\xff\xff",
+            b"\x01\xff\x011",
+        ] {
+            assert!(Labels::from_packed(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn displays_as_promql() {
+        let check = |pairs: &[(&str, &str)], want: &str| {
+            assert_eq!(Labels::from_pairs(pairs.iter().copied()).to_string(), want);
+        };
+        check(&[("__name__", "up")], "up");
+        check(&[("__name__", "up"), ("job", "a\"b")], r#"up{job="a\"b"}"#);
+        check(&[("job", "a")], r#"{job="a"}"#);
+        check(&[("__name__", "my.metric"), ("a.b", "c")], r#"{__name__="my.metric", "a.b"="c"}"#);
+        check(&[], "{}");
+    }
+}

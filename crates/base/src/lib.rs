@@ -1,0 +1,19 @@
+//! The vocabulary that every other crate speaks: labels, matchers, samples, time, units and error kinds.
+//!
+//! Owns no I/O, no async and no HTTP; what needs a clock takes a [`Clock`].
+
+mod duration;
+mod error;
+mod label;
+mod matcher;
+mod metadata;
+mod sample;
+mod time;
+
+pub use duration::{format_duration, parse_duration};
+pub use error::{Error, ErrorKind, Result, nearest};
+pub use label::{LabelIter, Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
+pub use matcher::{MatchOp, Matcher, compile_anchored};
+pub use metadata::{Metadata, MetricType};
+pub use sample::{STALE_NAN, Sample, SeriesSample, format_float, is_stale};
+pub use time::{Clock, ManualClock, TimeRange};
