@@ -1,1 +1,10 @@
-//! placeholder
+//! Discovery, relabelling, scraping and the built-in exporters.
+//!
+//! Owns how samples get in by pulling: which targets there are, when each is scraped, how its answer is parsed, and
+//! which label sets come out. Does not store anything: samples go to a [`scrape::Sink`] that the caller brings. Does not
+//! read configuration files: the binary turns YAML into [`config`].
+
+pub mod config;
+pub mod limits;
+pub mod relabel;
+pub mod target;

@@ -1,0 +1,444 @@
+//! The checked configuration of scraping: what a scrape loop works from.
+//!
+//! Owns the types and the few rules that hold between their fields. Does not read YAML: the binary turns the file into
+//! these types, applies the defaults of the `global` section, and resolves relative paths against the file's folder.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use base::{Error, Labels, Result};
+
+use crate::relabel::Rule;
+
+/// One scrape configuration, with every default applied.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScrapeConfig {
+    /// Name of the scrape pool, and the `job` label of its targets unless relabelling says otherwise.
+    pub job_name: String,
+    /// Time between two scrapes of one target; more than zero.
+    pub scrape_interval: Duration,
+    /// How long one scrape may take; at most the interval.
+    pub scrape_timeout: Duration,
+    /// Path of the URL to scrape.
+    pub metrics_path: String,
+    /// Scheme of the URL to scrape.
+    pub scheme: Scheme,
+    /// Query parameters of the URL to scrape.
+    pub params: BTreeMap<String, Vec<String>>,
+    /// Whether labels that a target exposes win over those of the target itself.
+    pub honor_labels: bool,
+    /// Whether timestamps that a target exposes are used.
+    pub honor_timestamps: bool,
+    /// Whether series with timestamps of their own get staleness markers too.
+    pub track_timestamps_staleness: bool,
+    /// Formats to ask for, best first; not empty.
+    pub scrape_protocols: Vec<ScrapeProtocol>,
+    /// Format to assume of a target that does not name a known one; such a scrape fails where this is `None`.
+    pub fallback_scrape_protocol: Option<ScrapeProtocol>,
+    /// Which metric and label names a scrape may bring in.
+    pub name_validation: NameValidation,
+    /// Whether to ask for gzip.
+    pub enable_compression: bool,
+    /// How to talk to the targets.
+    pub http: HttpConfig,
+    /// Targets that the configuration names.
+    pub static_configs: Vec<TargetGroup>,
+    /// Files that name targets.
+    pub file_sd_configs: Vec<FileSdConfig>,
+    /// Rules for the labels of targets.
+    pub relabel_configs: Vec<Rule>,
+    /// Rules for the labels of scraped series.
+    pub metric_relabel_configs: Vec<Rule>,
+    /// What one scrape, or the pool, may bring in.
+    pub limits: ScrapeLimits,
+}
+
+impl ScrapeConfig {
+    /// A configuration with Prometheus' defaults: every minute, 10 s timeout, `http`, `/metrics`, no targets.
+    pub fn new(job_name: impl Into<String>) -> Self {
+        Self {
+            job_name: job_name.into(),
+            scrape_interval: Duration::from_secs(60),
+            scrape_timeout: Duration::from_secs(10),
+            metrics_path: "/metrics".into(),
+            scheme: Scheme::Http,
+            params: BTreeMap::new(),
+            honor_labels: false,
+            honor_timestamps: true,
+            track_timestamps_staleness: false,
+            scrape_protocols: ScrapeProtocol::DEFAULT.to_vec(),
+            fallback_scrape_protocol: None,
+            name_validation: NameValidation::Utf8,
+            enable_compression: true,
+            http: HttpConfig::default(),
+            static_configs: Vec::new(),
+            file_sd_configs: Vec::new(),
+            relabel_configs: Vec::new(),
+            metric_relabel_configs: Vec::new(),
+            limits: ScrapeLimits::default(),
+        }
+    }
+
+    /// Checks what the types do not say: a name, an interval, a timeout that fits into it, a protocol to ask for.
+    pub fn validate(&self) -> Result<()> {
+        let name = &self.job_name;
+        if name.is_empty() {
+            return Err(Error::invalid("job_name is empty"));
+        }
+        if self.scrape_interval.is_zero() || self.scrape_timeout.is_zero() {
+            return Err(Error::invalid(format!(
+                "scrape interval and scrape timeout cannot be 0 for scrape config with job name {name:?}"
+            )));
+        }
+        if self.scrape_timeout > self.scrape_interval {
+            return Err(Error::invalid(format!(
+                "scrape timeout greater than scrape interval for scrape config with job name {name:?}"
+            )));
+        }
+        if self.scrape_protocols.is_empty() {
+            return Err(Error::invalid(format!(
+                "scrape_protocols cannot be empty for scrape config with job name {name:?}"
+            )));
+        }
+        Ok(())
+    }
+}
+
+/// Scheme of a target's URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// Plain HTTP.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// A source within this process; the target's address is the name it was registered by. There is no network hop.
+    InProcess,
+}
+
+impl Scheme {
+    /// The scheme as a URL writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+            Self::InProcess => "inprocess",
+        }
+    }
+}
+
+impl FromStr for Scheme {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        match text {
+            "http" => Ok(Self::Http),
+            "https" => Ok(Self::Https),
+            "inprocess" => Ok(Self::InProcess),
+            other => Err(Error::invalid(format!("unsupported scheme {other:?}: use http or https"))),
+        }
+    }
+}
+
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An exposition format that a scrape can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScrapeProtocol {
+    /// `text/plain;version=0.0.4`
+    PrometheusText0_0_4,
+    /// `text/plain;version=1.0.0`: the same with quoted UTF-8 names.
+    PrometheusText1_0_0,
+    /// `application/openmetrics-text;version=0.0.1`
+    OpenMetricsText0_0_1,
+    /// `application/openmetrics-text;version=1.0.0`
+    OpenMetricsText1_0_0,
+}
+
+impl ScrapeProtocol {
+    /// What is asked for when the configuration does not say.
+    pub const DEFAULT: [Self; 4] = [
+        Self::OpenMetricsText1_0_0,
+        Self::OpenMetricsText0_0_1,
+        Self::PrometheusText1_0_0,
+        Self::PrometheusText0_0_4,
+    ];
+
+    /// The name in a configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PrometheusText0_0_4 => "PrometheusText0.0.4",
+            Self::PrometheusText1_0_0 => "PrometheusText1.0.0",
+            Self::OpenMetricsText0_0_1 => "OpenMetricsText0.0.1",
+            Self::OpenMetricsText1_0_0 => "OpenMetricsText1.0.0",
+        }
+    }
+
+    /// The media type with its version, as an `Accept` header says it.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::PrometheusText0_0_4 => "text/plain;version=0.0.4",
+            Self::PrometheusText1_0_0 => "text/plain;version=1.0.0",
+            Self::OpenMetricsText0_0_1 => "application/openmetrics-text;version=0.0.1",
+            Self::OpenMetricsText1_0_0 => "application/openmetrics-text;version=1.0.0",
+        }
+    }
+}
+
+impl FromStr for ScrapeProtocol {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::DEFAULT.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
+            let mut known = Self::DEFAULT.map(Self::as_str);
+            known.sort_unstable();
+            Error::invalid(format!("unknown scrape protocol {text:?}, supported: {known:?}"))
+        })
+    }
+}
+
+/// Which metric and label names are accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum NameValidation {
+    /// Any UTF-8 but the empty string.
+    #[default]
+    Utf8,
+    /// `[a-zA-Z_:][a-zA-Z0-9_:]*`, for labels without the colon.
+    Legacy,
+}
+
+impl NameValidation {
+    /// The name in a configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Utf8 => "utf8",
+            Self::Legacy => "legacy",
+        }
+    }
+
+    /// The parameter that a media type in an `Accept` header carries, so that the target knows which names it may send.
+    pub fn escaping(self) -> &'static str {
+        match self {
+            Self::Utf8 => "allow-utf-8",
+            Self::Legacy => "underscores",
+        }
+    }
+}
+
+/// How to talk to a target over HTTP.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpConfig {
+    /// What goes into the `Authorization` header.
+    pub authorization: Authorization,
+    /// TLS settings for `https` targets.
+    pub tls: TlsConfig,
+    /// Whether redirects are followed.
+    pub follow_redirects: bool,
+    /// Whether HTTP/2 is offered to `https` targets.
+    pub enable_http2: bool,
+}
+
+impl Default for HttpConfig {
+    fn default() -> Self {
+        Self {
+            authorization: Authorization::None,
+            tls: TlsConfig::default(),
+            follow_redirects: true,
+            enable_http2: true,
+        }
+    }
+}
+
+/// The `Authorization` header of a scrape.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub enum Authorization {
+    /// None.
+    #[default]
+    None,
+    /// `Basic`.
+    Basic {
+        /// The user's name.
+        username: Source<String>,
+        /// The password; the empty string where the configuration has none.
+        password: Source<Secret>,
+    },
+    /// `<scheme> <credentials>`; a bearer token has the scheme `Bearer`.
+    Credentials {
+        /// Such as `Bearer`.
+        scheme: String,
+        /// Such as the token.
+        credentials: Source<Secret>,
+    },
+}
+
+/// A setting that is written in the configuration or stands in a file, which is read anew for every scrape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source<T> {
+    /// The value itself.
+    Inline(T),
+    /// A file that holds the value; white space around it is dropped.
+    File(PathBuf),
+}
+
+/// TLS settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsConfig {
+    /// Certificate authorities to trust in place of the system's.
+    pub ca: Option<Source<String>>,
+    /// Certificate and key to present; both or neither.
+    pub identity: Option<TlsIdentity>,
+    /// Name that the target's certificate has to carry, where it is not the host of the URL.
+    pub server_name: Option<String>,
+    /// Whether the target's certificate goes unchecked.
+    pub insecure_skip_verify: bool,
+}
+
+/// A client certificate with its key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsIdentity {
+    /// The certificate chain.
+    pub cert: Source<String>,
+    /// The private key.
+    pub key: Source<Secret>,
+}
+
+/// A string that is never shown: `Debug` and `Display` write `<secret>`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Hides a string.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The string, for the one place that sends it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<secret>")
+    }
+}
+
+/// A list of targets that share labels.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TargetGroup {
+    /// Where the group comes from, for messages: `0` for the first static group, `<path>:0` for the first of a file.
+    pub source: String,
+    /// One label set per target, with at least `__address__`.
+    pub targets: Vec<Labels>,
+    /// Labels of all targets of the group; a target's own win.
+    pub labels: Labels,
+}
+
+impl TargetGroup {
+    /// A group of addresses with common labels.
+    pub fn new<'a>(
+        source: impl Into<String>,
+        addresses: impl IntoIterator<Item = &'a str>,
+        labels: Labels,
+    ) -> Self {
+        let targets =
+            addresses.into_iter().map(|a| Labels::from_pairs([(crate::target::ADDRESS_LABEL, a)])).collect();
+        Self { source: source.into(), targets, labels }
+    }
+}
+
+/// Files that name targets, in JSON or YAML.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSdConfig {
+    /// Paths ending in `.json`, `.yml` or `.yaml`; the last part may hold `*`.
+    pub files: Vec<PathBuf>,
+    /// Time after which the files are read again even if no change was seen.
+    pub refresh_interval: Duration,
+}
+
+impl FileSdConfig {
+    /// The refresh interval that Prometheus takes by default.
+    pub const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
+}
+
+/// What a scrape may bring in. Zero means no limit, as in a Prometheus configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ScrapeLimits {
+    /// Samples after relabelling; a scrape with more fails as a whole.
+    pub sample_limit: usize,
+    /// Targets of the pool after relabelling; with more, every scrape of the pool fails.
+    pub target_limit: usize,
+    /// Labels of one series after relabelling.
+    pub label_limit: usize,
+    /// Bytes of a label's name.
+    pub label_name_length_limit: usize,
+    /// Bytes of a label's value.
+    pub label_value_length_limit: usize,
+    /// Bytes of an uncompressed body. Zero leaves [`crate::limits::BODY_SIZE_BYTES_MAX`].
+    pub body_size_limit: usize,
+    /// Dropped targets to remember for the targets page. Zero leaves [`crate::limits::DROPPED_TARGETS_MAX`].
+    pub keep_dropped_targets: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let config = HttpConfig {
+            authorization: Authorization::Credentials {
+                scheme: "Bearer".into(),
+                credentials: Source::Inline(Secret::new("hunter2")),
+            },
+            ..HttpConfig::default()
+        };
+        let shown = format!("{config:?} {}", Secret::new("hunter2"));
+        assert!(shown.contains("<secret>") && !shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn checks_what_the_types_do_not_say() {
+        let check = |change: fn(&mut ScrapeConfig), want: &str| {
+            let mut config = ScrapeConfig::new("node");
+            change(&mut config);
+            let message = config.validate().map_or_else(|e| e.message().to_owned(), |()| String::new());
+            assert_eq!(message, want);
+        };
+        check(|_| (), "");
+        check(|c| c.job_name.clear(), "job_name is empty");
+        check(
+            |c| c.scrape_timeout = Duration::from_secs(61),
+            r#"scrape timeout greater than scrape interval for scrape config with job name "node""#,
+        );
+        check(
+            |c| c.scrape_interval = Duration::ZERO,
+            r#"scrape interval and scrape timeout cannot be 0 for scrape config with job name "node""#,
+        );
+        check(
+            |c| c.scrape_protocols.clear(),
+            r#"scrape_protocols cannot be empty for scrape config with job name "node""#,
+        );
+    }
+
+    #[test]
+    fn reads_protocols_and_schemes_by_name() {
+        assert_eq!("PrometheusText0.0.4".parse(), Ok(ScrapeProtocol::PrometheusText0_0_4));
+        assert!("PrometheusText".parse::<ScrapeProtocol>().is_err());
+        assert_eq!("https".parse(), Ok(Scheme::Https));
+        assert!("ftp".parse::<Scheme>().is_err());
+    }
+}

@@ -1,0 +1,57 @@
+//! Every bound of scraping, each with its unit and its reason.
+
+use std::time::Duration;
+
+/// Bytes of one uncompressed body where the configuration sets no limit. The largest exposition seen in the field
+/// (kube-state-metrics of a large cluster) is about 200 MB; a compression bomb stops here.
+pub const BODY_SIZE_BYTES_MAX: usize = 256 << 20;
+
+/// Dropped targets that a pool remembers where the configuration sets no limit: enough for any page, and an endpoint
+/// discovery that drops 100,000 targets does not hold their labels in memory.
+pub const DROPPED_TARGETS_MAX: usize = 1_000;
+
+/// Scrapes during which a series that a target no longer exposes stays in that target's cache. A flapping series is
+/// found again; one that is gone for good is freed soon.
+pub const CACHE_IDLE_SCRAPES: u64 = 3;
+
+/// Series that one target's cache holds. A series beyond it is parsed and relabelled at every scrape.
+pub const CACHE_SERIES_MAX: usize = 2_000_000;
+
+/// Metric families that one target's metadata holds: more is a target with names made of data.
+pub const METADATA_FAMILIES_MAX: usize = 100_000;
+
+/// Bytes of one help text that are kept.
+pub const METADATA_HELP_BYTES_MAX: usize = 16 << 10;
+
+/// Scrapes after which metadata of a family that is no longer exposed is dropped, as in Prometheus.
+pub const METADATA_IDLE_SCRAPES: u64 = 10;
+
+/// How far into the future a target's own timestamp may lie, as in Prometheus: beyond it the sample is left out.
+pub const AHEAD_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How far a scrape's start may lie behind its schedule and still be stamped with the scheduled time: equal distances
+/// between timestamps compress to nearly nothing. Taken from Prometheus; at most one percent of the interval.
+pub const ALIGN_TOLERANCE: Duration = Duration::from_millis(2);
+
+/// Redirects that a scrape follows, as Go's HTTP client.
+pub const REDIRECTS_MAX: usize = 10;
+
+/// Bytes of one target file.
+pub const TARGET_FILE_BYTES_MAX: u64 = 64 << 20;
+
+/// Targets that one pool accepts from discovery: beyond it the rest is left out and the log says so.
+pub const POOL_TARGETS_MAX: usize = 200_000;
+
+/// Time between two looks at the modification times of target files. Prometheus is told by inotify; asking costs one
+/// `stat` a file and works on every file system, network and overlay ones included.
+pub const FILE_POLL: Duration = Duration::from_secs(2);
+
+/// Bytes of a secret's file.
+pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
+
+/// Bytes of an error that a target causes, as the targets page shows it: a message quotes what could not be parsed,
+/// and a line may be as long as the body.
+pub const ERROR_BYTES_MAX: usize = 1_024;
+
+/// Idle connections kept per host.
+pub const IDLE_CONNECTIONS_PER_HOST: usize = 2;
