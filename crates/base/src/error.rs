@@ -15,8 +15,10 @@ pub enum ErrorKind {
     Unavailable,
     /// Stored data does not read back as it was written.
     Corrupt,
-    /// The request was given up: its client left or its deadline passed.
+    /// The request was given up because its client left.
     Canceled,
+    /// The request was given up because its deadline passed.
+    Timeout,
     /// A defect of this program.
     Internal,
 }

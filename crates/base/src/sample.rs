@@ -28,8 +28,8 @@ pub struct SeriesSample {
     pub sample: Sample,
 }
 
-/// Writes a value as Prometheus' JSON and text formats do: the shortest decimal that reads back as the same value,
-/// without an exponent, and `NaN`, `+Inf`, `-Inf`.
+/// Writes a value as PromQL does where it makes text of numbers: the shortest decimal that reads back as the same
+/// value, without an exponent, and `NaN`, `+Inf`, `-Inf`.
 pub fn format_float(v: f64, out: &mut String) {
     use std::fmt::Write;
     if v.is_nan() {

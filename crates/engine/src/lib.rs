@@ -1,1 +1,81 @@
-//! placeholder
+//! The façade over the stores and the languages: parses, fetches, evaluates, with limits and cancellation.
+//!
+//! Knows no HTTP and no configuration file. A query holds one of a bounded number of places, has a deadline, and ends
+//! when its caller drops the future.
+
+mod cancel;
+mod limits;
+mod lookup;
+mod metrics;
+mod query;
+mod source;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Clock, Result, SeriesSample};
+use tokio::sync::Semaphore;
+use tsdb::{AppendOutcome, MetricStore};
+
+use crate::metrics::QueryMetrics;
+
+pub use promql::{Annotations, Grid, ParseErrors, QueryOutput, QueryStats, Series, Value, VectorSample};
+pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
+pub use tsdb::StoreStats;
+
+/// Limits of queries, for the process as a whole.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// Longest time a query may take; a request may ask for less.
+    pub query_timeout: Duration,
+    /// Queries that run at the same time; others wait.
+    pub query_max_concurrency: usize,
+    /// Samples that one query may hold in memory.
+    pub query_max_samples: u64,
+    /// How far back a selector looks for a series' last sample.
+    pub lookback: Duration,
+}
+
+impl Default for EngineOptions {
+    fn default() -> Self {
+        Self {
+            query_timeout: limits::QUERY_TIMEOUT,
+            query_max_concurrency: limits::QUERY_MAX_CONCURRENCY,
+            query_max_samples: limits::QUERY_MAX_SAMPLES,
+            lookback: limits::LOOKBACK,
+        }
+    }
+}
+
+/// Owns the stores and answers queries against them.
+pub struct Engine {
+    store: Arc<MetricStore>,
+    options: EngineOptions,
+    places: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+    metrics: QueryMetrics,
+}
+
+impl Engine {
+    /// An engine over an open store.
+    pub fn new(
+        store: Arc<MetricStore>,
+        options: EngineOptions,
+        clock: Arc<dyn Clock>,
+        registry: &prometheus::Registry,
+    ) -> Result<Self> {
+        let places = Arc::new(Semaphore::new(options.query_max_concurrency));
+        let metrics = QueryMetrics::register(registry, &options)?;
+        Ok(Self { store, options, places, clock, metrics })
+    }
+
+    /// Writes samples; durable when it resolves.
+    pub async fn append(&self, samples: &[SeriesSample]) -> Result<AppendOutcome> {
+        self.store.append(samples).await
+    }
+
+    /// Facts about the store, lists cut to `limit` entries.
+    pub fn store_stats(&self, limit: usize) -> StoreStats {
+        self.store.stats(limit)
+    }
+}

@@ -1,1 +1,21 @@
-//! placeholder
+//! HTTP: the API of Prometheus and our own, the pages' assets, and the process' life cycle.
+//!
+//! The only crate that knows HTTP and JSON shapes. It decides nothing: what it answers comes from the engine and from
+//! the traits in [`process`], which the binary implements.
+
+mod assets;
+mod error;
+mod exposition;
+mod http;
+mod lifecycle;
+mod limits;
+mod metrics;
+mod params;
+pub mod process;
+mod prometheus;
+mod state;
+
+pub use assets::{Asset, Assets};
+pub use http::{HttpServer, router};
+pub use metrics::HttpMetrics;
+pub use state::{Readiness, ServerState};

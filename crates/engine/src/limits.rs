@@ -1,0 +1,18 @@
+//! The limits of queries: Prometheus' defaults, so that nobody's dashboards change their mind on moving here.
+
+use std::time::Duration;
+
+/// Longest time a query may take; `--query.timeout` of Prometheus.
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// Queries that run at the same time; `--query.max-concurrency` of Prometheus.
+pub(crate) const QUERY_MAX_CONCURRENCY: usize = 20;
+
+/// Samples that one query may hold in memory; `--query.max-samples` of Prometheus. 16 bytes each.
+pub(crate) const QUERY_MAX_SAMPLES: u64 = 50_000_000;
+
+/// How far back a selector looks for a series' last sample; `--query.lookback-delta` of Prometheus.
+pub(crate) const LOOKBACK: Duration = Duration::from_secs(300);
+
+/// Queries that may wait for a place. Beyond that the server is overloaded and says so at once.
+pub(crate) const QUERY_MAX_WAITING: usize = 200;

@@ -1,0 +1,84 @@
+//! The engine's own metrics, under Prometheus' names where it has them.
+
+use base::{Error, Result};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry};
+
+use crate::EngineOptions;
+
+pub(crate) struct QueryMetrics {
+    /// Queries that wait or run.
+    pub(crate) current: IntGauge,
+    /// Queries refused because too many waited.
+    pub(crate) shed: IntCounter,
+    /// Samples that queries read.
+    pub(crate) samples: IntCounter,
+    /// Duration by part: `queue_time`, `prepare_time`, `inner_eval`.
+    pub(crate) duration: HistogramVec,
+}
+
+impl QueryMetrics {
+    pub(crate) fn register(registry: &Registry, options: &EngineOptions) -> Result<Self> {
+        Self::try_register(registry, options)
+            .map_err(|e| Error::internal(format!("cannot register query metrics: {e}")))
+    }
+
+    fn try_register(registry: &Registry, options: &EngineOptions) -> prometheus::Result<Self> {
+        let limit = IntGauge::new(
+            "prometheus_engine_queries_concurrent_max",
+            "The max number of concurrent queries.",
+        )?;
+        limit.set(i64::try_from(options.query_max_concurrency).unwrap_or(i64::MAX));
+        let metrics = Self {
+            current: IntGauge::new(
+                "prometheus_engine_queries",
+                "The current number of queries being executed or waiting.",
+            )?,
+            shed: IntCounter::new(
+                "bellwether_engine_queries_shed_total",
+                "Queries refused because too many were waiting already.",
+            )?,
+            samples: IntCounter::new(
+                "prometheus_engine_query_samples_total",
+                "The total number of samples loaded by all queries.",
+            )?,
+            duration: HistogramVec::new(
+                HistogramOpts::new("prometheus_engine_query_duration_seconds", "Query timings by part.")
+                    .buckets(vec![0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0]),
+                &["slice"],
+            )?,
+        };
+        registry.register(Box::new(limit))?;
+        registry.register(Box::new(metrics.current.clone()))?;
+        registry.register(Box::new(metrics.shed.clone()))?;
+        registry.register(Box::new(metrics.samples.clone()))?;
+        registry.register(Box::new(metrics.duration.clone()))?;
+        Ok(metrics)
+    }
+}
+
+/// A query that is counted as long as this lives.
+pub(crate) struct Counted(IntGauge);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl QueryMetrics {
+    /// Counts a query until the guard is dropped.
+    pub(crate) fn count_query(&self) -> Counted {
+        self.current.inc();
+        Counted(self.current.clone())
+    }
+
+    /// Notes what a query took.
+    pub(crate) fn observe(&self, timings: &crate::Timings, samples: u64) {
+        self.samples.inc_by(samples);
+        for (slice, took) in
+            [("queue_time", timings.queue), ("prepare_time", timings.prepare), ("inner_eval", timings.evaluate)]
+        {
+            self.duration.with_label_values(&[slice]).observe(took.as_secs_f64());
+        }
+    }
+}

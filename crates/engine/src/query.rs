@@ -1,0 +1,158 @@
+//! Queries from text to result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Error, Result};
+use promql::{EvalOptions, Expr, Grid, ParseErrors, ParseOptions, QueryOutput};
+
+use crate::cancel::{Deadline, timed_out};
+use crate::source::Fetched;
+use crate::{Engine, limits};
+
+/// What a request may ask of its query.
+#[derive(Debug, Clone, Default)]
+pub struct QueryOptions {
+    /// A shorter deadline than the process' own.
+    pub timeout: Option<Duration>,
+    /// Another lookback than the process' own.
+    pub lookback: Option<Duration>,
+}
+
+/// Why a query has no result.
+#[derive(Debug)]
+pub enum QueryFailure {
+    /// The text is not a query.
+    Parse(ParseErrors),
+    /// It could not be carried out.
+    Execute(Error),
+}
+
+impl From<Error> for QueryFailure {
+    fn from(e: Error) -> Self {
+        Self::Execute(e)
+    }
+}
+
+/// How long the parts of a query took.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    /// Waiting for a place.
+    pub queue: Duration,
+    /// Finding and fetching the series.
+    pub prepare: Duration,
+    /// Evaluating.
+    pub evaluate: Duration,
+    /// All but the waiting.
+    pub total: Duration,
+}
+
+/// The result of a query, and how long it took.
+#[derive(Debug)]
+pub struct QueryReply {
+    /// Result, annotations, statistics.
+    pub output: QueryOutput,
+    /// How long it took.
+    pub timings: Timings,
+}
+
+impl Engine {
+    /// Evaluates a query at one time.
+    pub async fn query_instant(
+        &self,
+        query: &str,
+        t_ms: i64,
+        options: &QueryOptions,
+    ) -> Result<QueryReply, QueryFailure> {
+        let grid = Grid { start_ms: t_ms, end_ms: t_ms, step_ms: 1 };
+        self.run(query, grid, true, options).await
+    }
+
+    /// Evaluates a query at every step of a range.
+    pub async fn query_range(
+        &self,
+        query: &str,
+        grid: Grid,
+        options: &QueryOptions,
+    ) -> Result<QueryReply, QueryFailure> {
+        self.run(query, grid, false, options).await
+    }
+
+    /// The query in Prometheus' canonical layout.
+    pub fn format_query(&self, query: &str) -> Result<String, QueryFailure> {
+        let expr = promql::parse(query, &ParseOptions::default()).map_err(QueryFailure::Parse)?;
+        Ok(promql::pretty(&expr))
+    }
+
+    async fn run(
+        &self,
+        query: &str,
+        grid: Grid,
+        instant: bool,
+        options: &QueryOptions,
+    ) -> Result<QueryReply, QueryFailure> {
+        let expr = promql::parse(query, &ParseOptions::default()).map_err(QueryFailure::Parse)?;
+        if !instant && !matches!(expr.value_type(), promql::ValueType::Scalar | promql::ValueType::Vector) {
+            let got = expr.value_type();
+            return Err(QueryFailure::Parse(ParseErrors::whole_query(
+                query,
+                format!("invalid expression type {:?} for range query, must be Scalar or instant Vector", got.as_str()),
+            )));
+        }
+        let timeout = options.timeout.unwrap_or(self.options.query_timeout).min(self.options.query_timeout);
+        let (deadline, _present) = Deadline::after(timeout, &self.clock);
+        let asked = self.clock.monotonic();
+        let _counted = self.metrics.count_query();
+        let waiting = self.metrics.current.get() - i64::try_from(self.options.query_max_concurrency).unwrap_or(0);
+        if waiting > limits::QUERY_MAX_WAITING as i64 {
+            self.metrics.shed.inc();
+            return Err(Error::unavailable(format!(
+                "cannot run query: {} others wait already (limit query_max_waiting); try again later",
+                limits::QUERY_MAX_WAITING
+            ))
+            .into());
+        }
+        let place = tokio::time::timeout(deadline.remaining(), Arc::clone(&self.places).acquire_owned())
+            .await
+            .map_err(|_| Error::new(base::ErrorKind::Timeout, "query timed out in query queue"))?
+            .map_err(|_| Error::unavailable("cannot run query: the engine is stopping"))?;
+        let started = self.clock.monotonic();
+        let eval = EvalOptions {
+            lookback: options.lookback.unwrap_or(self.options.lookback),
+            max_samples: self.options.query_max_samples,
+            ..EvalOptions::default()
+        };
+        let fetched = tokio::time::timeout(deadline.remaining(), self.fetch(&expr, &grid, &eval))
+            .await
+            .map_err(|_| timed_out())??;
+        let prepared = self.clock.monotonic();
+        let text = query.to_string();
+        let evaluation = tokio::task::spawn_blocking(move || {
+            let _place = place;
+            if instant {
+                promql::evaluate_instant(&expr, &text, grid.start_ms, &eval, &fetched, &deadline)
+            } else {
+                promql::evaluate_range(&expr, &text, &grid, &eval, &fetched, &deadline)
+            }
+        });
+        let output = evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
+        let ended = self.clock.monotonic();
+        let timings = Timings {
+            queue: started.saturating_sub(asked),
+            prepare: prepared.saturating_sub(started),
+            evaluate: ended.saturating_sub(prepared),
+            total: ended.saturating_sub(started),
+        };
+        self.metrics.observe(&timings, output.stats.samples);
+        Ok(QueryReply { output, timings })
+    }
+
+    async fn fetch(&self, expr: &Expr, grid: &Grid, eval: &EvalOptions) -> Result<Fetched> {
+        let mut fetched = Vec::new();
+        for selection in promql::selections(expr, grid, eval)? {
+            let found = self.store.select(&selection.matchers, selection.range).await?;
+            fetched.push((selection, found));
+        }
+        Ok(Fetched::new(fetched))
+    }
+}

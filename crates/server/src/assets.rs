@@ -1,0 +1,52 @@
+//! The pages: embedded files, with cache headers; any path that is no file is a page of the single-page application.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::error::{ApiError, ApiErrorType};
+use crate::state::ServerState;
+
+/// Holds the files of the web UI.
+pub trait Assets: Send + Sync {
+    /// The file at a path below the root, without a leading slash.
+    fn get(&self, path: &str) -> Option<Asset>;
+}
+
+/// A file of the web UI.
+pub struct Asset {
+    /// Its bytes.
+    pub content: Cow<'static, [u8]>,
+    /// Its media type.
+    pub content_type: String,
+    /// A tag that changes when the bytes do, without quotes.
+    pub etag: String,
+}
+
+/// Files below this folder carry a hash of their content in their name.
+const HASHED_PREFIX: &str = "assets/";
+
+pub(crate) async fn serve(State(state): State<Arc<ServerState>>, uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    if path.starts_with("api/") || path.starts_with("-/") {
+        let message = format!("cannot find {}: no such endpoint", uri.path());
+        return ApiError { error_type: ApiErrorType::NotFound, message }.into_response();
+    }
+    let looks_like_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let found = state.assets.get(path).or_else(|| if looks_like_file { None } else { state.assets.get("index.html") });
+    let Some(asset) = found else {
+        return (StatusCode::NOT_FOUND, format!("cannot find {}: no such page\n", uri.path())).into_response();
+    };
+    let etag = format!("\"{}\"", asset.etag);
+    let cache = if path.starts_with(HASHED_PREFIX) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
+    if known.is_some_and(|tags| tags.split(',').any(|t| t.trim().trim_start_matches("W/") == etag)) {
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (header::CACHE_CONTROL, cache.into())]).into_response();
+    }
+    let headers =
+        [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, cache.into()), (header::ETAG, etag)];
+    (headers, bytes::Bytes::from(asset.content.into_owned())).into_response()
+}

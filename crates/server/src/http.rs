@@ -1,0 +1,180 @@
+//! The router, and the server around it.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::{HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{get, post};
+use base::{Error, Result};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+
+use crate::limits::{MAX_CONNECTIONS, SHUTDOWN_GRACE};
+use crate::state::ServerState;
+use crate::{assets, exposition, lifecycle, metrics, prometheus};
+
+/// Bodies below this are not worth the compressor's time, in bytes: they fit one packet.
+const COMPRESS_ABOVE_BYTES: u16 = 1024;
+
+/// All routes.
+pub fn router(state: Arc<ServerState>) -> Router {
+    let compress = SizeAbove::new(COMPRESS_ABOVE_BYTES)
+        .and(NotForContentType::IMAGES)
+        .and(NotForContentType::const_new("font/"));
+    Router::new()
+        .route("/-/healthy", get(lifecycle::healthy).head(lifecycle::healthy))
+        .route("/-/ready", get(lifecycle::ready))
+        .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
+        .route("/metrics", get(exposition::own))
+        .route("/node/metrics", get(exposition::node))
+        .nest("/api/v1", prometheus::routes())
+        .fallback(assets::serve)
+        .layer(middleware::from_fn(security_headers))
+        .layer(middleware::from_fn_with_state(Arc::clone(&state), metrics::observe))
+        .layer(CompressionLayer::new().compress_when(compress))
+        .layer(CatchPanicLayer::new())
+        .with_state(state)
+}
+
+/// A page of ours is never framed by another, nor is an answer taken for another type than it says.
+async fn security_headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    response
+}
+
+/// A bound server that does not serve yet.
+pub struct HttpServer {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl HttpServer {
+    /// Takes the address, so that a wrong one is known before anything else starts.
+    pub async fn bind(address: &str) -> Result<Self> {
+        let fail = |e: std::io::Error| Error::invalid(format!("cannot listen on {address}: {e}"));
+        let listener = TcpListener::bind(address).await.map_err(fail)?;
+        let address = listener.local_addr().map_err(|e| Error::internal(format!("cannot read own address: {e}")))?;
+        Ok(Self { listener, address })
+    }
+
+    /// The address, with the port that was chosen.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stop` resolves; then takes no new request and gives open ones a grace period.
+    pub async fn serve(self, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+        let (stopping, mut stopped) = tokio::sync::oneshot::channel();
+        let signal = async move {
+            stop.await;
+            // The receiver is dropped only when serving has ended, which needs no signal any more.
+            let _ = stopping.send(());
+        };
+        let listener = Limited { inner: self.listener, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
+        let serving = std::future::IntoFuture::into_future(axum::serve(listener, router).with_graceful_shutdown(signal));
+        tokio::pin!(serving);
+        tokio::select! {
+            done = &mut serving => return done.map_err(|e| Error::internal(format!("cannot serve HTTP: {e}"))),
+            _ = &mut stopped => {}
+        }
+        if tokio::time::timeout(SHUTDOWN_GRACE, serving).await.is_err() {
+            tracing::warn!(grace_seconds = SHUTDOWN_GRACE.as_secs(), "closing connections that are still busy");
+        }
+        Ok(())
+    }
+}
+
+/// Accepts at most so many connections at a time.
+struct Limited {
+    inner: TcpListener,
+    free: Arc<Semaphore>,
+}
+
+impl axum::serve::Listener for Limited {
+    type Io = Connection;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Connection, SocketAddr) {
+        let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, address)) => {
+                    if let Err(error) = stream.set_nodelay(true) {
+                        tracing::debug!(%error, "cannot set TCP_NODELAY");
+                    }
+                    return (Connection { stream, _permit: permit }, address);
+                }
+                Err(error) => {
+                    // Most often the process is out of file descriptors; trying again at once would only burn a core.
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.inner.local_addr()
+    }
+}
+
+/// A connection, and its place among those allowed.
+struct Connection {
+    stream: TcpStream,
+    _permit: OwnedSemaphorePermit,
+}
+
+mod io {
+    //! Passes everything to the stream.
+    use std::io::{IoSlice, Result};
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::Connection;
+
+    impl AsyncRead for Connection {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+            Pin::new(&mut self.stream).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Connection {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
+            Pin::new(&mut self.stream).poll_write(cx, buf)
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+            Pin::new(&mut self.stream).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+            Pin::new(&mut self.stream).poll_shutdown(cx)
+        }
+
+        fn poll_write_vectored(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bufs: &[IoSlice<'_>],
+        ) -> Poll<Result<usize>> {
+            Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        }
+
+        fn is_write_vectored(&self) -> bool {
+            self.stream.is_write_vectored()
+        }
+    }
+}

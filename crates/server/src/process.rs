@@ -1,0 +1,122 @@
+//! What the server asks of the process it runs in. The binary implements these traits.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base::{Labels, Metadata, Result};
+
+/// The scrape targets, as of the moment of the call.
+pub trait Targets: Send + Sync {
+    /// Every target that is scraped, and those that relabelling dropped.
+    fn targets(&self) -> TargetsView;
+
+    /// What the targets say of their metrics: the target's labels, the metric's name, and its metadata.
+    fn metadata(&self) -> Vec<(Labels, Arc<str>, Metadata)>;
+}
+
+/// The process around the server.
+#[async_trait]
+pub trait Process: Send + Sync {
+    /// Reads the configuration again and applies it; on an error the old one stays.
+    async fn reload(&self) -> Result<()>;
+
+    /// The configuration in force, as YAML, secrets blanked.
+    fn config_yaml(&self) -> String;
+
+    /// The command line's settings, by name.
+    fn flags(&self) -> BTreeMap<String, String>;
+
+    /// Facts for `/api/v1/status/runtimeinfo`.
+    fn runtime(&self) -> RuntimeInfo;
+
+    /// The built-in node collector's exposition, whether or not it is scraped.
+    async fn node_exposition(&self) -> Result<Vec<u8>>;
+}
+
+/// The scrape targets.
+#[derive(Debug, Clone, Default)]
+pub struct TargetsView {
+    /// Those that are scraped, in order of pool and labels.
+    pub active: Vec<ActiveTarget>,
+    /// Those that relabelling dropped; at most so many as the collector keeps.
+    pub dropped: Vec<DroppedTarget>,
+    /// How many relabelling dropped, by pool.
+    pub dropped_counts: BTreeMap<String, usize>,
+}
+
+/// A target that is scraped.
+#[derive(Debug, Clone)]
+pub struct ActiveTarget {
+    /// Labels before relabelling.
+    pub discovered_labels: Labels,
+    /// Labels after it, which all its series carry.
+    pub labels: Labels,
+    /// Name of the scrape configuration.
+    pub scrape_pool: String,
+    /// Where it is scraped.
+    pub scrape_url: String,
+    /// The same, as seen from elsewhere.
+    pub global_url: String,
+    /// Why the last scrape failed; empty if it did not.
+    pub last_error: String,
+    /// When it was scraped last, in milliseconds since the epoch.
+    pub last_scrape_ms: Option<i64>,
+    /// How long that took, in seconds.
+    pub last_scrape_duration_seconds: f64,
+    /// How it is.
+    pub health: TargetHealth,
+    /// The interval, as Prometheus writes durations.
+    pub scrape_interval: String,
+    /// The timeout, likewise.
+    pub scrape_timeout: String,
+}
+
+/// How a target is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetHealth {
+    /// Not scraped yet.
+    Unknown,
+    /// The last scrape succeeded.
+    Up,
+    /// The last scrape failed.
+    Down,
+}
+
+impl TargetHealth {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// A target that relabelling dropped.
+#[derive(Debug, Clone)]
+pub struct DroppedTarget {
+    /// Labels before relabelling.
+    pub discovered_labels: Labels,
+    /// Name of the scrape configuration.
+    pub scrape_pool: String,
+}
+
+/// Facts about the running process.
+#[derive(Debug, Clone)]
+pub struct RuntimeInfo {
+    /// When it started, in milliseconds since the epoch.
+    pub start_ms: i64,
+    /// Its working directory.
+    pub working_directory: String,
+    /// The host's name.
+    pub hostname: String,
+    /// Whether the last reload succeeded.
+    pub reload_succeeded: bool,
+    /// When the configuration was last applied, in milliseconds since the epoch.
+    pub last_config_ms: i64,
+    /// Threads that run tasks.
+    pub worker_threads: usize,
+    /// How long samples are kept, as Prometheus writes durations.
+    pub storage_retention: String,
+}

@@ -1,0 +1,33 @@
+//! The HTTP API of Prometheus below `/api/v1`, to the letter.
+
+mod json;
+mod query;
+mod series;
+mod status;
+mod targets;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::state::ServerState;
+
+pub(crate) fn routes() -> Router<Arc<ServerState>> {
+    Router::new()
+        .route("/query", get(query::instant).post(query::instant))
+        .route("/query_range", get(query::range).post(query::range))
+        .route("/format_query", get(query::format).post(query::format))
+        .route("/series", get(series::series).post(series::series))
+        .route("/labels", get(series::label_names).post(series::label_names))
+        .route("/label/{name}/values", get(series::label_values))
+        .route("/metadata", get(targets::metadata))
+        .route("/targets", get(targets::targets))
+        .route("/targets/metadata", get(targets::target_metadata))
+        .route("/scrape_pools", get(targets::scrape_pools))
+        .route("/status/buildinfo", get(status::build_info))
+        .route("/status/runtimeinfo", get(status::runtime_info))
+        .route("/status/config", get(status::config))
+        .route("/status/flags", get(status::flags))
+        .route("/status/tsdb", get(status::tsdb))
+}

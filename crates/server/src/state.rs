@@ -1,0 +1,51 @@
+//! What the handlers share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base::Clock;
+use engine::Engine;
+
+use crate::assets::Assets;
+use crate::metrics::HttpMetrics;
+use crate::process::{Process, Targets};
+
+/// What the handlers need; the binary fills it in once.
+pub struct ServerState {
+    /// Answers queries.
+    pub engine: Arc<Engine>,
+    /// Knows the scrape targets.
+    pub targets: Arc<dyn Targets>,
+    /// Knows the process.
+    pub process: Arc<dyn Process>,
+    /// Holds the pages.
+    pub assets: Arc<dyn Assets>,
+    /// Holds the program's own metrics.
+    pub registry: prometheus::Registry,
+    /// Requests by route.
+    pub http_metrics: HttpMetrics,
+    /// Whether the process is ready to serve.
+    pub readiness: Arc<Readiness>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// The program's version.
+    pub version: &'static str,
+    /// The source's revision, or `unknown`.
+    pub revision: &'static str,
+}
+
+/// Whether the process is ready: set when start-up is done, cleared when it stops.
+#[derive(Debug, Default)]
+pub struct Readiness(AtomicBool);
+
+impl Readiness {
+    /// Says that the process is ready, or no longer.
+    pub fn set(&self, ready: bool) {
+        self.0.store(ready, Ordering::SeqCst);
+    }
+
+    /// Whether the process is ready.
+    pub fn get(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
