@@ -1,0 +1,103 @@
+//! The Prometheus API over the wire: shapes, statuses and messages, on good requests and bad ones.
+
+use serde_json::{Value, json};
+
+use crate::harness::{Bellwether, eventually};
+
+fn started() -> Bellwether {
+    let b = Bellwether::start(None);
+    eventually("both targets are up", || (b.value("count(up == 1)") == Some(2.0)).then_some(()));
+    b
+}
+
+#[test]
+fn answers_have_prometheus_shapes() {
+    let b = started();
+    let data = b.data("/api/v1/query?query=up{job=\"node\"}&time=4000000000");
+    assert_eq!(data, json!({"resultType": "vector", "result": []}));
+    let (_, body) = b.get("/api/v1/query?query=1.5&time=1435781451.781");
+    assert_eq!(body, json!({"status": "success", "data": {"resultType": "scalar", "result": [1435781451.781, "1.5"]}}));
+    let range = b.data("/api/v1/query_range?query=vector(2)&start=0&end=10&step=5s");
+    let points = json!([[0, "2"], [5, "2"], [10, "2"]]);
+    assert_eq!(range, json!({"resultType": "matrix", "result": [{"metric": {}, "values": points}]}));
+
+    let series = b.data("/api/v1/series?match[]=up");
+    let jobs: Vec<_> = series.as_array().expect("a list").iter().map(|s| s["job"].as_str().expect("job")).collect();
+    assert_eq!(jobs, ["bellwether", "node"]);
+    let limited = b.get("/api/v1/series?match[]=up&limit=1").1;
+    assert_eq!(limited["warnings"], json!(["results truncated due to limit"]));
+    let names = b.data("/api/v1/labels");
+    assert!(names.as_array().expect("a list").contains(&json!("__name__")));
+    assert_eq!(b.data("/api/v1/label/job/values"), json!(["bellwether", "node"]));
+    assert_eq!(b.data("/api/v1/label/job/values?match[]=node_load1"), json!(["node"]));
+    let metadata = b.data("/api/v1/metadata?metric=node_load1");
+    assert_eq!(metadata["node_load1"][0]["type"], "gauge");
+    let targets = b.data("/api/v1/targets");
+    for target in targets["activeTargets"].as_array().expect("a list") {
+        assert_eq!(target["health"], "up", "{target}");
+    }
+    assert!(b.data("/api/v1/status/tsdb")["headStats"]["numSeries"].as_u64() > Some(300));
+    assert_eq!(b.data("/api/v1/status/buildinfo")["application"], "bellwether");
+    assert!(b.data("/api/v1/status/runtimeinfo")["startTime"].is_string());
+}
+
+#[test]
+fn a_form_post_is_a_query_too() {
+    let b = started();
+    let (status, text) = b.post("/api/v1/query", &[("query", "sum(up)")]);
+    let body: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((status, &body["data"]["result"][0]["value"][1]), (200, &json!("2")));
+}
+
+#[test]
+fn bad_requests_get_precise_errors() {
+    let b = started();
+    let check = |path: &str, status: u16, error_type: &str, message: &str| {
+        let (got, body) = b.get(path);
+        let want = json!({"status": "error", "errorType": error_type, "error": message});
+        assert_eq!((got, body), (status, want), "{path}");
+    };
+    let bad = |path: &str, message: &str| check(path, 400, "bad_data", message);
+    bad("/api/v1/query", r#"invalid parameter "query": unknown position: parse error: no expression found in input"#);
+    bad(
+        "/api/v1/query?query=sum(",
+        r#"invalid parameter "query": 1:5: parse error: unclosed left parenthesis"#,
+    );
+    bad(
+        "/api/v1/query?query=up&time=yesterday",
+        r#"invalid parameter "time": invalid time value for 'time': cannot parse "yesterday" to a valid timestamp"#,
+    );
+    bad(
+        "/api/v1/query_range?query=up&end=1&step=1",
+        r#"invalid parameter "start": cannot parse "" to a valid timestamp"#,
+    );
+    bad(
+        "/api/v1/query_range?query=up&start=2&end=1&step=1",
+        r#"invalid parameter "end": end timestamp must not be before start time"#,
+    );
+    bad(
+        "/api/v1/query_range?query=up&start=1&end=2&step=0",
+        r#"invalid parameter "step": zero or negative query resolution step widths are not accepted. Try a positive integer"#,
+    );
+    bad(
+        "/api/v1/query_range?query=up&start=0&end=100000&step=1",
+        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+    );
+    bad(
+        "/api/v1/query_range?query=up[5m]&start=0&end=10&step=1",
+        r#"invalid parameter "query": invalid expression type "range vector" for range query, must be Scalar or instant Vector"#,
+    );
+    bad("/api/v1/series", "no match[] parameter provided");
+    bad(
+        "/api/v1/series?match[]={job=~\".*\"}",
+        r#"invalid parameter "match[]": match[] must contain at least one non-empty matcher"#,
+    );
+    check(
+        "/api/v1/query?query=up%20/%20ignoring(job,instance)%20up",
+        422,
+        "execution",
+        &b.get("/api/v1/query?query=up%20/%20ignoring(job,instance)%20up").1["error"].as_str().unwrap_or("").to_string(),
+    );
+    assert_eq!(b.get("/api/v1/nothing").0, 404);
+    assert!(b.value("sum(up)") == Some(2.0), "nothing else is disturbed");
+}
