@@ -5,6 +5,7 @@
 //! read configuration files: the binary turns YAML into [`config`].
 
 pub mod config;
+pub mod exposition;
 pub mod limits;
 pub mod relabel;
 pub mod target;

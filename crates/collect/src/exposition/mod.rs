@@ -1,0 +1,287 @@
+//! The text exposition formats: Prometheus text (0.0.4 and, with quoted names, 1.0.0) and OpenMetrics 1.0.
+//!
+//! Owns parsing bytes into events that borrow from them; nothing is allocated for a sample. What is accepted, and the
+//! text of an error, are those of Prometheus' own parser, so that a target behaves the same with both. The OpenMetrics
+//! specification forbids more than that parser does; [`validate`] checks the rest. Does not build label sets unless
+//! asked, and knows nothing of targets or time.
+
+mod lexer;
+mod number;
+mod quote;
+mod text;
+pub mod validate;
+
+use std::fmt;
+
+use base::{LabelsBuilder, METRIC_NAME, MetricType};
+
+pub use number::format_openmetrics_float;
+
+use text::TextParser;
+
+/// A text exposition format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// `text/plain`, version 0.0.4 or 1.0.0.
+    Prometheus,
+    /// `application/openmetrics-text`.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The format that a `Content-Type` names, if it is one of the two.
+    pub fn from_content_type(content_type: &str) -> Option<Self> {
+        let media_type = content_type.split(';').next().unwrap_or_default().trim();
+        if media_type.eq_ignore_ascii_case("text/plain") {
+            Some(Self::Prometheus)
+        } else if media_type.eq_ignore_ascii_case("application/openmetrics-text") {
+            Some(Self::OpenMetrics)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a body could not be parsed for, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseError {
+    /// Line of the body, from 1.
+    pub line: usize,
+    /// The sentence, worded as Prometheus words it.
+    pub message: String,
+}
+
+impl fmt::Display for ParseError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: {}", self.line, self.message)
+    }
+}
+
+impl std::error::Error for ParseError {}
+
+impl From<ParseError> for base::Error {
+    fn from(e: ParseError) -> Self {
+        Self::invalid(e.to_string())
+    }
+}
+
+/// One line of a body, or one sample.
+#[derive(Debug)]
+pub enum Event<'p> {
+    /// `# HELP`: metric and help text.
+    Help {
+        /// Name of the metric family.
+        metric: Escaped<'p>,
+        /// The help text.
+        text: Escaped<'p>,
+    },
+    /// `# TYPE`: metric and type.
+    Type {
+        /// Name of the metric family.
+        metric: Escaped<'p>,
+        /// Its type.
+        metric_type: MetricType,
+    },
+    /// `# UNIT`: metric and unit; OpenMetrics only.
+    Unit {
+        /// Name of the metric family.
+        metric: Escaped<'p>,
+        /// Its unit.
+        unit: Escaped<'p>,
+    },
+    /// Any other line that starts with `#`; Prometheus text only.
+    Comment(&'p [u8]),
+    /// A sample.
+    Series(Series<'p>),
+}
+
+/// Bytes of the body that may hold backslash escapes. They are UTF-8.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Escaped<'p> {
+    raw: &'p [u8],
+    escapes_quotes: bool,
+}
+
+impl<'p> Escaped<'p> {
+    /// The bytes as the target wrote them.
+    pub fn raw(self) -> &'p [u8] {
+        self.raw
+    }
+
+    /// Appends the text with its escapes resolved: `\\`, `\n` and, except in the help of Prometheus text, `\"`. A
+    /// backslash before anything else stands for itself.
+    pub fn append_to(self, out: &mut String) {
+        let mut rest = std::str::from_utf8(self.raw).expect("the parser checks that text is UTF-8");
+        while let Some(at) = rest.find('\\') {
+            let resolved = match rest.as_bytes().get(at + 1) {
+                Some(b'\\') => Some('\\'),
+                Some(b'n') => Some('\n'),
+                Some(b'"') if self.escapes_quotes => Some('"'),
+                _ => None,
+            };
+            out.push_str(&rest[..at]);
+            out.push(resolved.unwrap_or('\\'));
+            rest = &rest[at + 1 + usize::from(resolved.is_some())..];
+        }
+        out.push_str(rest);
+    }
+
+    /// The text with its escapes resolved.
+    pub fn to_text(self) -> String {
+        let mut out = String::with_capacity(self.raw.len());
+        self.append_to(&mut out);
+        out
+    }
+}
+
+/// A stretch of the body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Span {
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    fn of(self, body: &[u8]) -> &[u8] {
+        &body[self.start..self.end]
+    }
+}
+
+/// Where a label's name and value lie, without quotes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct LabelSpan {
+    name: Span,
+    value: Span,
+}
+
+/// A sample as exposed. Borrows from the parser until the next event is asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Series<'p> {
+    body: &'p [u8],
+    series: Span,
+    name: Span,
+    labels: &'p [LabelSpan],
+    family_type: MetricType,
+    /// The value; every NaN is the same quiet one, never the staleness marker.
+    pub value: f64,
+    /// The target's own timestamp in milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+    /// The exemplar; OpenMetrics only.
+    pub exemplar: Option<Exemplar<'p>>,
+}
+
+impl<'p> Series<'p> {
+    /// Name and labels as the target wrote them: equal bytes are the same series.
+    pub fn bytes(&self) -> &'p [u8] {
+        self.series.of(self.body)
+    }
+
+    /// The metric's name.
+    pub fn name(&self) -> Escaped<'p> {
+        escaped(self.name.of(self.body))
+    }
+
+    /// The labels in the order of the exposition.
+    pub fn labels(&self) -> LabelPairs<'p> {
+        LabelPairs { body: self.body, spans: self.labels.iter() }
+    }
+
+    /// Builds the label set, the metric's name included. `le` of a histogram and `quantile` of a summary are written as
+    /// OpenMetrics writes them (`1.0`, not `1`), as Prometheus 3 does, so that both formats give the same series.
+    pub fn to_builder(&self) -> LabelsBuilder {
+        let mut out = LabelsBuilder::default();
+        out.set(METRIC_NAME, &self.name().to_text());
+        let float_label: &[u8] = match self.family_type {
+            MetricType::Histogram => b"le",
+            MetricType::Summary => b"quantile",
+            _ => b"",
+        };
+        for (name, value) in self.labels() {
+            let mut text = value.to_text();
+            if name.raw == float_label
+                && let Some(float) = number::parse_go_float(text.as_bytes())
+            {
+                text = format_openmetrics_float(float);
+            }
+            out.set(&name.to_text(), &text);
+        }
+        out
+    }
+}
+
+/// An exemplar of a sample.
+#[derive(Debug, Clone, Copy)]
+pub struct Exemplar<'p> {
+    body: &'p [u8],
+    labels: &'p [LabelSpan],
+    /// The value.
+    pub value: f64,
+    /// Its timestamp in milliseconds since the epoch.
+    pub timestamp_ms: Option<i64>,
+}
+
+impl<'p> Exemplar<'p> {
+    /// The labels in the order of the exposition.
+    pub fn labels(&self) -> LabelPairs<'p> {
+        LabelPairs { body: self.body, spans: self.labels.iter() }
+    }
+}
+
+/// Iterates over names and values of labels.
+#[derive(Debug, Clone)]
+pub struct LabelPairs<'p> {
+    body: &'p [u8],
+    spans: std::slice::Iter<'p, LabelSpan>,
+}
+
+impl<'p> Iterator for LabelPairs<'p> {
+    type Item = (Escaped<'p>, Escaped<'p>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let span = self.spans.next()?;
+        Some((escaped(span.name.of(self.body)), escaped(span.value.of(self.body))))
+    }
+}
+
+fn escaped(raw: &[u8]) -> Escaped<'_> {
+    Escaped { raw, escapes_quotes: true }
+}
+
+/// Reads the events of one body. After an error there are no more.
+#[derive(Debug)]
+pub struct Parser<'a> {
+    dialect: Dialect<'a>,
+}
+
+#[derive(Debug)]
+enum Dialect<'a> {
+    Prometheus(TextParser<'a, false>),
+    OpenMetrics(TextParser<'a, true>),
+}
+
+impl<'a> Parser<'a> {
+    /// A parser over a whole body.
+    pub fn new(format: Format, body: &'a [u8]) -> Self {
+        let dialect = match format {
+            Format::Prometheus => Dialect::Prometheus(TextParser::new(body)),
+            Format::OpenMetrics => Dialect::OpenMetrics(TextParser::new(body)),
+        };
+        Self { dialect }
+    }
+
+    /// The next event, or `None` at the end of the body. What it returns is valid until the next call.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "an event borrows from the parser, which an iterator cannot say"
+    )]
+    pub fn next(&mut self) -> Result<Option<Event<'_>>, ParseError> {
+        match &mut self.dialect {
+            Dialect::Prometheus(p) => p.next_event(),
+            Dialect::OpenMetrics(p) => p.next_event(),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "parser_tests.rs"]
+mod tests;

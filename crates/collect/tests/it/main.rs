@@ -1,0 +1,4 @@
+//! Integration tests of `collect`.
+
+mod conformance;
+mod exposition;
