@@ -1,0 +1,41 @@
+// Owns what a panel of the built-in dashboard is. The panels themselves are data: cpu.ts, memory.ts, disk.ts, network.ts, system.ts.
+
+import type { ChartKind } from '../chart/uplotOptions';
+import type { Unit } from '../design/units';
+
+export interface PanelQuery {
+  /** PromQL with two places: $host for the matchers of the chosen host, $window for the window of rate(). */
+  expr: string;
+  legend: string;
+  mirror?: boolean;
+}
+
+export interface PanelSpec {
+  id: string;
+  title: string;
+  unit: Unit;
+  kind: ChartKind;
+  max?: number;
+  queries: PanelQuery[];
+  /** A metric this panel cannot do without, and the collector that brings it: they explain an empty panel. */
+  needs: { metric: string; collector: string };
+}
+
+export interface Section {
+  title: string;
+  panels: PanelSpec[];
+}
+
+export interface HostContext {
+  host: string;
+  windowSec: number;
+}
+
+/** A PromQL string literal. */
+export function quote(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+}
+
+export function fill(expr: string, { host, windowSec }: HostContext): string {
+  return expr.replaceAll('$host', () => `job="node",instance=${quote(host)}`).replaceAll('$window', `${windowSec}s`);
+}

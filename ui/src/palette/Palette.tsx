@@ -1,0 +1,1 @@
+export default function Palette() { return null; }
