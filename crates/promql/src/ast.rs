@@ -369,6 +369,19 @@ pub enum AggregateOp {
 }
 
 impl AggregateOp {
+    /// Whether it takes a parameter before the vector.
+    pub fn takes_parameter(self) -> bool {
+        matches!(
+            self,
+            Self::Topk | Self::Bottomk | Self::CountValues | Self::Quantile | Self::Limitk | Self::LimitRatio
+        )
+    }
+
+    /// Whether it stands behind the `promql-experimental-functions` feature.
+    pub fn is_experimental(self) -> bool {
+        matches!(self, Self::Limitk | Self::LimitRatio)
+    }
+
     /// The operator as PromQL writes it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -403,6 +416,21 @@ pub struct Aggregate {
     pub grouping: Vec<Arc<str>>,
     /// Whether they are those of `without`.
     pub without: bool,
+}
+
+impl DurationExpr {
+    /// Where it stands, as Prometheus counts it: from the first operand to the last.
+    pub fn span(&self) -> Span {
+        match self {
+            Self::Number { span, .. }
+            | Self::Step { span }
+            | Self::Range { span }
+            | Self::Unary { span, .. }
+            | Self::Extreme { span, .. }
+            | Self::Paren { span, .. } => *span,
+            Self::Binary { lhs, rhs, .. } => Span { start: lhs.span().start, end: rhs.span().end },
+        }
+    }
 }
 
 impl DurationValue {

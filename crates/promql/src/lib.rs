@@ -4,11 +4,21 @@
 //! evaluation works on whole columns, one value per step of the query's grid.
 
 pub mod ast;
+mod check;
 mod function;
+mod lexer;
+pub mod limits;
 mod output;
+mod parse_error;
+mod parser;
+mod print;
+mod quote;
 mod source;
 
 pub use ast::Expr;
 pub use function::{Function, ValueType};
 pub use output::{Annotations, QueryOutput, QueryStats, Series, Value, VectorSample};
+pub use parse_error::{ParseError, ParseErrors};
+pub use parser::{ParseOptions, parse, parse_bytes, parse_metric_selector};
+pub use print::{pretty, pretty_within};
 pub use source::{Columns, Selection, SeriesCursor, SeriesSource};

@@ -1,0 +1,23 @@
+//! Bounds on what a query may cost, each with its reason.
+
+use std::time::Duration;
+
+/// How deep the syntax tree of a query may be, counting operators, calls, parentheses and duration arithmetic.
+///
+/// Parsing, printing and evaluating recurse over the tree, on stacks as small as the 2 MiB of a runtime's worker; a
+/// level costs the parser up to about 2 KiB of it in a build without optimisation. Generated queries reach about a
+/// hundred levels, by long chains of `or`.
+pub const MAX_QUERY_DEPTH: usize = 500;
+
+/// How old a sample may be and still count as its series' present value, as in Prometheus (`--query.lookback-delta`).
+pub const DEFAULT_LOOKBACK: Duration = Duration::from_secs(5 * 60);
+
+/// The step of subqueries that give none; Prometheus uses its global evaluation interval, by default a minute.
+pub const DEFAULT_SUBQUERY_STEP: Duration = Duration::from_secs(60);
+
+/// Samples that a query may hold at a time, as in Prometheus (`--query.max-samples`): 800 MB of them at 16 bytes.
+pub const DEFAULT_MAX_SAMPLES: u64 = 50_000_000;
+
+/// Columns have a cell for every step, with a sample in it or not. A query may hold so many cells for each sample that
+/// it may hold, so that sparse series over many steps are bounded as well.
+pub const CELLS_PER_SAMPLE: u64 = 4;
