@@ -1,0 +1,198 @@
+//! The command line: the one declaration that parsing, `--help` and the documentation come from.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Watches a fleet of services: metrics, queries and dashboards in one program.
+#[derive(Debug, Parser)]
+#[command(
+    name = "bellwether",
+    version,
+    arg_required_else_help = true,
+    after_help = "Start with `bellwether serve`: without a configuration it watches this machine, at http://127.0.0.1:9090."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Collect, store and serve; without a configuration, watch this machine.
+    Serve(Serve),
+    /// Check files without starting anything.
+    Check(Check),
+    /// Print the version.
+    Version,
+}
+
+/// Options of `bellwether serve`.
+#[derive(Debug, Clone, Args)]
+pub struct Serve {
+    /// Configuration file; a prometheus.yml is one. Without it, this machine is watched.
+    #[arg(long, value_name = "FILE", alias = "config.file")]
+    pub config: Option<PathBuf>,
+
+    /// Folder that holds the data.
+    #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
+    pub storage_path: PathBuf,
+
+    /// How long samples are kept, such as 15d.
+    #[arg(long = "storage.retention", value_name = "DURATION", default_value = "15d", value_parser = parse_duration)]
+    pub storage_retention: Duration,
+
+    /// Address of the web interface and of every HTTP API.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
+    pub web_listen_address: String,
+
+    /// Listen on an address that other machines reach, although nobody has to log in.
+    #[arg(long = "web.allow-unauthenticated")]
+    pub web_allow_unauthenticated: bool,
+
+    /// How log lines are written.
+    #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// The least severe lines that are logged.
+    #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
+}
+
+impl Serve {
+    /// Refuses an address that other machines reach unless it was asked for twice. `addresses` is what the listen
+    /// address resolves to.
+    pub fn check_exposure(&self, addresses: &[SocketAddr]) -> base::Result<()> {
+        let exposed = addresses.iter().find(|a| !a.ip().to_canonical().is_loopback());
+        match exposed {
+            Some(address) if !self.web_allow_unauthenticated => Err(base::Error::invalid(format!(
+                "cannot listen on {address}: other machines reach it and nobody has to log in; \
+                 add --web.allow-unauthenticated if that is meant, or listen on 127.0.0.1"
+            ))),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The least severe lines that are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What keeps the program from doing what was asked.
+    Error,
+    /// What somebody should look at.
+    Warn,
+    /// What happened.
+    Info,
+    /// What explains a decision.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// Options of `bellwether check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// What to check.
+    #[command(subcommand)]
+    pub what: CheckWhat,
+}
+
+/// What can be checked.
+#[derive(Debug, Subcommand)]
+pub enum CheckWhat {
+    /// Check a configuration file; exit with 1 if it cannot be loaded.
+    Config(CheckConfig),
+}
+
+/// Options of `bellwether check config`.
+#[derive(Debug, Args)]
+pub struct CheckConfig {
+    /// The file to check.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// How the result is written.
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+}
+
+/// How the result of a check is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match base::parse_duration(text) {
+        Ok(d) if d.is_zero() => Err("it must be longer than nothing, such as 15d".into()),
+        Ok(d) => Ok(d),
+        Err(e) => Err(format!("{e}; write it as 15d, 36h or 1h30m")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serve(args: &[&str]) -> Serve {
+        let all = ["bellwether", "serve"].iter().chain(args);
+        match Cli::try_parse_from(all).map(|c| c.command) {
+            Ok(Command::Serve(serve)) => serve,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn reads_what_it_declares() {
+        let s = serve(&[]);
+        assert_eq!((s.config.clone(), s.web_listen_address.as_str()), (None, "127.0.0.1:9090"));
+        assert_eq!(s.storage_retention, Duration::from_secs(15 * 86_400));
+        let s = serve(&[
+            "--config.file=p.yml",
+            "--log.format=json",
+            "--log.level",
+            "debug",
+            "--storage.retention=36h",
+        ]);
+        assert_eq!(s.config, Some(PathBuf::from("p.yml")));
+        assert_eq!((s.log_format, s.log_level), (LogFormat::Json, LogLevel::Debug));
+        assert_eq!(s.storage_retention, Duration::from_secs(36 * 3600));
+        for bad in [&["bellwether", "serve", "--storage.retention=0"][..], &["bellwether", "serve", "--nope"]]
+        {
+            assert!(Cli::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn without_a_command_the_help_names_the_first_step() {
+        let help = Cli::try_parse_from(["bellwether"]).unwrap_err().to_string();
+        assert!(help.contains("bellwether serve"), "{help}");
+    }
+
+    #[test]
+    fn an_open_address_has_to_be_asked_for() {
+        let check = |args: &[&str], address: &str| serve(args).check_exposure(&[address.parse().unwrap()]);
+        assert!(check(&[], "127.0.0.1:9090").is_ok());
+        assert!(check(&[], "[::1]:9090").is_ok());
+        assert!(check(&[], "[::ffff:127.0.0.1]:9090").is_ok());
+        assert!(check(&["--web.allow-unauthenticated"], "0.0.0.0:9090").is_ok());
+        let message = check(&[], "0.0.0.0:9090").unwrap_err().to_string();
+        assert!(message.contains("--web.allow-unauthenticated"), "{message}");
+    }
+}

@@ -1,0 +1,35 @@
+//! The configuration file: what a Prometheus configuration file says, checked.
+//!
+//! A file goes through three forms: [`raw`], the document with its lines; the tables of [`grammar`], one per section,
+//! which say what keys there are; and [`checked`], which the program runs from. Owns no reloading and no logging: what
+//! has no effect here is handed back as [`Notice`]s.
+
+mod alerting;
+mod checked;
+#[cfg(test)]
+mod conformance;
+mod discovery;
+mod expand;
+mod exporters;
+mod global;
+mod grammar;
+mod http_client;
+mod limits;
+mod pattern;
+mod protocols;
+mod raw;
+mod relabel;
+mod remote;
+mod render;
+mod root;
+mod scalar;
+mod scrape;
+mod storage;
+#[cfg(test)]
+mod tests;
+mod url;
+
+pub use checked::{Checked, NODE_SOURCE, SELF_SOURCE, load, load_str};
+pub use exporters::Exporters;
+pub use global::Global;
+pub use grammar::Notice;

@@ -1,0 +1,215 @@
+//! The sections `remote_write` and `remote_read`: checked; nothing is sent or read yet.
+
+use std::time::Duration;
+
+use collect::config::NameValidation;
+
+use super::grammar::{Key, Map, Section, Shape, no_rules};
+use super::raw::Outcome;
+use super::{http_client, relabel};
+
+/// One endpoint to write to.
+pub(super) static WRITE: Section = Section {
+    name: "remote_write",
+    keys: &[
+        &[
+            Key::new("url", Shape::Url),
+            Key::new("remote_timeout", Shape::Duration),
+            Key::new("headers", Shape::SecretMap),
+            Key::new(
+                "write_relabel_configs",
+                Shape::Sections(
+                    &relabel::SECTION,
+                    Some("empty or null relabeling rule in remote write config"),
+                ),
+            ),
+            Key::new("name", Shape::Text),
+            Key::new("send_exemplars", Shape::Bool),
+            Key::new("send_native_histograms", Shape::Bool),
+            Key::new("round_robin_dns", Shape::Bool),
+            Key::new("protobuf_message", Shape::Text),
+            Key::new("failed_request_logging", Shape::Bool),
+            Key::new("queue_config", Shape::Section(&QUEUE)),
+            Key::new("metadata_config", Shape::Section(&METADATA)),
+            Key::new("sigv4", Shape::Section(&SIGV4)),
+            Key::new("azuread", Shape::Section(&AZUREAD)),
+            Key::new("google_iam", Shape::Section(&GOOGLE_IAM)),
+        ],
+        http_client::KEYS,
+    ],
+    check: check_write,
+};
+
+/// One endpoint to read from.
+pub(super) static READ: Section = Section {
+    name: "remote_read",
+    keys: &[
+        &[
+            Key::new("url", Shape::Url),
+            Key::new("remote_timeout", Shape::Duration),
+            Key::new("chunked_read_limit", Shape::Count),
+            Key::new("headers", Shape::SecretMap),
+            Key::new("read_recent", Shape::Bool),
+            Key::new("name", Shape::Text),
+            Key::new("required_matchers", Shape::Labels),
+            Key::new("filter_external_labels", Shape::Bool),
+        ],
+        http_client::KEYS,
+    ],
+    check: |map| {
+        map.require(map.has("url"), "url", "url for remote_read is empty")?;
+        check_headers(map)?;
+        http_client::check(map)
+    },
+};
+
+/// Signing of requests for AWS.
+pub(super) static SIGV4: Section = Section {
+    name: "sigv4",
+    keys: &[&[
+        Key::new("region", Shape::Text),
+        Key::new("access_key", Shape::Text),
+        Key::new("secret_key", Shape::Secret),
+        Key::new("profile", Shape::Text),
+        Key::new("role_arn", Shape::Text),
+        Key::new("external_id", Shape::Text),
+        Key::new("use_fips_sts_endpoint", Shape::Bool),
+        Key::new("service_name", Shape::Text),
+    ]],
+    check: no_rules,
+};
+
+static QUEUE: Section = Section {
+    name: "queue_config",
+    keys: &[&[
+        Key::new("capacity", Shape::Integer),
+        Key::new("max_shards", Shape::Integer),
+        Key::new("min_shards", Shape::Integer),
+        Key::new("max_samples_per_send", Shape::Integer),
+        Key::new("batch_send_deadline", Shape::Duration),
+        Key::new("min_backoff", Shape::Duration),
+        Key::new("max_backoff", Shape::Duration),
+        Key::new("retry_on_http_429", Shape::Bool),
+        Key::new("sample_age_limit", Shape::Duration),
+    ]],
+    check: check_queue,
+};
+
+static METADATA: Section = Section {
+    name: "metadata_config",
+    keys: &[&[
+        Key::new("send", Shape::Bool),
+        Key::new("send_interval", Shape::Duration),
+        Key::new("max_samples_per_send", Shape::Integer),
+    ]],
+    check: no_rules,
+};
+
+static AZUREAD: Section = Section {
+    name: "azuread",
+    keys: &[&[
+        Key::new("managed_identity", Shape::Section(&AZUREAD_IDENTITY)),
+        Key::new("workload_identity", Shape::Section(&AZUREAD_IDENTITY)),
+        Key::new("oauth", Shape::Section(&AZUREAD_IDENTITY)),
+        Key::new("sdk", Shape::Section(&AZUREAD_IDENTITY)),
+        Key::new("certificate", Shape::Section(&AZUREAD_IDENTITY)),
+        Key::new("cloud", Shape::Text),
+        Key::new("scope", Shape::Text),
+    ]],
+    check: no_rules,
+};
+
+/// Which of these belong to which kind of identity is not told apart while none is used.
+static AZUREAD_IDENTITY: Section = Section {
+    name: "azuread",
+    keys: &[&[
+        Key::new("client_id", Shape::Text),
+        Key::new("tenant_id", Shape::Text),
+        Key::new("token_file_path", Shape::Text),
+        Key::new("client_secret", Shape::Secret),
+        Key::new("certificate_path", Shape::Text),
+        Key::new("certificate_key_path", Shape::Text),
+        Key::new("certificate_password", Shape::Secret),
+        Key::new("send_certificate_chain", Shape::Bool),
+    ]],
+    check: no_rules,
+};
+
+static GOOGLE_IAM: Section =
+    Section { name: "google_iam", keys: &[&[Key::new("credentials_file", Shape::Text)]], check: no_rules };
+
+fn check_headers(map: &Map<'_>) -> Outcome<()> {
+    for entry in map.map("headers").entries {
+        let name = entry.key.text.to_lowercase();
+        map.require(
+            name != "authorization",
+            "headers",
+            "authorization header must be changed via the basic_auth, authorization, oauth2, sigv4, azuread or google_iam parameter",
+        )?;
+        let reserved = http_client::RESERVED_HEADERS.contains(&name.as_str());
+        let text = format!("{} is a reserved header. It must not be changed", entry.key.text);
+        map.require(!reserved, "headers", &text)?;
+    }
+    Ok(())
+}
+
+fn check_write(map: &Map<'_>) -> Outcome<()> {
+    map.require(map.has("url"), "url", "url for remote_write is empty")?;
+    check_headers(map)?;
+    let message = map.text_or("protobuf_message", "prometheus.WriteRequest")?;
+    if !["prometheus.WriteRequest", "io.prometheus.write.v2.Request"].contains(&message) {
+        let text = format!(
+            "invalid protobuf_message value: unknown type for remote write protobuf message {message}, supported: prometheus.WriteRequest, io.prometheus.write.v2.Request"
+        );
+        return map.problem("protobuf_message", text);
+    }
+    http_client::check(map)?;
+    let used: Vec<_> = ["basic_auth", "authorization", "oauth2", "sigv4", "azuread", "google_iam"]
+        .into_iter()
+        .filter(|k| map.has(k))
+        .collect();
+    let text = format!(
+        "at most one of basic_auth, authorization, oauth2, sigv4, azuread or google_iam must be configured. Currently configured: [{}]",
+        used.join(" ")
+    );
+    map.require(used.len() <= 1, used.last().copied().unwrap_or("url"), &text)
+}
+
+fn check_queue(map: &Map<'_>) -> Outcome<()> {
+    let positive = |key: &str, default| {
+        let n = map.integer(key, default)?;
+        map.require(n > 0, key, &format!("remote write queue {key} must be positive"))?;
+        Ok(n)
+    };
+    let max = positive("max_shards", 50)?;
+    let min = positive("min_shards", 1)?;
+    map.require(
+        min <= max,
+        "min_shards",
+        "remote write queue min_shards must not be greater than max_shards",
+    )?;
+    positive("max_samples_per_send", 2000)?;
+    positive("capacity", 10_000)?;
+    let backoff =
+        |key, default_ms| map.get(key).map_or(Ok(Duration::from_millis(default_ms)), |_| map.duration(key));
+    map.require(
+        backoff("max_backoff", 5000)? >= backoff("min_backoff", 30)?,
+        "max_backoff",
+        "remote write queue max_backoff must not be less than min_backoff",
+    )
+}
+
+/// Finds endpoints of one name and compiles every relabelling rule.
+pub(super) fn check_rules(root: &Map<'_>, validation: NameValidation) -> Outcome<()> {
+    for (key, what) in [("remote_write", "remote write"), ("remote_read", "remote read")] {
+        let mut names = Vec::new();
+        for endpoint in root.maps(key)? {
+            let name = endpoint.text("name")?;
+            let text = format!("found multiple {what} configs with job name {name:?}");
+            endpoint.require(name.is_empty() || !names.contains(&name), "name", &text)?;
+            names.push(name);
+            relabel::read(&endpoint, "write_relabel_configs", validation)?;
+        }
+    }
+    Ok(())
+}

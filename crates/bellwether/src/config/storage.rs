@@ -1,0 +1,181 @@
+//! The sections `storage`, `tracing`, `otlp` and `runtime`: checked, without effect yet.
+
+use collect::config::NameValidation;
+
+use super::grammar::{Key, Map, Section, Shape, no_rules};
+use super::http_client;
+use super::raw::Outcome;
+
+/// The section `storage`.
+pub(super) static STORAGE: Section = Section {
+    name: "storage",
+    keys: &[&[Key::new("tsdb", Shape::Section(&TSDB)), Key::new("exemplars", Shape::Section(&EXEMPLARS))]],
+    check: no_rules,
+};
+
+static TSDB: Section = Section {
+    name: "storage.tsdb",
+    keys: &[&[
+        Key::new("out_of_order_time_window", Shape::Duration),
+        Key::new("stale_series_compaction_threshold", Shape::Float),
+        Key::new("chunk_encoding", Shape::Section(&CHUNK_ENCODING)),
+        Key::new("retention", Shape::Section(&RETENTION)),
+    ]],
+    check: no_rules,
+};
+
+static EXEMPLARS: Section = Section {
+    name: "storage.exemplars",
+    keys: &[&[Key::new("max_exemplars", Shape::Integer)]],
+    check: no_rules,
+};
+
+static CHUNK_ENCODING: Section = Section {
+    name: "storage.tsdb.chunk_encoding",
+    keys: &[&[Key::new("floats", Shape::Text)]],
+    check: |map| {
+        match map.text("floats")? {
+        "" | "xor" | "xor2" => Ok(()),
+        other => map.problem(
+            "floats",
+            format!("'storage.tsdb.chunk_encoding.floats' must be 'xor' or 'xor2', or the field must be omitted entirely, got {other:?}"),
+        ),
+    }
+    },
+};
+
+static RETENTION: Section = Section {
+    name: "storage.tsdb.retention",
+    keys: &[&[
+        Key::new("time", Shape::Duration),
+        Key::new("size", Shape::Size),
+        Key::new("percentage", Shape::Float),
+    ]],
+    check: |map| {
+        map.require(
+            map.size("size")? >= 0,
+            "size",
+            "'storage.tsdb.retention.size' must be greater than or equal to 0",
+        )?;
+        map.require(
+            (0.0..=100.0).contains(&map.float("percentage")?),
+            "percentage",
+            "'storage.tsdb.retention.percentage' must be in the range [0, 100]",
+        )
+    },
+};
+
+/// The section `runtime`.
+pub(super) static RUNTIME: Section =
+    Section { name: "runtime", keys: &[&[Key::new("gogc", Shape::Integer)]], check: no_rules };
+
+/// The section `tracing`.
+pub(super) static TRACING: Section = Section {
+    name: "tracing",
+    keys: &[&[
+        Key::new("client_type", Shape::Text),
+        Key::new("endpoint", Shape::Text),
+        Key::new("sampling_fraction", Shape::Float),
+        Key::new("insecure", Shape::Bool),
+        Key::new("tls_config", Shape::Section(&http_client::TLS)),
+        Key::new("headers", Shape::SecretMap),
+        Key::new("compression", Shape::Text),
+        Key::new("timeout", Shape::Duration),
+    ]],
+    check: check_tracing,
+};
+
+fn check_tracing(map: &Map<'_>) -> Outcome<()> {
+    let client = map.text_or("client_type", "grpc")?;
+    if client != "http" && client != "grpc" {
+        let text = format!("expected tracing client type to be to be http or grpc, but got {client}");
+        return map.problem("client_type", text);
+    }
+    for entry in map.map("headers").entries {
+        let name = entry.key.text.to_lowercase();
+        map.require(
+            name != "authorization",
+            "headers",
+            "custom authorization header configuration is not yet supported",
+        )?;
+        let reserved = http_client::RESERVED_HEADERS.contains(&name.as_str());
+        let text = format!("{} is a reserved header. It must not be changed", entry.key.text);
+        map.require(!reserved, "headers", &text)?;
+    }
+    map.require(map.filled("endpoint"), "endpoint", "tracing endpoint must be set")?;
+    match map.text("compression")? {
+        "" | "gzip" => Ok(()),
+        other => map.problem(
+            "compression",
+            format!("invalid compression type {other} provided, valid options: gzip"),
+        ),
+    }
+}
+
+/// The section `otlp`.
+pub(super) static OTLP: Section = Section {
+    name: "otlp",
+    keys: &[&[
+        Key::new("promote_all_resource_attributes", Shape::Bool),
+        Key::new("promote_resource_attributes", Shape::Texts),
+        Key::new("ignore_resource_attributes", Shape::Texts),
+        Key::new("translation_strategy", Shape::Text),
+        Key::new("keep_identifying_resource_attributes", Shape::Bool),
+        Key::new("convert_histograms_to_nhcb", Shape::Bool),
+        Key::new("promote_scope_metadata", Shape::Bool),
+        Key::new("label_name_underscore_sanitization", Shape::Bool),
+        Key::new("label_name_preserve_multiple_underscores", Shape::Bool),
+    ]],
+    check: check_otlp,
+};
+
+const PROMOTE: &str = "promote_resource_attributes";
+const IGNORE: &str = "ignore_resource_attributes";
+
+fn check_otlp(map: &Map<'_>) -> Outcome<()> {
+    if map.flag("promote_all_resource_attributes", false)? {
+        map.require(
+            map.nodes(PROMOTE)?.is_empty(),
+            PROMOTE,
+            "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously",
+        )?;
+        return check_attributes(map, IGNORE, "ignored");
+    }
+    map.require(
+        map.nodes(IGNORE)?.is_empty(),
+        IGNORE,
+        "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true",
+    )?;
+    check_attributes(map, PROMOTE, "promoted")
+}
+
+fn check_attributes(map: &Map<'_>, key: &str, adjective: &str) -> Outcome<()> {
+    let mut seen = Vec::new();
+    for name in map.texts(key)?.into_iter().map(str::trim) {
+        let what = match name {
+            "" => format!("empty {adjective} OTel resource attribute"),
+            _ if seen.contains(&name) => format!("duplicated {adjective} OTel resource attribute {name:?}"),
+            _ => {
+                seen.push(name);
+                continue;
+            }
+        };
+        return map.problem(key, format!("invalid '{key}': {what}"));
+    }
+    Ok(())
+}
+
+/// Finds a translation of names that the validation of names forbids.
+pub(super) fn check_translation(otlp: &Map<'_>, validation: NameValidation) -> Outcome<()> {
+    const KEY: &str = "translation_strategy";
+    let strategy = otlp.text(KEY)?;
+    match strategy {
+        "" | "UnderscoreEscapingWithSuffixes" | "UnderscoreEscapingWithoutSuffixes" => Ok(()),
+        "NoTranslation" | "NoUTF8EscapingWithSuffixes" if validation == NameValidation::Utf8 => Ok(()),
+        "NoTranslation" | "NoUTF8EscapingWithSuffixes" => otlp.problem(
+            KEY,
+            format!("OTLP translation strategy {strategy:?} is not allowed when UTF8 is disabled"),
+        ),
+        _ => otlp.problem(KEY, format!("unsupported OTLP translation strategy {strategy:?}")),
+    }
+}

@@ -1,0 +1,167 @@
+//! What a configuration file comes to, seen from outside.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::Labels;
+use collect::config::{Authorization, Scheme, Secret, Source};
+
+use super::{Checked, Exporters, load, load_str};
+
+fn loaded(text: &str) -> Checked {
+    load_str(text, Path::new("/etc/bw"), &|_| None).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+fn refused(text: &str) -> String {
+    load_str(text, Path::new("/etc/bw"), &|_| None).unwrap_err().message().to_owned()
+}
+
+#[test]
+fn global_defaults_reach_each_scrape_configuration() {
+    let c = loaded(
+        "global:\n  scrape_interval: 5s\n  sample_limit: 7\n  body_size_limit: 1KB\nscrape_configs:\n- job_name: a\n- job_name: b\n  scrape_interval: 1m\n  sample_limit: 9\n  scheme: https\n  params: {module: [x, y]}\n",
+    );
+    let [a, b] = &c.scrape_configs[..] else { panic!("{:?}", c.scrape_configs) };
+    assert_eq!((a.scrape_interval, a.scrape_timeout), (Duration::from_secs(5), Duration::from_secs(5)));
+    assert_eq!((a.limits.sample_limit, a.limits.body_size_limit), (7, 1024));
+    assert_eq!((b.scrape_interval, b.scrape_timeout), (Duration::from_secs(60), Duration::from_secs(5)));
+    assert_eq!((b.limits.sample_limit, b.scheme), (9, Scheme::Https));
+    assert_eq!(b.params["module"], ["x", "y"]);
+    assert!(a.honor_timestamps && !a.honor_labels && a.metrics_path == "/metrics");
+    assert_eq!(loaded("").global.scrape_interval, Duration::from_secs(60));
+    assert_eq!(loaded("global:\n").global.scrape_timeout, Duration::from_secs(10));
+}
+
+#[test]
+fn targets_and_paths_are_resolved() {
+    let c = loaded(
+        "scrape_configs:\n- job_name: a\n  static_configs:\n  - targets: ['h:1', 'h:2']\n    labels: {env: dev}\n  file_sd_configs:\n  - files: [t/*.yml, /abs.json]\n  authorization: {credentials_file: token}\n",
+    );
+    let a = &c.scrape_configs[0];
+    assert_eq!(a.static_configs[0].targets.len(), 2);
+    assert_eq!(a.static_configs[0].labels, Labels::from_pairs([("env", "dev")]));
+    assert_eq!(a.file_sd_configs[0].files, [PathBuf::from("/etc/bw/t/*.yml"), PathBuf::from("/abs.json")]);
+    let want = Authorization::Credentials {
+        scheme: "Bearer".into(),
+        credentials: Source::File("/etc/bw/token".into()),
+    };
+    assert_eq!(a.http.authorization, want);
+}
+
+#[test]
+fn credentials_are_read_and_never_shown() {
+    let text = "scrape_configs:\n- job_name: a\n  basic_auth: {username: u, password: hunter2}\n  # password: hunter2\n- job_name: b\n  bearer_token: hunter2\n- job_name: c\n  proxy_url: http://u:hunter2@proxy\n";
+    let c = loaded(text);
+    let want = Authorization::Basic {
+        username: Source::Inline("u".into()),
+        password: Source::Inline(Secret::new("hunter2")),
+    };
+    assert_eq!(c.scrape_configs[0].http.authorization, want);
+    let shown = format!("{c:?} {}", c.original_text_without_secrets);
+    assert!(!shown.contains("hunter2"), "{shown}");
+    for bad in [
+        "scrape_configs:\n- job_name: a\n  bearer_token: [hunter2]\n",
+        "scrape_configs:\n- job_name: a\n  bearer_token: {hunter2: 1}\n",
+        "scrape_configs:\n- job_name: a\n  basic_auth: hunter2\n",
+        "scrape_configs:\n- job_name: a\n  basic_auth: {password: hunter2, password_file: x}\n",
+        "scrape_configs:\n- job_name: a\n  basic_auth: {passwort: hunter2}\n",
+        "scrape_configs:\n- job_name: a\n  bearer_token: 'hunter2\n",
+    ] {
+        assert!(!refused(bad).contains("hunter2"), "{}", refused(bad));
+    }
+}
+
+#[test]
+fn errors_name_line_key_and_what_was_meant() {
+    let check = |text: &str, want: &str| assert_eq!(refused(text), want, "{text}");
+    check(
+        "global:\n  scrape_timeout: 1s\n  scrape_intervall: 5s\n",
+        r#"line 3: unknown key "scrape_intervall" in global, did you mean "scrape_interval"?"#,
+    );
+    check("globl: {}\n", r#"line 1: unknown key "globl" at the top level, did you mean "global"?"#);
+    check(
+        "global:\n  scrape_interval: 5x\n",
+        r#"line 2: scrape_interval: not a valid duration string: "5x""#,
+    );
+    check("scrape_configs: 5\n", "line 1: scrape_configs must be a list, not a single value");
+    check("- a\n", "line 1: the configuration must be a mapping, not a list");
+    check(
+        "scrape_configs:\n- job_name: a\n  scheme: ftp\n",
+        r#"line 3: unsupported scheme "ftp": use http or https"#,
+    );
+    check(
+        "scrape_configs:\n- job_name: a\n  scheme: inprocess\n",
+        r#"line 3: unsupported scheme "inprocess": use http or https"#,
+    );
+    assert!(refused("a: [\n").starts_with("line "), "{}", refused("a: [\n"));
+}
+
+#[test]
+fn what_has_no_effect_is_said_once_with_its_line() {
+    let c = loaded(
+        "rule_files: [a.yml]\nremote_write: []\nscrape_configs:\n- job_name: a\n  scrape_native_histograms: false\n  consul_sd_configs:\n  - server: h\n    proxy_url: http://p\n  always_scrape_classic_histograms: false\n",
+    );
+    let seen: Vec<_> = c.unsupported.iter().map(|n| (n.line, n.key.as_str())).collect();
+    assert_eq!(seen, [(1, "rule_files"), (6, "consul_sd_configs"), (9, "always_scrape_classic_histograms")]);
+    assert_eq!(c.unsupported[0].text, "not evaluated yet");
+}
+
+#[test]
+fn external_labels_take_the_environment() {
+    let env = |name: &str| (name == "REGION").then(|| "eu".to_owned());
+    let text =
+        "global:\n  external_labels:\n    region: ${REGION}-1\n    price: $$5\n    gone: $NOPE\n    n: 3\n";
+    let c = load_str(text, Path::new(""), &env).unwrap();
+    assert_eq!(c.external_labels, Labels::from_pairs([("region", "eu-1"), ("price", "$5"), ("n", "3")]));
+    assert_eq!(c.unsupported.len(), 1);
+    assert_eq!(c.unsupported[0].line, 5);
+    assert!(c.unsupported[0].text.contains("NOPE"));
+}
+
+#[test]
+fn built_in_collectors_run_without_a_file_and_on_request() {
+    let pools = Checked::default_host().pools("box");
+    let jobs: Vec<_> = pools.iter().map(|p| p.job_name.as_str()).collect();
+    assert_eq!(jobs, ["node", "bellwether"]);
+    assert!(pools.iter().all(|p| p.scheme == Scheme::InProcess && p.validate().is_ok()));
+    assert_eq!(pools[0].scrape_interval, Duration::from_secs(15));
+    assert_eq!(pools[0].static_configs[0].labels, Labels::from_pairs([("job", "node"), ("instance", "box")]));
+
+    assert_eq!(loaded("scrape_configs: []\n").exporters, Exporters::default());
+    assert!(!loaded("exporters: {node: {enabled: false}}\n").exporters.node);
+    let c = loaded("exporters:\n  node:\nscrape_configs:\n- job_name: node\n");
+    let pools = c.pools("box");
+    assert_eq!((pools[0].job_name.as_str(), pools[1].job_name.as_str()), ("node", "exporters/node"));
+
+    let host = Checked::default_host();
+    let shown = loaded(&host.original_text_without_secrets);
+    assert_eq!((shown.exporters, shown.global), (host.exporters, host.global));
+}
+
+#[test]
+fn a_file_is_named_in_its_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bw.yml");
+    let message = |path: &Path| load(path, &|_| None).unwrap_err().message().to_owned();
+    assert_eq!(message(&path), format!("cannot load {}: no such file", path.display()));
+    std::fs::write(&path, "a: 1\nb: \u{7}\n\n").unwrap();
+    assert!(message(&path).starts_with(&format!("cannot load {}: line ", path.display())));
+    std::fs::write(&path, b"a: 1\nb: \xff\n").unwrap();
+    assert!(message(&path).ends_with("line 2: the file is not UTF-8"));
+    std::fs::write(&path, "scrape_config_files: ['more/*.yml']\n").unwrap();
+    std::fs::create_dir(folder.path().join("more")).unwrap();
+    let more = folder.path().join("more/a.yml");
+    std::fs::write(&more, "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [t.yml]}]\n  oauth2: {client_id: a, token_url: b}\n").unwrap();
+    let c = load(&path, &|_| None).unwrap();
+    assert_eq!(c.scrape_configs[0].file_sd_configs[0].files, [folder.path().join("more/t.yml")]);
+    assert!(c.unsupported[0].text.contains("line 4: oauth2"), "{:?}", c.unsupported);
+    std::fs::write(&more, "scrape_configs:\n- jobname: a\n").unwrap();
+    assert!(message(&path).contains(r#"more/a.yml": line 2: unknown key "jobname""#), "{}", message(&path));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "([a-z_]{1,6}: ?|[-\\[\\]{}&*!|>'\"#?,~<]|\n *|global:|scrape_configs:|- job_name: a\n|relabel_configs:|regex: |targets: |[ -~]){0,60}") {
+        let _ = load_str(&text, Path::new(""), &|_| None);
+    }
+}
