@@ -19,6 +19,18 @@ export interface Frame {
   series: FrameSeries[];
 }
 
+/** Sorts series into a given order with fixed colours; series not named there follow with the remaining colours. */
+export function withColors(frame: Frame, colors: Record<string, number> | undefined): Frame {
+  if (!colors) return frame;
+  const order = Object.keys(colors);
+  const place = (s: FrameSeries) => (order.includes(s.name) ? order.indexOf(s.name) : order.length);
+  let free = Math.max(...Object.values(colors)) + 1;
+  const series = frame.series
+    .toSorted((a, b) => place(a) - place(b))
+    .map((s) => ({ ...s, color: colors[s.name] ?? free++ }));
+  return { ...frame, series };
+}
+
 export interface Summary {
   last: number | null;
   min: number | null;

@@ -53,14 +53,14 @@ function timeLabels(_: uPlot, splits: number[], __: number, ___: number, stepSec
     day = date;
     if (stepSec >= 86_400) return date;
     const time = clockText(split * 1_000, stepSec < 60);
-    return first && i > 0 ? `${time}\n${date}` : time;
+    return first && i > 0 ? `${date.slice(5)} ${time}` : time;
   });
 }
 
 function axes({ frame, look }: Drawn): uPlot.Axis[] {
   const font = `11px ${css('--font-sans')}`;
   const base = { stroke: css('--axis'), font, ticks: { show: false }, grid: { stroke: css('--grid'), width: 1 } };
-  const x: uPlot.Axis = { ...base, size: 28, gap: 6, space: 76, values: timeLabels };
+  const x: uPlot.Axis = { ...base, size: 24, gap: 6, space: 76, values: timeLabels };
   const common: uPlot.Axis = { ...base, size: AXIS_WIDTH, gap: 6, space: 32 };
   if (look.kind === 'heat') {
     const rows = frame.series.length;
@@ -95,6 +95,7 @@ function yRange(look: Look): uPlot.Range.Function {
 }
 
 function series({ frame, look }: Drawn): uPlot.Series[] {
+  const mirrored = frame.series.some((s) => s.mirror);
   return [
     {},
     ...frame.series.map((s): uPlot.Series => {
@@ -103,9 +104,10 @@ function series({ frame, look }: Drawn): uPlot.Series[] {
       return {
         label: s.name,
         stroke: color,
-        width: look.kind === 'stack' ? 1 : 1.5,
+        // Edges of a stack would paint a line over the top for every series that is zero.
+        width: look.kind === 'stack' ? 0 : 1.5,
         dash: seriesDash(s.color),
-        fill: look.kind === 'stack' ? `${color}b3` : s.mirror || frame.series.length === 1 ? `${color}26` : undefined,
+        fill: look.kind === 'stack' ? `${color}cc` : mirrored || frame.series.length === 1 ? `${color}26` : undefined,
         // A lone sample between holes is a dot; otherwise points only clutter.
         points: { show: isolated, size: 4, fill: color },
         spanGaps: false,

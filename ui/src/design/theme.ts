@@ -3,14 +3,18 @@
 import { createTheme, type CSSVariablesResolver, type MantineColorsTuple } from '@mantine/core';
 
 const accent: MantineColorsTuple = [
-  '#eef3ff', '#dce6fd', '#b7cafa', '#8fabf6', '#85a9ff', '#4f78ec', '#1d4ed8', '#1d4ed8', '#1a43b8', '#153794',
+  '#eef3ff', '#dce6fd', '#b7cafa', '#8fabf6', '#85a9ff', '#3a66dd', '#1d4ed8', '#1d4ed8', '#1a43b8', '#153794',
+];
+
+/** Mantine mixes its dark scheme from these; they are the dark tokens, from text down to the sunken surface. */
+const dark: MantineColorsTuple = [
+  '#e4e7eb', '#c3c9d1', '#9aa2ae', '#6b7380', '#2b3038', '#252a32', '#171a1f', '#171a1f', '#101216', '#0b0d10',
 ];
 
 export const theme = createTheme({
   primaryColor: 'accent',
-  primaryShade: { light: 6, dark: 4 },
-  autoContrast: true,
-  colors: { accent },
+  primaryShade: { light: 6, dark: 5 },
+  colors: { accent, dark },
   fontFamily: 'var(--font-sans)',
   fontFamilyMonospace: 'var(--font-mono)',
   fontSizes: { xs: '11px', sm: '12px', md: '13px', lg: '16px', xl: '21px' },

@@ -5,6 +5,7 @@ import { useMemo } from 'react';
 import { sharedSearch } from '../app/search';
 import { useUrl } from '../app/useUrl';
 import { Chart } from '../chart/Chart';
+import { withColors } from '../chart/frame';
 import { useRangeFrame } from '../chart/useRangeFrame';
 import { Icon } from '../design/Icon';
 import classes from './Hosts.module.css';
@@ -12,8 +13,8 @@ import { fill, type HostContext, type PanelSpec } from './panel';
 import { useEmptyReason } from './useEmptyReason';
 import { useInView } from './useInView';
 
-const PLOT_HEIGHT = 172;
-const LEGEND_HEIGHT = 94;
+const PLOT_HEIGHT = 164;
+const LEGEND_HEIGHT = 110;
 
 interface PanelProps {
   spec: PanelSpec;
@@ -26,7 +27,8 @@ export function Panel({ spec, context, stepSec }: PanelProps) {
   const { search } = useUrl();
   const queries = useMemo(() => spec.queries.map((q) => ({ ...q, expr: fill(q.expr, context) })), [spec, context]);
   const identity = `${spec.id} ${context.host}`;
-  const { frame, error, fetching } = useRangeFrame(queries, { stepSec, identity, enabled: seen });
+  const { frame: raw, error, fetching } = useRangeFrame(queries, { stepSec, identity, enabled: seen });
+  const frame = useMemo(() => raw && withColors(raw, spec.colors), [raw, spec]);
   const empty = frame !== undefined && frame.series.length === 0;
   const reason = useEmptyReason(spec, context, empty);
   return (

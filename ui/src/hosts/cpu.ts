@@ -17,6 +17,7 @@ export const cpu: Section = {
           legend: '{{mode}}',
         },
       ],
+      colors: { user: 0, system: 1, nice: 8, iowait: 3, irq: 7, softirq: 4, steal: 6 },
       needs: { metric: 'node_cpu_seconds_total', collector: 'cpu' },
     },
     {

@@ -73,7 +73,10 @@ export const FIGURES: readonly Figure[] = [
       const known = values.filter((value) => value !== null);
       return known.length === 0 ? '–' : percent(Math.max(...known));
     },
-    note: (values) => ['cpu', 'io', 'mem'].map((what, i) => `${what} ${values[i] === null ? '–' : Math.round(values[i] ?? 0)}`).join(' · '),
+    note: (values) => {
+      const most = values.reduce<number>((at, value, i) => ((value ?? -1) > (values[at] ?? -1) ? i : at), 0);
+      return `on ${['cpu', 'io', 'memory'][most]}`;
+    },
     share: (values) => Math.max(...values.map((value) => (value ?? 0) / 100)),
   },
 ];

@@ -17,6 +17,8 @@ export interface PanelSpec {
   kind: ChartKind;
   max?: number;
   queries: PanelQuery[];
+  /** Series by legend in their order from the bottom up, each with its place in the palette; others follow. */
+  colors?: Record<string, number>;
   /** A metric this panel cannot do without, and the collector that brings it: they explain an empty panel. */
   needs: { metric: string; collector: string };
 }
