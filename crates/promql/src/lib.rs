@@ -3,19 +3,26 @@
 //! Knows no store and does no I/O: samples come through [`SeriesSource`], which the caller implements, and every
 //! evaluation works on whole columns, one value per step of the query's grid.
 
+mod aggregate;
 pub mod ast;
+mod binary;
 mod check;
+mod eval;
 mod function;
+mod functions;
 mod lexer;
 pub mod limits;
+mod number;
 mod output;
 mod parse_error;
 mod parser;
 mod print;
 mod quote;
+pub mod script;
 mod source;
 
 pub use ast::Expr;
+pub use eval::{EvalOptions, Grid, Interrupt, evaluate_instant, evaluate_range, selections};
 pub use function::{Function, ValueType};
 pub use output::{Annotations, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use parse_error::{ParseError, ParseErrors};

@@ -1,0 +1,66 @@
+//! `count_values("label", v)`: how many series of a group have each value.
+
+use base::{Error, Labels, Result, format_float};
+use rustc_hash::FxHashMap;
+
+use super::Grouping;
+use crate::ast::Aggregate;
+use crate::eval::column::{ABSENT, Column, Frame, is_present};
+use crate::eval::evaluator::Evaluator;
+use crate::eval::plan::{Kind, Node};
+
+/// Evaluates `count_values`.
+pub(crate) fn evaluate(
+    ev: &mut Evaluator<'_>,
+    node: &Node<'_>,
+    ast: &Aggregate,
+    input: &Node<'_>,
+    label: &Node<'_>,
+) -> Result<Frame> {
+    let Kind::Text(name) = label.kind else {
+        return Err(Error::internal("cannot count values without a label"));
+    };
+    if name.is_empty() {
+        return Err(Error::invalid("invalid label name \"\""));
+    }
+    let grouping = Grouping::new(ast);
+    let mut by_labels: FxHashMap<Labels, usize> = FxHashMap::default();
+    let mut out = Frame::new();
+    ev.stream(input, &mut |ev, column| {
+        // The label set of a value is built once per series, however many steps have it.
+        let mut by_value: FxHashMap<u64, usize> = FxHashMap::default();
+        for (step, v) in column.values.iter().enumerate().filter(|(_, v)| is_present(**v)) {
+            let at = match by_value.get(&v.to_bits()) {
+                Some(at) => *at,
+                None => {
+                    let labels = labels_of(&grouping, ast, &column.labels, name, *v);
+                    let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
+                        let values = vec![ABSENT; node.steps.count];
+                        out.push(Column { labels: labels.clone(), drop_name: false, values });
+                        out.len() - 1
+                    });
+                    by_value.insert(v.to_bits(), at);
+                    at
+                }
+            };
+            let count = &mut out[at].values[step];
+            *count = if is_present(*count) { *count + 1.0 } else { 1.0 };
+        }
+        ev.hold_samples(by_value.len() as u64)?;
+        ev.release_samples(by_value.len() as u64);
+        Ok(())
+    })?;
+    Ok(out)
+}
+
+fn labels_of(grouping: &Grouping<'_>, ast: &Aggregate, series: &Labels, name: &str, v: f64) -> Labels {
+    let mut text = String::new();
+    format_float(v, &mut text);
+    let mut labels = series.to_builder();
+    labels.set(name, &text);
+    let labelled = labels.build();
+    if ast.without {
+        return grouping.labels(&labelled);
+    }
+    labelled.filtered(|n| n == name || ast.grouping.iter().any(|l| **l == *n))
+}

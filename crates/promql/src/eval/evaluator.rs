@@ -1,0 +1,280 @@
+//! The state of one evaluation, and the dispatch over the nodes of its plan.
+//!
+//! A node is evaluated either whole ([`Evaluator::frame`]) or one column at a time ([`Evaluator::stream`]), so that an
+//! aggregation right above a selector or a range function never holds more than one input series. Operators live in
+//! `functions`, `aggregate` and `binary`.
+
+use std::rc::Rc;
+
+use base::{Error, Labels, Result};
+
+use super::annotation::AnnotationSet;
+use super::column::{ABSENT, Column, Frame, count_present};
+use super::plan::{Kind, Node};
+use super::{EvalOptions, Interrupt};
+use crate::limits::CELLS_PER_SAMPLE;
+use crate::{Columns, QueryStats, Selection, SeriesSource, ValueType};
+
+/// Takes columns as they come.
+pub(crate) type Sink<'s> = dyn FnMut(&mut Evaluator<'_>, Column) -> Result<()> + 's;
+
+/// One evaluation.
+pub(crate) struct Evaluator<'a> {
+    pub(crate) options: &'a EvalOptions,
+    pub(crate) annotations: AnnotationSet,
+    source: &'a dyn SeriesSource,
+    interrupt: &'a dyn Interrupt,
+    shared: Vec<Shared>,
+    stats: QueryStats,
+    held_samples: u64,
+    held_cells: u64,
+}
+
+/// A selection, and its series while further selectors will ask for them.
+struct Shared {
+    selection: Selection,
+    uses_left: usize,
+    series: Option<Rc<Vec<(Labels, Columns)>>>,
+}
+
+impl<'a> Evaluator<'a> {
+    pub(crate) fn new(
+        options: &'a EvalOptions,
+        source: &'a dyn SeriesSource,
+        interrupt: &'a dyn Interrupt,
+        selections: Vec<(Selection, usize)>,
+    ) -> Self {
+        let shared = selections
+            .into_iter()
+            .map(|(selection, uses_left)| Shared { selection, uses_left, series: None })
+            .collect();
+        Self {
+            options,
+            annotations: AnnotationSet::default(),
+            source,
+            interrupt,
+            shared,
+            stats: QueryStats::default(),
+            held_samples: 0,
+            held_cells: 0,
+        }
+    }
+
+    /// What the evaluation cost and what it has to tell.
+    pub(crate) fn finish(self) -> (AnnotationSet, QueryStats) {
+        (self.annotations, self.stats)
+    }
+
+    /// Ends the evaluation if it has been given up.
+    pub(crate) fn check_interrupt(&self) -> Result<()> {
+        self.interrupt.check()
+    }
+
+    /// The columns of a node, those without any value left out.
+    pub(crate) fn frame(&mut self, node: &Node<'_>) -> Result<Frame> {
+        if let Some(frame) = self.whole(node)? {
+            return Ok(frame);
+        }
+        let mut frame = Frame::new();
+        self.stream(node, &mut |ev, column| {
+            ev.hold(&column)?;
+            frame.push(column);
+            Ok(())
+        })?;
+        Ok(frame)
+    }
+
+    /// Hands the columns of a node to `sink` as they come, those without any value left out.
+    pub(crate) fn stream(&mut self, node: &Node<'_>, sink: &mut Sink<'_>) -> Result<()> {
+        if node.steps.count == 0 {
+            return Ok(());
+        }
+        match &node.kind {
+            Kind::Selector(selector) => super::select::stream(self, selector, node.steps, sink),
+            Kind::Unary { negative: false, inner } => self.stream(inner, sink),
+            Kind::Unary { negative: true, inner } if node.ty == ValueType::Vector => {
+                crate::functions::elementwise::stream(self, inner, sink, &mut |_, c| {
+                    c.map(|v| -v);
+                    Ok(())
+                })
+            }
+            Kind::Call { function, args, .. } if crate::functions::streams(*function) => {
+                crate::functions::stream(self, node, *function, args, sink)
+            }
+            Kind::Binary { ast, lhs, rhs } if node.ty == ValueType::Vector && lhs.ty != rhs.ty => {
+                crate::binary::scalar::stream(self, node, ast, lhs, rhs, sink)
+            }
+            Kind::Invariant(inner) if node.ty == ValueType::Vector => {
+                self.stream(inner, &mut |ev, mut column| {
+                    column.values.resize(node.steps.count, column.values[0]);
+                    sink(ev, column)
+                })
+            }
+            _ => {
+                for column in self.whole(node)?.unwrap_or_default() {
+                    self.release(&column);
+                    sink(self, column)?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Evaluates the nodes that need all of their input at once; `None` for those that stream.
+    fn whole(&mut self, node: &Node<'_>) -> Result<Option<Frame>> {
+        if node.steps.count == 0 {
+            return Ok(Some(Frame::new()));
+        }
+        if node.ty == ValueType::Scalar {
+            let values = self.scalar(node)?;
+            let column = Column { labels: Labels::empty(), drop_name: false, values };
+            self.hold(&column)?;
+            return Ok(Some(vec![column]));
+        }
+        let mut frame = match &node.kind {
+            Kind::Aggregate { ast, input, param } => {
+                crate::aggregate::evaluate(self, node, ast, input, param.as_deref())?
+            }
+            Kind::Binary { ast, lhs, rhs } if lhs.ty == rhs.ty => {
+                crate::binary::evaluate(self, node, ast, lhs, rhs)?
+            }
+            Kind::Call { function, args, info } if !crate::functions::streams(*function) => {
+                crate::functions::evaluate(self, node, *function, args, info.as_ref())?
+            }
+            Kind::Text(_) | Kind::Range(_) | Kind::Subquery { .. } => {
+                return Err(Error::internal(format!("cannot evaluate a {} as a vector", node.ty)));
+            }
+            _ => return Ok(None),
+        };
+        frame.retain(|c| !c.is_empty());
+        for column in &frame {
+            self.hold(column)?;
+        }
+        Ok(Some(frame))
+    }
+
+    /// The values of a scalar, one per step.
+    pub(crate) fn scalar(&mut self, node: &Node<'_>) -> Result<Vec<f64>> {
+        let steps = node.steps;
+        if steps.count as u64 > self.options.max_samples {
+            return Err(too_many_samples());
+        }
+        Ok(match &node.kind {
+            Kind::Number(v) => vec![*v; steps.count],
+            Kind::Unary { negative, inner } => {
+                let mut values = self.scalar(inner)?;
+                if *negative {
+                    values.iter_mut().for_each(|v| *v = -*v);
+                }
+                values
+            }
+            Kind::Binary { ast, lhs, rhs } => {
+                let (mut a, b) = (self.scalar(lhs)?, self.scalar(rhs)?);
+                for (x, y) in a.iter_mut().zip(b) {
+                    *x = crate::binary::scalar::apply(ast.op, *x, y)?;
+                }
+                a
+            }
+            Kind::Call { function, args, .. } => crate::functions::scalar(self, node, *function, args)?,
+            Kind::Invariant(inner) => {
+                let values = self.scalar(inner)?;
+                vec![values.first().copied().unwrap_or(ABSENT); steps.count]
+            }
+            _ => return Err(Error::internal(format!("cannot evaluate a {} as a number", node.ty))),
+        })
+    }
+
+    /// Counts a column that is kept for a while.
+    pub(crate) fn hold(&mut self, column: &Column) -> Result<()> {
+        self.held_cells += column.values.len() as u64;
+        self.hold_samples(count_present(&column.values) as u64)?;
+        if self.held_cells > self.options.max_samples.saturating_mul(CELLS_PER_SAMPLE) {
+            return Err(too_many_samples());
+        }
+        Ok(())
+    }
+
+    /// Counts a column no longer.
+    pub(crate) fn release(&mut self, column: &Column) {
+        self.held_cells = self.held_cells.saturating_sub(column.values.len() as u64);
+        self.release_samples(count_present(&column.values) as u64);
+    }
+
+    /// Counts the columns of an operand no longer.
+    pub(crate) fn release_all(&mut self, frame: &Frame) {
+        frame.iter().for_each(|c| self.release(c));
+    }
+
+    /// Counts samples that are kept for a while.
+    pub(crate) fn hold_samples(&mut self, samples: u64) -> Result<()> {
+        self.held_samples += samples;
+        self.stats.peak_samples = self.stats.peak_samples.max(self.held_samples);
+        if self.held_samples > self.options.max_samples { Err(too_many_samples()) } else { Ok(()) }
+    }
+
+    /// Counts samples no longer.
+    pub(crate) fn release_samples(&mut self, samples: u64) {
+        self.held_samples = self.held_samples.saturating_sub(samples);
+    }
+
+    /// Counts samples that steps used.
+    pub(crate) fn count_used(&mut self, samples: u64) {
+        self.stats.samples += samples;
+    }
+
+    /// Hands each series of a selection to `f`, which may change the columns.
+    pub(crate) fn read(
+        &mut self,
+        selection: Option<usize>,
+        f: &mut dyn FnMut(&mut Self, Labels, &mut Columns) -> Result<()>,
+    ) -> Result<()> {
+        let Some(at) = selection else { return Ok(()) };
+        let shared = &mut self.shared[at];
+        shared.uses_left = shared.uses_left.saturating_sub(1);
+        if shared.uses_left == 0 && shared.series.is_none() {
+            return self.read_cursor(at, f);
+        }
+        if self.shared[at].series.is_none() {
+            let mut all = Vec::new();
+            self.read_cursor(at, &mut |ev, labels, columns| {
+                ev.hold_samples(columns.values.len() as u64)?;
+                all.push((labels, std::mem::take(columns)));
+                Ok(())
+            })?;
+            self.shared[at].series = Some(Rc::new(all));
+        }
+        let shared = &mut self.shared[at];
+        let series = if shared.uses_left == 0 { shared.series.take() } else { shared.series.clone() };
+        let Some(series) = series else { return Ok(()) };
+        let mut columns = Columns::default();
+        for (labels, kept) in series.iter() {
+            self.check_interrupt()?;
+            columns.clone_from(kept);
+            f(self, labels.clone(), &mut columns)?;
+        }
+        if self.shared[at].uses_left == 0 {
+            self.release_samples(series.iter().map(|(_, c)| c.values.len() as u64).sum());
+        }
+        Ok(())
+    }
+
+    fn read_cursor(
+        &mut self,
+        at: usize,
+        f: &mut dyn FnMut(&mut Self, Labels, &mut Columns) -> Result<()>,
+    ) -> Result<()> {
+        let mut columns = Columns::default();
+        let mut cursor = self.source.select(&self.shared[at].selection)?;
+        loop {
+            self.check_interrupt()?;
+            let Some(labels) = cursor.next(&mut columns)? else { return Ok(()) };
+            self.stats.series += 1;
+            f(self, labels, &mut columns)?;
+        }
+    }
+}
+
+/// The limit on samples in memory is reached.
+pub(crate) fn too_many_samples() -> Error {
+    Error::limit("query processing would load too many samples into memory in query execution")
+}

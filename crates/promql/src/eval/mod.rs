@@ -1,0 +1,182 @@
+//! Evaluation on columnar step grids: what a caller passes, and the way from an expression to a result.
+//!
+//! Owns the order of an evaluation (plan, evaluate, name the result). Knows no operator: those are in `functions`,
+//! `aggregate` and `binary`.
+
+pub(crate) mod annotation;
+pub(crate) mod column;
+pub(crate) mod duration;
+pub(crate) mod evaluator;
+pub(crate) mod plan;
+pub(crate) mod select;
+pub(crate) mod steps;
+
+use std::time::Duration;
+
+use base::{Error, Result, Sample};
+
+use self::column::{Frame, is_present, merge_same_labels, without_metadata};
+use self::evaluator::Evaluator;
+use self::plan::{Kind, Node};
+pub use self::steps::Grid;
+use self::steps::Steps;
+use crate::limits::{DEFAULT_LOOKBACK, DEFAULT_MAX_SAMPLES, DEFAULT_SUBQUERY_STEP};
+use crate::{Expr, QueryOutput, Selection, Series, SeriesSource, Value, ValueType, VectorSample};
+
+/// Settings of the engine that change results or bound an evaluation.
+#[derive(Debug, Clone)]
+pub struct EvalOptions {
+    /// A sample of this age no longer counts as its series' present value.
+    pub lookback: Duration,
+    /// The step of subqueries that give none.
+    pub default_subquery_step: Duration,
+    /// Samples that the query may hold at a time.
+    pub max_samples: u64,
+    /// Whether metric names are dropped at the end of the query only, so that its parts may still use them.
+    pub delayed_name_removal: bool,
+}
+
+impl Default for EvalOptions {
+    fn default() -> Self {
+        Self {
+            lookback: DEFAULT_LOOKBACK,
+            default_subquery_step: DEFAULT_SUBQUERY_STEP,
+            max_samples: DEFAULT_MAX_SAMPLES,
+            delayed_name_removal: false,
+        }
+    }
+}
+
+/// Tells an evaluation that nobody waits for it any more.
+pub trait Interrupt: Send + Sync {
+    /// Called often, between series and between chunks of work; an error ends the evaluation with that error.
+    fn check(&self) -> Result<()>;
+}
+
+/// The distinct selections of a query, each with the exact range of samples that it needs. An evaluation with the same
+/// arguments asks its source for these and no others.
+pub fn selections(expr: &Expr, grid: &Grid, options: &EvalOptions) -> Result<Vec<Selection>> {
+    let step_ms = if grid.start_ms == grid.end_ms { 0 } else { grid.step_ms };
+    let plan = plan::plan(expr, grid, step_ms, options)?;
+    Ok(plan.selections.into_iter().map(|(s, _)| s).collect())
+}
+
+/// Evaluates a query at one time. `query` is the text that `expr` was read from, for positions in annotations.
+pub fn evaluate_instant(
+    expr: &Expr,
+    query: &str,
+    t_ms: i64,
+    options: &EvalOptions,
+    source: &dyn SeriesSource,
+    interrupt: &dyn Interrupt,
+) -> Result<QueryOutput> {
+    let plan = plan::plan(expr, &Grid::instant(t_ms), 0, options)?;
+    let mut ev = Evaluator::new(options, source, interrupt, plan.selections);
+    let value = match plan.root.ty {
+        ValueType::Scalar => {
+            let values = ev.scalar(&plan.root)?;
+            Value::Scalar(Sample { t_ms, value: values[0] })
+        }
+        ValueType::String => match &plan.root.kind {
+            Kind::Text(text) => Value::String(t_ms, (*text).into()),
+            _ => return Err(Error::internal("cannot evaluate a string that is no literal")),
+        },
+        ValueType::Vector => {
+            let frame = ev.frame(&plan.root)?;
+            let sample = |value| Sample { t_ms, value };
+            Value::Vector(
+                named(frame, options)?
+                    .into_iter()
+                    .map(|c| VectorSample { labels: c.labels, sample: sample(c.values[0]) })
+                    .collect(),
+            )
+        }
+        ValueType::Matrix => Value::Matrix(range_vector(&mut ev, &plan.root, options)?),
+    };
+    Ok(output(ev, value, query))
+}
+
+/// Evaluates a query at each step of a grid. `query` is the text that `expr` was read from.
+pub fn evaluate_range(
+    expr: &Expr,
+    query: &str,
+    grid: &Grid,
+    options: &EvalOptions,
+    source: &dyn SeriesSource,
+    interrupt: &dyn Interrupt,
+) -> Result<QueryOutput> {
+    let ty = expr.value_type();
+    if matches!(ty, ValueType::Matrix | ValueType::String) {
+        return Err(Error::invalid(format!(
+            "invalid expression type \"{ty}\" for range query, must be Scalar or instant Vector"
+        )));
+    }
+    let plan = plan::plan(expr, grid, grid.step_ms, options)?;
+    let mut ev = Evaluator::new(options, source, interrupt, plan.selections);
+    let frame = ev.frame(&plan.root)?;
+    let series = matrix(named(frame, options)?, plan.root.steps);
+    Ok(output(ev, Value::Matrix(series), query))
+}
+
+fn output(ev: Evaluator<'_>, value: Value, query: &str) -> QueryOutput {
+    let (annotations, stats) = ev.finish();
+    QueryOutput { value, annotations: annotations.into_annotations(query), stats }
+}
+
+/// Drops the names that were to be dropped at the end.
+fn named(mut frame: Frame, options: &EvalOptions) -> Result<Frame> {
+    if !options.delayed_name_removal {
+        return Ok(frame);
+    }
+    for column in &mut frame {
+        if column.drop_name {
+            column.labels = without_metadata(&column.labels);
+        }
+    }
+    merge_same_labels(frame)
+}
+
+/// The points of each column, in order of the labels.
+fn matrix(frame: Frame, steps: Steps) -> Vec<Series> {
+    let mut all: Vec<Series> = frame
+        .into_iter()
+        .map(|c| {
+            let points = steps.times().zip(c.values).filter(|(_, v)| is_present(*v));
+            Series { labels: c.labels, samples: points.map(|(t_ms, value)| Sample { t_ms, value }).collect() }
+        })
+        .collect();
+    all.sort_by(|a, b| a.labels.cmp(&b.labels));
+    all
+}
+
+/// A range vector as the result of an instant query: the samples themselves.
+fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) -> Result<Vec<Series>> {
+    match &root.kind {
+        Kind::Subquery { inner, .. } => {
+            let frame = ev.frame(inner)?;
+            Ok(matrix(named(frame, options)?, inner.steps))
+        }
+        Kind::Range(selector) => {
+            let end_ms = selector.window.end_ms(root.steps.start_ms);
+            let mut all = Vec::new();
+            ev.read(selector.selection, &mut |ev, labels, columns| {
+                select::drop_stale(columns);
+                let samples = if selector.ast.anchored || selector.ast.smoothed {
+                    crate::functions::extended::extend(columns, &selector.window, end_ms, selector.ast.smoothed)
+                } else {
+                    let points = columns.timestamps_ms.iter().zip(&columns.values);
+                    points.map(|(t, v)| Sample { t_ms: *t, value: *v }).collect()
+                };
+                ev.count_used(samples.len() as u64);
+                ev.hold_samples(samples.len() as u64)?;
+                if !samples.is_empty() {
+                    all.push(Series { labels, samples });
+                }
+                Ok(())
+            })?;
+            all.sort_by(|a, b| a.labels.cmp(&b.labels));
+            Ok(all)
+        }
+        _ => Err(Error::internal("cannot evaluate a range vector that is neither a selector nor a subquery")),
+    }
+}

@@ -1,0 +1,236 @@
+//! Range functions: a window of samples slides along each series.
+//!
+//! Both ends of the window are indexes that only move forward, so a series costs its samples once, plus what the
+//! function does per step. Owns the sliding and the labels of the result; the functions are in the files beside.
+
+use base::{Error, Labels, Result};
+use rustc_hash::FxHashSet;
+
+use super::{extended, over_time, rate, regression};
+use crate::ast::Span;
+use crate::eval::column::{ABSENT, Column, is_present, same_labelset_error, without_metadata};
+use crate::eval::evaluator::{Evaluator, Sink};
+use crate::eval::plan::{Kind, Node, Window};
+use crate::eval::select::drop_stale;
+use crate::eval::steps::Steps;
+use crate::{Columns, Function, ValueType};
+
+/// Whether a function takes a range vector and yields a column per series.
+pub(crate) fn is_rollup(function: Function) -> bool {
+    function != Function::AbsentOverTime && function.arg_types().contains(&ValueType::Matrix)
+}
+
+/// What a range function sees of a series.
+pub(crate) struct Series<'c> {
+    pub(crate) times: &'c [i64],
+    pub(crate) values: &'c [f64],
+    pub(crate) window: &'c Window,
+    pub(crate) steps: Steps,
+}
+
+/// A range function's column, and what it cost.
+pub(crate) struct Rolled {
+    pub(crate) values: Vec<f64>,
+    /// Sum of the lengths of all windows.
+    used: u64,
+    /// Length of the longest window.
+    widest: u64,
+}
+
+impl Series<'_> {
+    /// Calls `f` for each step whose window has samples, with first, end (excluded) and step.
+    #[inline]
+    pub(crate) fn slide(&self, mut f: impl FnMut(usize, usize, usize) -> f64) -> Rolled {
+        let times = self.times;
+        let (mut from, mut to) = (0, 0);
+        let mut rolled = Rolled { values: Vec::with_capacity(self.steps.count), used: 0, widest: 0 };
+        for step in 0..self.steps.count {
+            let end = self.window.end_ms(self.steps.at(step));
+            let open = end - self.window.range_ms - self.window.before_ms;
+            let close = end + self.window.after_ms;
+            while from < times.len() && times[from] <= open {
+                from += 1;
+            }
+            to = to.max(from);
+            while to < times.len() && times[to] <= close {
+                to += 1;
+            }
+            let length = (to - from) as u64;
+            rolled.used += length;
+            rolled.widest = rolled.widest.max(length);
+            rolled.values.push(if length == 0 { ABSENT } else { f(from, to, step) });
+        }
+        rolled
+    }
+
+    /// Beginning and end of the range at a step.
+    #[inline]
+    pub(crate) fn range(&self, step: usize) -> (i64, i64) {
+        let end = self.window.end_ms(self.steps.at(step));
+        (end - self.window.range_ms, end)
+    }
+}
+
+/// Evaluates a range function and hands out its columns.
+pub(crate) fn stream(
+    ev: &mut Evaluator<'_>,
+    node: &Node<'_>,
+    function: Function,
+    args: &[Node<'_>],
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    let mut numbers = Vec::new();
+    let mut range = None;
+    for arg in args {
+        if arg.ty == ValueType::Matrix { range = Some(arg) } else { numbers.push(ev.scalar(arg)?) }
+    }
+    let range = range.ok_or_else(|| Error::internal("cannot evaluate a range function without a range"))?;
+    let mut roller = Roller { function, steps: node.steps, numbers, span: args[0].span, seen: FxHashSet::default() };
+    match &range.kind {
+        Kind::Range(selector) => {
+            let mode = extended::mode(function, selector.ast)?;
+            ev.read(selector.selection, &mut |ev, labels, columns| {
+                drop_stale(columns);
+                roller.series(ev, labels, false, columns, &selector.window, mode, sink)
+            })
+        }
+        Kind::Subquery { inner, window } => {
+            let frame = ev.frame(inner)?;
+            let mut columns = Columns::default();
+            for column in frame {
+                ev.check_interrupt()?;
+                columns.timestamps_ms.clear();
+                columns.values.clear();
+                for (t, v) in inner.steps.times().zip(&column.values).filter(|(_, v)| is_present(**v)) {
+                    columns.timestamps_ms.push(t);
+                    columns.values.push(*v);
+                }
+                let mode = extended::Mode::Plain;
+                let labels = column.labels.clone();
+                roller.series(ev, labels, column.drop_name, &columns, window, mode, sink)?;
+                ev.release(&column);
+            }
+            Ok(())
+        }
+        _ => Err(Error::internal(format!("cannot slide over a {}", range.ty))),
+    }
+}
+
+struct Roller {
+    function: Function,
+    steps: Steps,
+    /// The function's numbers, per step.
+    numbers: Vec<Vec<f64>>,
+    /// Of the first argument, whichever that is.
+    span: Span,
+    /// Hashes of the label sets given out, to find those that fall together without their name.
+    seen: FxHashSet<u64>,
+}
+
+impl Roller {
+    #[allow(clippy::too_many_arguments, reason = "one call each from the two kinds of range")]
+    fn series(
+        &mut self,
+        ev: &mut Evaluator<'_>,
+        labels: Labels,
+        drop_name: bool,
+        columns: &Columns,
+        window: &Window,
+        mode: extended::Mode,
+        sink: &mut Sink<'_>,
+    ) -> Result<()> {
+        if columns.values.is_empty() {
+            return Ok(());
+        }
+        let series =
+            Series { times: &columns.timestamps_ms, values: &columns.values, window, steps: self.steps };
+        let rolled = self.roll(ev, &series, mode)?;
+        ev.count_used(rolled.used);
+        ev.hold_samples(rolled.widest)?;
+        ev.release_samples(rolled.widest);
+        let mut column = Column { labels, drop_name, values: rolled.values };
+        if column.is_empty() {
+            return Ok(());
+        }
+        if matches!(self.function, Function::Rate | Function::Increase) {
+            note_non_counter(ev, column.labels.metric(), self.span);
+        }
+        column.drop_name |= super::drops_name(self.function);
+        if !ev.options.delayed_name_removal {
+            if column.drop_name {
+                column.labels = without_metadata(&column.labels);
+            }
+            if !self.seen.insert(column.labels.stable_hash()) {
+                return Err(same_labelset_error());
+            }
+        }
+        sink(ev, column)
+    }
+
+    fn roll(&self, ev: &mut Evaluator<'_>, series: &Series<'_>, mode: extended::Mode) -> Result<Rolled> {
+        if mode != extended::Mode::Plain {
+            return Ok(extended::roll(self.function, series, mode));
+        }
+        Ok(match self.function {
+            Function::Rate => rate::extrapolated(series, true, true),
+            Function::Increase => rate::extrapolated(series, true, false),
+            Function::Delta => rate::extrapolated(series, false, false),
+            Function::Irate => rate::last_two(series, true),
+            Function::Idelta => rate::last_two(series, false),
+            Function::Resets => rate::resets(series),
+            Function::Changes => rate::changes(series),
+            Function::Deriv => regression::deriv(series),
+            Function::PredictLinear => regression::predict_linear(series, &self.numbers[0]),
+            Function::DoubleExponentialSmoothing => {
+                regression::double_exponential_smoothing(series, &self.numbers[0], &self.numbers[1])?
+            }
+            Function::QuantileOverTime => {
+                let (rolled, invalid) = over_time::quantile(series, &self.numbers[0]);
+                invalid.into_iter().for_each(|q| ev.annotations.invalid_quantile(q, self.span));
+                rolled
+            }
+            other => over_time::roll(other, series)?,
+        })
+    }
+}
+
+/// Tells if a metric does not look like a counter.
+fn note_non_counter(ev: &mut Evaluator<'_>, metric: &str, span: Span) {
+    let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix));
+    if !metric.is_empty() && !counter {
+        ev.annotations.possible_non_counter(metric, span);
+    }
+}
+
+/// A series for the tests of the functions: one sample a second from second 1 on.
+#[cfg(test)]
+pub(crate) fn roll_seconds(values: &[f64], range_ms: i64, f: impl Fn(&Series<'_>) -> Rolled) -> Vec<f64> {
+    let times: Vec<i64> = (1..=values.len() as i64).map(|i| i * 1000).collect();
+    let window = Window { range_ms, offset_ms: 0, at_ms: None, before_ms: 0, after_ms: 0 };
+    let steps = Steps::between(1000, values.len() as i64 * 1000, 1000);
+    f(&Series { times: &times, values, window: &window, steps }).values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_are_open_on_the_left_and_closed_on_the_right() {
+        let count = |s: &Series<'_>| s.slide(|from, to, _| (to - from) as f64);
+        assert_eq!(roll_seconds(&[1.0; 4], 2000, count), [1.0, 2.0, 2.0, 2.0]);
+        let sparse = roll_seconds(&[1.0; 3], 500, count);
+        assert_eq!(sparse, [1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_step_without_samples_is_absent() {
+        let window = Window { range_ms: 1000, offset_ms: 5000, at_ms: None, before_ms: 0, after_ms: 0 };
+        let series =
+            Series { times: &[0], values: &[1.0], window: &window, steps: Steps::between(4000, 7000, 1000) };
+        let rolled = series.slide(|_, _, _| 1.0);
+        let present: Vec<bool> = rolled.values.iter().map(|v| is_present(*v)).collect();
+        assert_eq!(present, [false, true, false, false]);
+        assert_eq!((rolled.used, rolled.widest), (1, 1));
+    }
+}

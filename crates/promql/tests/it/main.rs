@@ -1,0 +1,4 @@
+//! Integration tests of the language.
+
+mod parse;
+mod scripts;
