@@ -159,7 +159,7 @@ export function buildOptions(drawn: Drawn, size: { width: number; height: number
   const rows = frame.series.length;
   return {
     ...size,
-    padding: [8, 8, 0, 0],
+    padding: [8, 18, 0, 0],
     legend: { show: false },
     scales: {
       x: { time: true, range: xRange },
