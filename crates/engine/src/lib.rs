@@ -19,9 +19,9 @@ use tsdb::{AppendOutcome, MetricStore};
 
 use crate::metrics::QueryMetrics;
 
-pub use promql::{Annotations, Grid, ParseErrors, QueryOutput, QueryStats, Series, Value, VectorSample};
+pub use promql::{Annotations, Grid, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
-pub use tsdb::StoreStats;
+pub use tsdb::{NameCount, StoreStats};
 
 /// Limits of queries, for the process as a whole.
 #[derive(Debug, Clone)]
@@ -74,8 +74,18 @@ impl Engine {
         self.store.append(samples).await
     }
 
-    /// Facts about the store, lists cut to `limit` entries.
-    pub fn store_stats(&self, limit: usize) -> StoreStats {
-        self.store.stats(limit)
+    /// Facts about what the store holds in memory.
+    pub fn store_stats(&self) -> StoreStats {
+        self.store.stats()
+    }
+
+    /// Damaged places found in the write-ahead log at start.
+    pub fn wal_corruptions(&self) -> u64 {
+        self.store.wal_corruptions()
+    }
+
+    /// Brings the store's gauges up to date; called before they are shown.
+    pub fn update_gauges(&self) {
+        self.store.update_gauges();
     }
 }

@@ -1,7 +1,6 @@
 //! Which series, label names and label values there are.
 
 use base::{Labels, Matcher, Result, TimeRange};
-use promql::ParseErrors;
 
 use crate::Engine;
 
@@ -22,12 +21,17 @@ impl Engine {
     }
 
     /// The values of one label, likewise.
-    pub async fn label_values(&self, name: &str, sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<String>> {
+    pub async fn label_values(
+        &self,
+        name: &str,
+        sets: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<Vec<String>> {
         self.store.label_values(name, sets, range).await
     }
 
     /// Reads a selector such as `up{job="node"}`.
-    pub fn parse_selector(&self, text: &str) -> Result<Vec<Matcher>, ParseErrors> {
-        promql::parse_metric_selector(text)
+    pub fn parse_selector(&self, text: &str) -> Result<Vec<Matcher>> {
+        Ok(promql::parse_metric_selector(text)?)
     }
 }

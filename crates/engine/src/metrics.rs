@@ -75,9 +75,11 @@ impl QueryMetrics {
     /// Notes what a query took.
     pub(crate) fn observe(&self, timings: &crate::Timings, samples: u64) {
         self.samples.inc_by(samples);
-        for (slice, took) in
-            [("queue_time", timings.queue), ("prepare_time", timings.prepare), ("inner_eval", timings.evaluate)]
-        {
+        for (slice, took) in [
+            ("queue_time", timings.queue),
+            ("prepare_time", timings.prepare),
+            ("inner_eval", timings.evaluate),
+        ] {
             self.duration.with_label_values(&[slice]).observe(took.as_secs_f64());
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Error, Result};
-use promql::{EvalOptions, Expr, Grid, ParseErrors, ParseOptions, QueryOutput};
+use promql::{EvalOptions, Expr, Grid, ParseOptions, QueryOutput, ValueType};
 
 use crate::cancel::{Deadline, timed_out};
 use crate::source::Fetched;
@@ -22,8 +22,8 @@ pub struct QueryOptions {
 /// Why a query has no result.
 #[derive(Debug)]
 pub enum QueryFailure {
-    /// The text is not a query.
-    Parse(ParseErrors),
+    /// The text is not a query, or not one of the kind asked for.
+    Rejected(Error),
     /// It could not be carried out.
     Execute(Error),
 }
@@ -80,7 +80,7 @@ impl Engine {
 
     /// The query in Prometheus' canonical layout.
     pub fn format_query(&self, query: &str) -> Result<String, QueryFailure> {
-        let expr = promql::parse(query, &ParseOptions::default()).map_err(QueryFailure::Parse)?;
+        let expr = parse(query)?;
         Ok(promql::pretty(&expr))
     }
 
@@ -91,19 +91,19 @@ impl Engine {
         instant: bool,
         options: &QueryOptions,
     ) -> Result<QueryReply, QueryFailure> {
-        let expr = promql::parse(query, &ParseOptions::default()).map_err(QueryFailure::Parse)?;
-        if !instant && !matches!(expr.value_type(), promql::ValueType::Scalar | promql::ValueType::Vector) {
-            let got = expr.value_type();
-            return Err(QueryFailure::Parse(ParseErrors::whole_query(
-                query,
-                format!("invalid expression type {:?} for range query, must be Scalar or instant Vector", got.as_str()),
-            )));
+        let expr = parse(query)?;
+        if !instant && matches!(expr.value_type(), ValueType::Matrix | ValueType::String) {
+            let got = expr.value_type().as_str();
+            return Err(QueryFailure::Rejected(Error::invalid(format!(
+                "invalid expression type {got:?} for range query, must be Scalar or instant Vector"
+            ))));
         }
         let timeout = options.timeout.unwrap_or(self.options.query_timeout).min(self.options.query_timeout);
         let (deadline, _present) = Deadline::after(timeout, &self.clock);
         let asked = self.clock.monotonic();
         let _counted = self.metrics.count_query();
-        let waiting = self.metrics.current.get() - i64::try_from(self.options.query_max_concurrency).unwrap_or(0);
+        let waiting =
+            self.metrics.current.get() - i64::try_from(self.options.query_max_concurrency).unwrap_or(0);
         if waiting > limits::QUERY_MAX_WAITING as i64 {
             self.metrics.shed.inc();
             return Err(Error::unavailable(format!(
@@ -135,7 +135,8 @@ impl Engine {
                 promql::evaluate_range(&expr, &text, &grid, &eval, &fetched, &deadline)
             }
         });
-        let output = evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
+        let output =
+            evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
         let ended = self.clock.monotonic();
         let timings = Timings {
             queue: started.saturating_sub(asked),
@@ -155,4 +156,8 @@ impl Engine {
         }
         Ok(Fetched::new(fetched))
     }
+}
+
+fn parse(query: &str) -> Result<Expr, QueryFailure> {
+    promql::parse(query, &ParseOptions::default()).map_err(|e| QueryFailure::Rejected(e.into()))
 }

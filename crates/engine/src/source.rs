@@ -2,7 +2,7 @@
 
 use base::{Error, Labels, Result};
 use promql::{Columns, Selection, SeriesCursor, SeriesSource};
-use tsdb::{SelectedSeries, SeriesReader};
+use tsdb::SelectedSeries;
 
 /// What the query's selections found, still encoded.
 pub(crate) struct Fetched {
@@ -22,14 +22,22 @@ impl SeriesSource for Fetched {
             .iter()
             .find(|(s, _)| s == selection)
             .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))?;
-        Ok(Box::new(Cursor(found.reader())))
+        Ok(Box::new(Cursor { found, at: 0 }))
     }
 }
 
-struct Cursor<'a>(SeriesReader<'a>);
+struct Cursor<'a> {
+    found: &'a SelectedSeries,
+    at: usize,
+}
 
 impl SeriesCursor for Cursor<'_> {
     fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
-        self.0.next(&mut columns.timestamps_ms, &mut columns.values)
+        if self.at == self.found.len() {
+            return Ok(None);
+        }
+        self.found.decode(self.at, &mut columns.timestamps_ms, &mut columns.values)?;
+        self.at += 1;
+        Ok(Some(self.found.labels(self.at - 1).clone()))
     }
 }

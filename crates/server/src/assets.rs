@@ -36,17 +36,26 @@ pub(crate) async fn serve(State(state): State<Arc<ServerState>>, uri: Uri, heade
         return ApiError { error_type: ApiErrorType::NotFound, message }.into_response();
     }
     let looks_like_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
-    let found = state.assets.get(path).or_else(|| if looks_like_file { None } else { state.assets.get("index.html") });
+    let found = state
+        .assets
+        .get(path)
+        .or_else(|| if looks_like_file { None } else { state.assets.get("index.html") });
     let Some(asset) = found else {
-        return (StatusCode::NOT_FOUND, format!("cannot find {}: no such page\n", uri.path())).into_response();
+        return (StatusCode::NOT_FOUND, format!("cannot find {}: no such page\n", uri.path()))
+            .into_response();
     };
     let etag = format!("\"{}\"", asset.etag);
-    let cache = if path.starts_with(HASHED_PREFIX) { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let cache =
+        if path.starts_with(HASHED_PREFIX) { "public, max-age=31536000, immutable" } else { "no-cache" };
     let known = headers.get(header::IF_NONE_MATCH).and_then(|v| v.to_str().ok());
     if known.is_some_and(|tags| tags.split(',').any(|t| t.trim().trim_start_matches("W/") == etag)) {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (header::CACHE_CONTROL, cache.into())]).into_response();
+        return (StatusCode::NOT_MODIFIED, [(header::ETAG, etag), (header::CACHE_CONTROL, cache.into())])
+            .into_response();
     }
-    let headers =
-        [(header::CONTENT_TYPE, asset.content_type), (header::CACHE_CONTROL, cache.into()), (header::ETAG, etag)];
+    let headers = [
+        (header::CONTENT_TYPE, asset.content_type),
+        (header::CACHE_CONTROL, cache.into()),
+        (header::ETAG, etag),
+    ];
     (headers, bytes::Bytes::from(asset.content.into_owned())).into_response()
 }

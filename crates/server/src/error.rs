@@ -80,7 +80,7 @@ impl From<Error> for ApiError {
 impl From<QueryFailure> for ApiError {
     fn from(f: QueryFailure) -> Self {
         match f {
-            QueryFailure::Parse(e) => Self::invalid_parameter("query", e),
+            QueryFailure::Rejected(e) => Self::invalid_parameter("query", e),
             QueryFailure::Execute(e) => e.into(),
         }
     }
@@ -91,7 +91,8 @@ impl IntoResponse for ApiError {
         if self.error_type == ApiErrorType::Internal {
             tracing::error!(error = self.message, "cannot answer request");
         }
-        let body = serde_json::json!({"status": "error", "errorType": self.type_name(), "error": self.message});
+        let body =
+            serde_json::json!({"status": "error", "errorType": self.type_name(), "error": self.message});
         let mut response =
             (self.status(), [(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response();
         if self.error_type == ApiErrorType::Unavailable {

@@ -1,6 +1,6 @@
 //! The router, and the server around it.
 
-use std::future::Future;
+use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,7 +65,8 @@ impl HttpServer {
     pub async fn bind(address: &str) -> Result<Self> {
         let fail = |e: std::io::Error| Error::invalid(format!("cannot listen on {address}: {e}"));
         let listener = TcpListener::bind(address).await.map_err(fail)?;
-        let address = listener.local_addr().map_err(|e| Error::internal(format!("cannot read own address: {e}")))?;
+        let address =
+            listener.local_addr().map_err(|e| Error::internal(format!("cannot read own address: {e}")))?;
         Ok(Self { listener, address })
     }
 
@@ -83,14 +84,17 @@ impl HttpServer {
             let _ = stopping.send(());
         };
         let listener = Limited { inner: self.listener, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
-        let serving = std::future::IntoFuture::into_future(axum::serve(listener, router).with_graceful_shutdown(signal));
+        let serving = axum::serve(listener, router).with_graceful_shutdown(signal).into_future();
         tokio::pin!(serving);
         tokio::select! {
             done = &mut serving => return done.map_err(|e| Error::internal(format!("cannot serve HTTP: {e}"))),
             _ = &mut stopped => {}
         }
         if tokio::time::timeout(SHUTDOWN_GRACE, serving).await.is_err() {
-            tracing::warn!(grace_seconds = SHUTDOWN_GRACE.as_secs(), "closing connections that are still busy");
+            tracing::warn!(
+                grace_seconds = SHUTDOWN_GRACE.as_secs(),
+                "closing connections that are still busy"
+            );
         }
         Ok(())
     }
@@ -147,7 +151,11 @@ mod io {
     use super::Connection;
 
     impl AsyncRead for Connection {
-        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<Result<()>> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<Result<()>> {
             Pin::new(&mut self.stream).poll_read(cx, buf)
         }
     }

@@ -19,7 +19,8 @@ pub struct HttpMetrics {
 impl HttpMetrics {
     /// Registers the metrics.
     pub fn register(registry: &Registry) -> Result<Self> {
-        Self::try_register(registry).map_err(|e| Error::internal(format!("cannot register HTTP metrics: {e}")))
+        Self::try_register(registry)
+            .map_err(|e| Error::internal(format!("cannot register HTTP metrics: {e}")))
     }
 
     fn try_register(registry: &Registry) -> prometheus::Result<Self> {

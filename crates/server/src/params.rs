@@ -35,9 +35,13 @@ impl Params {
     pub(crate) fn limit(&self) -> ApiResult<Option<usize>> {
         let Some(text) = self.get("limit") else { return Ok(None) };
         let n: i64 = text.parse().map_err(|_| {
-            ApiError::invalid_parameter("limit", format_args!("strconv.Atoi: parsing {text:?}: invalid syntax"))
+            ApiError::invalid_parameter(
+                "limit",
+                format_args!("strconv.Atoi: parsing {text:?}: invalid syntax"),
+            )
         })?;
-        let n = usize::try_from(n).map_err(|_| ApiError::invalid_parameter("limit", "limit must be non-negative"))?;
+        let n = usize::try_from(n)
+            .map_err(|_| ApiError::invalid_parameter("limit", "limit must be non-negative"))?;
         Ok((n > 0).then_some(n))
     }
 
@@ -74,7 +78,8 @@ impl Params {
         let ms = parse_duration_ms(self.get("step").unwrap_or(""))
             .map_err(|e| ApiError::invalid_parameter("step", e))?;
         if ms <= 0 {
-            let cause = "zero or negative query resolution step widths are not accepted. Try a positive integer";
+            let cause =
+                "zero or negative query resolution step widths are not accepted. Try a positive integer";
             return Err(ApiError::invalid_parameter("step", cause));
         }
         Ok(ms)
@@ -103,7 +108,9 @@ fn is_form(parts: &axum::http::request::Parts) -> bool {
 
 async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {
     axum::body::to_bytes(body, MAX_FORM_BYTES).await.map_err(|e| {
-        ApiError::bad_data(format!("error parsing form values: cannot read at most {MAX_FORM_BYTES} bytes: {e}"))
+        ApiError::bad_data(format!(
+            "error parsing form values: cannot read at most {MAX_FORM_BYTES} bytes: {e}"
+        ))
     })
 }
 

@@ -167,7 +167,9 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
 
 /// A time as Go's JSON writes it: RFC 3339 in UTC, milliseconds without trailing zeros.
 pub(crate) fn rfc3339(t_ms: i64) -> String {
-    let Some(time) = chrono::DateTime::from_timestamp_millis(t_ms) else { return "0001-01-01T00:00:00Z".into() };
+    let Some(time) = chrono::DateTime::from_timestamp_millis(t_ms) else {
+        return "0001-01-01T00:00:00Z".into();
+    };
     let text = time.format("%Y-%m-%dT%H:%M:%S%.3f").to_string();
     format!("{}Z", text.trim_end_matches('0').trim_end_matches('.'))
 }
@@ -194,11 +196,17 @@ mod tests {
         let labels = Labels::from_pairs([("__name__", "up"), ("a", "q\"\\\n\u{1}ü")]);
         let sample = |t_ms, value| Sample { t_ms, value };
         check(
-            &Value::Vector(vec![VectorSample { labels: labels.clone(), sample: sample(1_435_781_451_781, 1.5) }]),
+            &Value::Vector(vec![VectorSample {
+                labels,
+                sample: sample(1_435_781_451_781, 1.5),
+            }]),
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","a":"q\"\\\n\u0001ü"},"value":[1435781451.781,"1.5"]}]}"#,
         );
         check(
-            &Value::Matrix(vec![Series { labels: Labels::empty(), samples: vec![sample(0, 1.0), sample(-1_050, f64::NAN)] }]),
+            &Value::Matrix(vec![Series {
+                labels: Labels::empty(),
+                samples: vec![sample(0, 1.0), sample(-1_050, f64::NAN)],
+            }]),
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[0,"1"],[-1.050,"NaN"]]}]}"#,
         );
         check(&Value::Scalar(sample(1_000, f64::INFINITY)), r#"{"resultType":"scalar","result":[1,"+Inf"]}"#);

@@ -47,9 +47,12 @@ pub(crate) async fn format(State(state): State<Arc<ServerState>>, params: Params
 }
 
 fn options(params: &Params) -> ApiResult<QueryOptions> {
-    let lookback = params
-        .duration("lookback_delta")
-        .map_err(|e| ApiError::bad_data(e.message.replace("invalid parameter \"lookback_delta\"", "error parsing lookback delta duration")))?;
+    let lookback = params.duration("lookback_delta").map_err(|e| {
+        ApiError::bad_data(
+            e.message
+                .replace("invalid parameter \"lookback_delta\"", "error parsing lookback delta duration"),
+        )
+    })?;
     Ok(QueryOptions { timeout: params.duration("timeout")?, lookback: lookback.filter(|d| !d.is_zero()) })
 }
 

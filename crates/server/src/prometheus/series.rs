@@ -18,8 +18,8 @@ pub(crate) async fn series(State(state): State<Arc<ServerState>>, params: Params
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let (limit, range) = (params.limit()?, params.range()?);
-    let sets = matcher_sets(&state, &params)
-        .map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
+    let sets =
+        matcher_sets(&state, &params).map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
     let found = state.engine.series(&sets, range, one_more(limit)).await.map_err(lookup_error)?;
     let (kept, annotations) = cut(&found, limit);
     let mut data = String::from("[");
@@ -33,7 +33,10 @@ pub(crate) async fn series(State(state): State<Arc<ServerState>>, params: Params
     Ok(json::success_raw(&data, &annotations))
 }
 
-pub(crate) async fn label_names(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
+pub(crate) async fn label_names(
+    State(state): State<Arc<ServerState>>,
+    params: Params,
+) -> ApiResult<Response> {
     let (limit, range) = (params.limit()?, params.range()?);
     let sets = matcher_sets(&state, &params)?;
     let names = state.engine.label_names(&sets, range).await.map_err(lookup_error)?;
@@ -62,7 +65,8 @@ fn matcher_sets(state: &ServerState, params: &Params) -> ApiResult<Vec<Vec<Match
     params
         .all("match[]")
         .map(|text| {
-            let matchers = state.engine.parse_selector(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
+            let matchers =
+                state.engine.parse_selector(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
             if matchers.iter().all(Matcher::matches_empty) {
                 return Err(ApiError::bad_data("match[] must contain at least one non-empty matcher"));
             }

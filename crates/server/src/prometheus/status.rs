@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
+use base::TimeRange;
+use engine::NameCount;
 use serde::Serialize;
 use serde_json::json;
 
@@ -38,7 +40,7 @@ pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Respo
         "serverTime": json::rfc3339(state.clock.now_ms()),
         "reloadConfigSuccess": info.reload_succeeded,
         "lastConfigTime": json::rfc3339(info.last_config_ms),
-        "corruptionCount": state.engine.store_stats(0).corruptions,
+        "corruptionCount": state.engine.wal_corruptions(),
         "goroutineCount": tokio::runtime::Handle::current().metrics().num_alive_tasks(),
         "GOMAXPROCS": info.worker_threads,
         "GOMEMLIMIT": i64::MAX,
@@ -71,21 +73,22 @@ pub(crate) async fn tsdb(State(state): State<Arc<ServerState>>, params: Params) 
         Some(Ok(n)) if n > 0 => n,
         Some(_) => return Err(ApiError::bad_data("limit must be a positive number")),
     };
-    let stats = state.engine.store_stats(limit);
-    let counts = |rows: Vec<(String, u64)>| -> Vec<CountJson> {
-        rows.into_iter().map(|(name, value)| CountJson { name, value }).collect()
+    let stats = state.engine.store_stats();
+    let time = stats.head_time.unwrap_or(TimeRange::new(i64::MAX, i64::MIN));
+    let counts = |rows: Vec<NameCount>| -> Vec<CountJson> {
+        rows.into_iter().take(limit).map(|c| CountJson { name: c.name, value: c.count }).collect()
     };
     Ok(json::success(&json!({
         "headStats": {
             "numSeries": stats.head_series,
             "numLabelPairs": stats.label_pairs,
             "chunkCount": stats.head_chunks,
-            "minTime": stats.min_time_ms,
-            "maxTime": stats.max_time_ms,
+            "minTime": time.start_ms,
+            "maxTime": time.end_ms,
         },
         "seriesCountByMetricName": counts(stats.series_by_metric),
         "labelValueCountByLabelName": counts(stats.values_by_label),
         "memoryInBytesByLabelName": counts(stats.bytes_by_label),
-        "seriesCountByLabelValuePair": counts(stats.series_by_label_pair),
+        "seriesCountByLabelValuePair": counts(stats.series_by_pair),
     })))
 }

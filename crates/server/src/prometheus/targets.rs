@@ -92,8 +92,18 @@ pub(crate) async fn targets(State(state): State<Arc<ServerState>>, params: Param
     let dropped = matches!(shown.as_str(), "any" | "dropped");
     let none = BTreeMap::new();
     json::success(&TargetsJson {
-        active_targets: view.active.iter().filter(|t| active && in_pool(&t.scrape_pool)).map(Into::into).collect(),
-        dropped_targets: view.dropped.iter().filter(|t| dropped && in_pool(&t.scrape_pool)).map(Into::into).collect(),
+        active_targets: view
+            .active
+            .iter()
+            .filter(|t| active && in_pool(&t.scrape_pool))
+            .map(Into::into)
+            .collect(),
+        dropped_targets: view
+            .dropped
+            .iter()
+            .filter(|t| dropped && in_pool(&t.scrape_pool))
+            .map(Into::into)
+            .collect(),
         dropped_target_counts: if dropped { &view.dropped_counts } else { &none },
     })
 }
@@ -153,7 +163,10 @@ struct TargetMetadataJson<'a> {
     unit: &'a str,
 }
 
-pub(crate) async fn target_metadata(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
+pub(crate) async fn target_metadata(
+    State(state): State<Arc<ServerState>>,
+    params: Params,
+) -> ApiResult<Response> {
     let limit = number(&params, "limit")?;
     let matchers = match params.get("match_target") {
         None => vec![],
