@@ -5,7 +5,11 @@
 //! read configuration files: the binary turns YAML into [`config`].
 
 pub mod config;
+pub mod discovery;
+pub mod exporters;
 pub mod exposition;
+pub mod family;
 pub mod limits;
 pub mod relabel;
+pub mod scrape;
 pub mod target;

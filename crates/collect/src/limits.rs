@@ -10,12 +10,14 @@ pub const BODY_SIZE_BYTES_MAX: usize = 256 << 20;
 /// discovery that drops 100,000 targets does not hold their labels in memory.
 pub const DROPPED_TARGETS_MAX: usize = 1_000;
 
-/// Scrapes during which a series that a target no longer exposes stays in that target's cache. A flapping series is
-/// found again; one that is gone for good is freed soon.
-pub const CACHE_IDLE_SCRAPES: u64 = 3;
+/// Series that one scrape may bring in where the configuration sets no `sample_limit`: a scrape with more fails as a
+/// whole. Ten times what the largest targets of the field expose; with 200 bytes a series this bounds a target's cache
+/// to some 400 MB.
+pub const SERIES_PER_SCRAPE_MAX: usize = 2_000_000;
 
-/// Series that one target's cache holds. A series beyond it is parsed and relabelled at every scrape.
-pub const CACHE_SERIES_MAX: usize = 2_000_000;
+/// How much larger than after the last good scrape a target's cache may grow over failing scrapes before what the
+/// latest one did not show is dropped: twice, and this many series more. Taken from Prometheus.
+pub const CACHE_SLACK_SERIES: usize = 1_000;
 
 /// Metric families that one target's metadata holds: more is a target with names made of data.
 pub const METADATA_FAMILIES_MAX: usize = 100_000;
@@ -53,5 +55,18 @@ pub const SECRET_FILE_BYTES_MAX: u64 = 64 << 10;
 /// and a line may be as long as the body.
 pub const ERROR_BYTES_MAX: usize = 1_024;
 
-/// Idle connections kept per host.
+/// Idle connections kept per host: a scrape of a host is seldom more than one at a time.
 pub const IDLE_CONNECTIONS_PER_HOST: usize = 2;
+
+/// HTTP clients kept, one for each different set of TLS settings.
+pub const HTTP_CLIENTS_MAX: usize = 64;
+
+/// How long a pool waits for the first list of a discovery before it starts without it.
+pub const FIRST_LIST_WAIT: Duration = Duration::from_secs(5);
+
+/// An in-process target is scraped at once, and not only at its phase, where the phase is further away than this: a
+/// program that has just started shows something at once, and no network is there to be flooded.
+pub const IN_PROCESS_WAIT: Duration = Duration::from_secs(1);
+
+/// Scrape intervals remembered for the quantiles of `prometheus_target_interval_length_seconds`.
+pub const INTERVAL_OBSERVATIONS: usize = 1_024;

@@ -208,7 +208,7 @@ impl<'a, const OM: bool> Lexer<'a, OM> {
                 }
             }
         }
-        self.to_line_end();
+        self.skip_to_line_end();
         Token::Comment
     }
 
@@ -242,7 +242,7 @@ impl<'a, const OM: bool> Lexer<'a, OM> {
         Token::Invalid
     }
 
-    fn to_line_end(&mut self) {
+    fn skip_to_line_end(&mut self) {
         let rest = &self.bytes[self.at..];
         self.at += memchr::memchr(b'\n', rest).unwrap_or(rest.len());
     }
@@ -269,7 +269,7 @@ impl<'a, const OM: bool> Lexer<'a, OM> {
         if OM && self.peek() != b' ' {
             return if self.at_end() { Token::Eof } else { Token::Invalid };
         }
-        self.to_line_end();
+        self.skip_to_line_end();
         if OM {
             if self.at_end() {
                 return Token::Invalid;

@@ -2,3 +2,6 @@
 
 mod conformance;
 mod exposition;
+mod http_transport;
+mod node;
+mod scrape;

@@ -1,0 +1,170 @@
+//! HTTP clients, one for each set of TLS settings.
+
+use std::sync::Arc;
+
+use base::{Error, Result};
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use parking_lot::Mutex;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::{read_small_file, reveal};
+use crate::config::{HttpConfig, Source, TlsConfig};
+use crate::limits::{HTTP_CLIENTS_MAX, IDLE_CONNECTIONS_PER_HOST};
+
+pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+
+/// Clients that are in use, by what they were built from.
+#[derive(Default)]
+pub(super) struct Clients {
+    built: Mutex<Vec<(Key, HttpClient)>>,
+}
+
+/// Everything a client depends on, with the contents of files: a new certificate makes a new client.
+#[derive(Clone, PartialEq, Eq)]
+struct Key {
+    ca: Option<String>,
+    /// Certificate chain and key.
+    identity: Option<(String, String)>,
+    server_name: Option<String>,
+    insecure: bool,
+    http2: bool,
+}
+
+impl Clients {
+    /// The client for these settings.
+    pub(super) async fn get(&self, config: &HttpConfig) -> Result<HttpClient> {
+        let key = key(&config.tls, config.enable_http2).await?;
+        if let Some((_, client)) = self.built.lock().iter().find(|(k, _)| *k == key) {
+            return Ok(client.clone());
+        }
+        let client = build(&key)?;
+        let mut built = self.built.lock();
+        if built.len() == HTTP_CLIENTS_MAX {
+            built.remove(0);
+        }
+        built.push((key, client.clone()));
+        Ok(client)
+    }
+}
+
+async fn key(tls: &TlsConfig, http2: bool) -> Result<Key> {
+    let ca = match &tls.ca {
+        None => None,
+        Some(source) => Some(text(source).await?),
+    };
+    let identity = match &tls.identity {
+        None => None,
+        Some(id) => Some((text(&id.cert).await?, reveal(&id.key).await?)),
+    };
+    Ok(Key { ca, identity, server_name: tls.server_name.clone(), insecure: tls.insecure_skip_verify, http2 })
+}
+
+async fn text(source: &Source<String>) -> Result<String> {
+    match source {
+        Source::Inline(text) => Ok(text.clone()),
+        Source::File(path) => read_small_file(path).await,
+    }
+}
+
+fn build(key: &Key) -> Result<HttpClient> {
+    let tls = client_config(key)?;
+    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+    let builder = match &key.server_name {
+        None => builder,
+        Some(name) => {
+            let name = ServerName::try_from(name.clone())
+                .map_err(|e| Error::invalid(format!("server_name {name:?} is not a host name: {e}")))?;
+            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+        }
+    };
+    let connector =
+        if key.http2 { builder.enable_all_versions().build() } else { builder.enable_http1().build() };
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
+        .build(connector))
+}
+
+fn client_config(key: &Key) -> Result<ClientConfig> {
+    let fail = |what: &str, e: &dyn std::fmt::Display| Error::invalid(format!("cannot use {what}: {e}"));
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider.clone())
+        .with_safe_default_protocol_versions()
+        .map_err(|e| fail("TLS", &e))?;
+    let builder = if key.insecure {
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(Unchecked(provider)))
+    } else {
+        builder.with_root_certificates(roots(key.ca.as_deref())?)
+    };
+    let Some((chain, private)) = &key.identity else { return Ok(builder.with_no_client_auth()) };
+    let chain: Vec<_> = CertificateDer::pem_slice_iter(chain.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|e| fail("the client certificate", &e))?;
+    let private =
+        PrivateKeyDer::from_pem_slice(private.as_bytes()).map_err(|e| fail("the client's key", &e))?;
+    builder.with_client_auth_cert(chain, private).map_err(|e| fail("the client certificate", &e))
+}
+
+/// The certificate authorities of the settings, or else those of the system.
+fn roots(ca: Option<&str>) -> Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    let Some(ca) = ca else {
+        // A system without any is no error: plain HTTP needs none, and HTTPS then fails and says so.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let fail =
+        |e: &dyn std::fmt::Display| Error::invalid(format!("cannot use the certificate authority: {e}"));
+    for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
+        roots.add(certificate.map_err(|e| fail(&e))?).map_err(|e| fail(&e))?;
+    }
+    if roots.is_empty() { Err(fail(&"it holds no certificate")) } else { Ok(roots) }
+}
+
+/// Takes every certificate, as `insecure_skip_verify` asks; signatures are still checked.
+#[derive(Debug)]
+struct Unchecked(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Unchecked {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls12_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(message, cert, dss, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,34 @@
+//! Scraping: a loop per target, a pool per scrape configuration, a manager over the pools.
+//!
+//! Owns when targets are scraped, what of an answer becomes samples, staleness markers, the reports about each scrape
+//! (`up` and its like), and what the targets page shows. Does not store: a [`Sink`] takes the samples.
+
+mod cache;
+mod fetch;
+mod ingest;
+mod manager;
+mod metadata;
+mod metrics;
+mod pool;
+mod quantiles;
+mod runner;
+mod snapshot;
+mod transport;
+
+use async_trait::async_trait;
+use base::SeriesSample;
+
+pub use fetch::{HttpTransport, USER_AGENT};
+pub use manager::ScrapeManager;
+pub use metrics::ScrapeMetrics;
+pub use snapshot::{ActiveTarget, DroppedTarget, Health, PoolTargets, TargetMetadata, TargetsSnapshot};
+pub use transport::{FetchRequest, FetchedBody, LocalSource, Transport, Transports};
+
+/// Takes the samples of scrapes.
+#[async_trait]
+pub trait Sink: Send + Sync {
+    /// Called once for each scrape, with everything that it brought in, reports and staleness markers included. The
+    /// loop waits for the answer before its next scrape, and after an error logs and goes on: these samples are lost.
+    /// A series may come twice in one call with different timestamps. The slice may not be kept.
+    async fn append(&self, samples: &[SeriesSample]) -> base::Result<()>;
+}
