@@ -13,6 +13,8 @@ export default defineConfig({
     assetsDir: 'assets',
     reportCompressedSize: false,
     sourcemap: false,
+    // The notices that the licences of bundled packages ask for; the server offers the file beside the scripts.
+    license: { fileName: 'licenses.md' },
     // Fonts stay files: inlined ones would block the first paint and could not be cached apart.
     assetsInlineLimit: 0,
   },

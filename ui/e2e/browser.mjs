@@ -51,3 +51,13 @@ export async function shoot(page, name) {
   mkdirSync(folder, { recursive: true });
   await page.screenshot({ path: join(folder, `${name}.png`) });
 }
+
+/** Adds up how much of the screen moved without a person's doing, as browsers score it; call before anything is shown. */
+export function watchShifts(page) {
+  return page.addInitScript(() => {
+    globalThis.shifts = 0;
+    new PerformanceObserver((list) => {
+      for (const entry of list.getEntries()) if (!entry.hadRecentInput) globalThis.shifts += entry.value;
+    }).observe({ type: 'layout-shift', buffered: true });
+  });
+}

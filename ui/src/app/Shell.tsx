@@ -1,7 +1,7 @@
 // Owns the frame around every page: navigation, top bar, notices, and the overlays opened by keys.
 
 import { Outlet, useRouterState } from '@tanstack/react-router';
-import { lazy, Suspense, useEffect, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useState } from 'react';
 import { useAutoRefresh } from '../time/useAutoRefresh';
 import { Nav } from './Nav';
 import { Notices } from './Notices';
@@ -24,7 +24,8 @@ export function Shell() {
     const page = PAGES.find((p) => path.startsWith(p.path));
     document.title = page ? `${page.name} · Bellwether` : 'Bellwether';
   }, [path]);
-  const close = () => setOverlay('none');
+  const close = useCallback(() => setOverlay('none'), []);
+  const showShortcuts = useCallback(() => setOverlay('shortcuts'), []);
 
   return (
     <div className={classes.shell}>
@@ -36,7 +37,7 @@ export function Shell() {
         <Outlet />
       </main>
       <Suspense fallback={null}>
-        {overlay === 'palette' && <Palette close={close} showShortcuts={() => setOverlay('shortcuts')} />}
+        {overlay === 'palette' && <Palette close={close} showShortcuts={showShortcuts} />}
         {overlay === 'shortcuts' && <ShortcutHelp close={close} />}
       </Suspense>
     </div>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { MatrixElement } from '../api/query';
-import { gridTimes, legendText, onGrid, seriesText, stack, summarize, withColors } from './frame';
+import { gridTimes, legendText, naturalOrder, onGrid, seriesText, stack, summarize, withColors } from './frame';
 import { toFrame } from './useRangeFrame';
 
 const grid = { startSec: 100, endSec: 130, stepSec: 10 };
@@ -36,6 +36,13 @@ describe('frame', () => {
   it('orders and colours named series, the rest after them', () => {
     const frame = toFrame([{ expr: 'a', legend: '{{m}}' }], { grid, elements: [['x', 'idle', 'user'].map((m) => element([], { m }))] });
     expect(withColors(frame, { user: 4, idle: 2 }).series.map((s) => [s.name, s.color])).toEqual([['user', 4], ['idle', 2], ['x', 5]]);
+  });
+});
+
+describe('cores', () => {
+  it('stand in the order of their numbers', () => {
+    const frame = toFrame([{ expr: 'a', legend: 'core {{cpu}}' }], { grid, elements: [['0', '1', '10', '2'].map((cpu) => element([], { cpu }))] });
+    expect(naturalOrder(frame).series.map((s) => s.name)).toEqual(['core 0', 'core 1', 'core 2', 'core 10']);
   });
 });
 

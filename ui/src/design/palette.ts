@@ -11,13 +11,18 @@ const SERIES: Record<Scheme, readonly string[]> = {
 /** Dashes repeat the palette for the eleventh series and on, so that no two look alike too soon. */
 const DASHES: ReadonlyArray<readonly number[]> = [[], [6, 3], [2, 2], [8, 3, 2, 3]];
 
+/** For what is not there, such as free memory: a backdrop rather than a series. */
+export const NEUTRAL = -1;
+const NEUTRAL_COLORS: Record<Scheme, string> = { light: '#d3d8df', dark: '#363c46' };
+
 export function seriesColor(index: number, scheme: Scheme): string {
+  if (index === NEUTRAL) return NEUTRAL_COLORS[scheme];
   const colors = SERIES[scheme];
   return colors[index % colors.length]!;
 }
 
 export function seriesDash(index: number): number[] {
-  return [...DASHES[Math.floor(index / SERIES.light.length) % DASHES.length]!];
+  return [...DASHES[Math.floor(Math.max(0, index) / SERIES.light.length) % DASHES.length]!];
 }
 
 /** Sequential scale for heat strips, from the surface to full load; even in lightness so that it reads in grey as well. */

@@ -1,6 +1,7 @@
 // Owns what there is to query: metric names joined with what their targets say about them, and the search in both.
 
 import { useQuery } from '@tanstack/react-query';
+import { useMemo } from 'react';
 import { labelValues, metadata, type MetricMetadata } from '../api/metadata';
 
 export interface Metric {
@@ -35,6 +36,6 @@ export function searchMetrics(metrics: Metric[], text: string): Metric[] {
 export function useMetrics(enabled = true) {
   const names = useQuery({ queryKey: ['metric names'], queryFn: ({ signal }) => labelValues('__name__', undefined, signal), staleTime: KEEP_MS, enabled });
   const meta = useQuery({ queryKey: ['metadata'], queryFn: ({ signal }) => metadata(signal), staleTime: KEEP_MS, enabled });
-  const joined = names.data ? joinMetadata(names.data.data, meta.data?.data ?? {}) : undefined;
+  const joined = useMemo(() => (names.data ? joinMetadata(names.data.data, meta.data?.data ?? {}) : undefined), [names.data, meta.data]);
   return { metrics: joined, error: names.error };
 }

@@ -3,7 +3,7 @@
 import { formatValue } from '../design/units';
 import { level } from './figures';
 import classes from './Hosts.module.css';
-import { fill, type HostContext } from './panel';
+import { fillAll, type MaybeContext } from './panel';
 import { numberOf, useInstant } from './useInstant';
 
 /** In memory or read-only by nature: never "full" in a way that matters. */
@@ -34,8 +34,8 @@ function usedShare([size, free, avail]: Array<number | null>): number | null {
   return used + avail === 0 ? null : used / (used + avail);
 }
 
-export function Filesystems({ context }: { context: HostContext }) {
-  const { data, error } = useInstant(METRICS.map((m) => fill(`${m}{$host,${REAL}}`, context)), `filesystems ${context.host}`);
+export function Filesystems({ context }: { context: MaybeContext }) {
+  const { data, error } = useInstant(fillAll(METRICS.map((m) => `${m}{$host,${REAL}}`), context), `filesystems ${context?.host}`);
   const rows: Row[] = (data?.[0] ?? []).map(({ metric }) => {
     const same = (other: { metric: Record<string, string> }) => other.metric.mountpoint === metric.mountpoint && other.metric.device === metric.device;
     return {

@@ -3,18 +3,18 @@
 import { Select } from '@mantine/core';
 import { useInstant } from './useInstant';
 import classes from './Hosts.module.css';
-import { fill, type HostContext } from './panel';
+import { fillAll, type MaybeContext } from './panel';
 import type { Hosts } from './useHosts';
 
-function About({ context }: { context: HostContext }) {
-  const { data } = useInstant(['node_uname_info{$host}', 'node_os_info{$host}'].map((e) => fill(e, context)), `about ${context.host}`);
+function About({ context }: { context: MaybeContext }) {
+  const { data } = useInstant(fillAll(['node_uname_info{$host}', 'node_os_info{$host}'], context), `about ${context?.host}`);
   const uname = data?.[0]?.[0]?.metric;
   const os = data?.[1]?.[0]?.metric;
   const facts = [os?.pretty_name, uname && `${uname.sysname} ${uname.release}`, uname?.machine].filter(Boolean);
   return <span className="dim">{facts.join(' · ')}</span>;
 }
 
-export function HostHead({ hosts, context }: { hosts: Hosts; context: HostContext | undefined }) {
+export function HostHead({ hosts, context }: { hosts: Hosts; context: MaybeContext }) {
   const missing = hosts.host !== undefined && hosts.names.length > 0 && !hosts.names.includes(hosts.host);
   const options = missing ? [...hosts.names, hosts.host!] : hosts.names;
   return (
@@ -31,7 +31,7 @@ export function HostHead({ hosts, context }: { hosts: Hosts; context: HostContex
         limit={200}
         w={240}
       />
-      {context && <About context={context} />}
+      <About context={context} />
       {missing && <span className={classes.bad} role="alert">The address names a host that sends nothing: {hosts.host}</span>}
     </div>
   );

@@ -10,14 +10,14 @@ import { HostHead } from './HostHead';
 import classes from './Hosts.module.css';
 import { KeyFigures } from './KeyFigures';
 import { Panel } from './Panel';
-import type { HostContext, Section } from './panel';
+import type { MaybeContext, Section } from './panel';
 import { SECTIONS_AFTER_FILESYSTEMS, SECTIONS_BEFORE_FILESYSTEMS } from './system';
 import { useHosts } from './useHosts';
 
 /** The usual width of a panel's plot; measuring each one would ask the server again at every resize. */
 const PLOT_WIDTH_PX = 540;
 
-function Panels({ sections, context, stepSec }: { sections: readonly Section[]; context: HostContext; stepSec: number }) {
+function Panels({ sections, context, stepSec }: { sections: readonly Section[]; context: MaybeContext; stepSec: number }) {
   return sections.map((section) => (
     <section key={section.title} aria-label={section.title}>
       <h2 className={classes.sectionTitle}>{section.title}</h2>
@@ -41,7 +41,7 @@ export function HostsPage() {
   return (
     <>
       <HostHead hosts={hosts} context={context} />
-      {context && (
+      {!hosts.error && !hosts.none && (
         <>
           <KeyFigures context={context} />
           <Panels sections={SECTIONS_BEFORE_FILESYSTEMS} context={context} stepSec={stepSec} />
@@ -50,7 +50,7 @@ export function HostsPage() {
         </>
       )}
       {hosts.error && <p className={classes.bad} role="alert">Cannot list the hosts: {hosts.error.message}</p>}
-      {!context && !hosts.error && (
+      {hosts.none && !hosts.error && (
         <p className="dim" role="status">Waiting for the first sample of a host (job="node")…</p>
       )}
     </>

@@ -3,10 +3,10 @@
 import { useInstant, numberOf } from './useInstant';
 import { FIGURES, level, type Figure } from './figures';
 import classes from './Hosts.module.css';
-import { fill, type HostContext } from './panel';
+import { fillAll, type MaybeContext } from './panel';
 
-function KeyFigure({ figure, context }: { figure: Figure; context: HostContext }) {
-  const { data, error } = useInstant(figure.exprs.map((expr) => fill(expr, context)), `${figure.id} ${context.host}`);
+function KeyFigure({ figure, context }: { figure: Figure; context: MaybeContext }) {
+  const { data, error } = useInstant(fillAll(figure.exprs, context), `${figure.id} ${context?.host}`);
   const values = figure.exprs.map((_, i) => numberOf(data?.[i]?.[0]));
   const share = data && figure.share ? figure.share(values) : null;
   const known = values.some((value) => value !== null);
@@ -24,7 +24,7 @@ function KeyFigure({ figure, context }: { figure: Figure; context: HostContext }
   );
 }
 
-export function KeyFigures({ context }: { context: HostContext }) {
+export function KeyFigures({ context }: { context: MaybeContext }) {
   return (
     <dl className={classes.figures}>
       {FIGURES.map((figure) => <KeyFigure key={figure.id} figure={figure} context={context} />)}

@@ -5,11 +5,11 @@ import { useMemo } from 'react';
 import { sharedSearch } from '../app/search';
 import { useUrl } from '../app/useUrl';
 import { Chart } from '../chart/Chart';
-import { withColors } from '../chart/frame';
+import { naturalOrder, withColors } from '../chart/frame';
 import { useRangeFrame } from '../chart/useRangeFrame';
 import { Icon } from '../design/Icon';
 import classes from './Hosts.module.css';
-import { fill, type HostContext, type PanelSpec } from './panel';
+import { fill, type MaybeContext, type PanelSpec } from './panel';
 import { useEmptyReason } from './useEmptyReason';
 import { useInView } from './useInView';
 
@@ -18,17 +18,17 @@ const LEGEND_HEIGHT = 110;
 
 interface PanelProps {
   spec: PanelSpec;
-  context: HostContext;
+  context: MaybeContext;
   stepSec: number;
 }
 
 export function Panel({ spec, context, stepSec }: PanelProps) {
   const [box, seen] = useInView<HTMLElement>();
   const { search } = useUrl();
-  const queries = useMemo(() => spec.queries.map((q) => ({ ...q, expr: fill(q.expr, context) })), [spec, context]);
-  const identity = `${spec.id} ${context.host}`;
-  const { frame: raw, error, fetching } = useRangeFrame(queries, { stepSec, identity, enabled: seen });
-  const frame = useMemo(() => raw && withColors(raw, spec.colors), [raw, spec]);
+  const queries = useMemo(() => (context ? spec.queries.map((q) => ({ ...q, expr: fill(q.expr, context) })) : []), [spec, context]);
+  const identity = `${spec.id} ${context?.host}`;
+  const { frame: raw, error, fetching } = useRangeFrame(queries, { stepSec, identity, enabled: seen && context !== undefined });
+  const frame = useMemo(() => raw && (spec.kind === 'heat' ? naturalOrder(raw) : withColors(raw, spec.colors)), [raw, spec]);
   const empty = frame !== undefined && frame.series.length === 0;
   const reason = useEmptyReason(spec, context, empty);
   return (

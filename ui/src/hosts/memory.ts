@@ -1,5 +1,6 @@
 // Owns the panels on memory.
 
+import { NEUTRAL } from '../design/palette';
 import type { Section } from './panel';
 
 export const memory: Section = {
@@ -20,7 +21,7 @@ export const memory: Section = {
         { expr: 'node_memory_MemFree_bytes{$host}', legend: 'free' },
         { expr: 'node_memory_SwapTotal_bytes{$host} - node_memory_SwapFree_bytes{$host}', legend: 'swap used' },
       ],
-      colors: { used: 0, buffers: 4, cache: 2, free: 9, 'swap used': 3 },
+      colors: { used: 0, buffers: 4, cache: 2, free: NEUTRAL, 'swap used': 3 },
       needs: { metric: 'node_memory_MemTotal_bytes', collector: 'meminfo' },
     },
     {

@@ -33,9 +33,17 @@ export interface HostContext {
   windowSec: number;
 }
 
+/** Undefined while the list of hosts is under way: everything stands in its place and asks nothing yet. */
+export type MaybeContext = HostContext | undefined;
+
 /** A PromQL string literal. */
 export function quote(text: string): string {
   return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+}
+
+/** The queries filled, or none while there is no host. */
+export function fillAll(exprs: readonly string[], context: MaybeContext): string[] {
+  return context ? exprs.map((expr) => fill(expr, context)) : [];
 }
 
 export function fill(expr: string, { host, windowSec }: HostContext): string {

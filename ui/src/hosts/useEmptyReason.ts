@@ -5,18 +5,18 @@ import { findSeries } from '../api/query';
 import { now } from '../time/clock';
 import { resolve } from '../time/range';
 import { useTimeRange } from '../time/useTimeRange';
-import { fill, type HostContext, type PanelSpec } from './panel';
+import { fill, type MaybeContext, type PanelSpec } from './panel';
 
-export function useEmptyReason({ needs }: PanelSpec, context: HostContext, empty: boolean): string {
+export function useEmptyReason({ needs }: PanelSpec, context: MaybeContext, empty: boolean): string {
   const { range, key } = useTimeRange();
-  const match = fill(`${needs.metric}{$host}`, context);
+  const match = context ? fill(`${needs.metric}{$host}`, context) : '';
   const { data } = useQuery({
     queryKey: ['series', match, key],
     queryFn: ({ signal }) => {
       const { startMs, endMs } = resolve(range, now());
       return findSeries(match, startMs / 1_000, endMs / 1_000, signal);
     },
-    enabled: empty,
+    enabled: empty && match !== '',
   });
   if (!data) return '';
   if (data.data.length > 0) return 'The series exist, but give no value in this time range yet: rates need two samples.';

@@ -15,6 +15,8 @@ export interface Hosts {
   choose: (host: string) => void;
   scrapeSec: number;
   ready: boolean;
+  /** The server answered, and has no host yet. */
+  none: boolean;
   error: Error | null;
 }
 
@@ -37,6 +39,7 @@ export function useHosts(): Hosts {
     choose: (next) => patch({ host: next }),
     scrapeSec: scrapeMs === undefined ? ASSUMED_SCRAPE_SEC : Math.max(1, scrapeMs / 1_000),
     ready: !targets.isPending && host !== undefined,
-    error: hosts.error,
+    none: hosts.isSuccess && host === undefined,
+    error: hosts.data ? null : hosts.error,
   };
 }

@@ -7,7 +7,7 @@ import { resolve } from '../time/range';
 import { LIVE } from '../time/useAutoRefresh';
 import { useTimeRange } from '../time/useTimeRange';
 
-/** The vectors of several queries of one thing, asked together so that they are of one instant. */
+/** The vectors of several queries of one thing, asked together so that they are of one instant; no queries ask nothing. */
 export function useInstant(exprs: string[], identity: string): UseQueryResult<VectorElement[][]> {
   const { range, key } = useTimeRange();
   return useQuery({
@@ -19,6 +19,7 @@ export function useInstant(exprs: string[], identity: string): UseQueryResult<Ve
     },
     placeholderData: (previous, query) => (query?.meta?.identity === identity ? previous : undefined),
     meta: { ...LIVE, identity },
+    enabled: exprs.length > 0,
   });
 }
 

@@ -1,7 +1,7 @@
 // Owns the ⌘K palette: one field, one list, all by keyboard.
 
 import { Modal } from '@mantine/core';
-import { useDeferredValue, useState, type KeyboardEvent } from 'react';
+import { useDeferredValue, useMemo, useState, type KeyboardEvent } from 'react';
 import { Icon } from '../design/Icon';
 import { findCommands, type Command } from './commands';
 import classes from './Palette.module.css';
@@ -16,7 +16,8 @@ export default function Palette({ close, showShortcuts }: PaletteProps) {
   const [text, setText] = useState('');
   const [at, setAt] = useState(0);
   const wanted = useDeferredValue(text);
-  const found = findCommands(useCommands(showShortcuts), wanted);
+  const commands = useCommands(showShortcuts);
+  const found = useMemo(() => findCommands(commands, wanted), [commands, wanted]);
   const active = Math.min(at, Math.max(0, found.length - 1));
 
   const run = (command: Command | undefined) => {
@@ -34,7 +35,8 @@ export default function Palette({ close, showShortcuts }: PaletteProps) {
       document.getElementById(`command-${next}`)?.scrollIntoView({ block: 'nearest' });
     } else if (event.key === 'Enter') {
       event.preventDefault();
-      run(found[active]);
+      // The list may still be behind the text: Enter means what was typed.
+      run(wanted === text ? found[active] : findCommands(commands, text)[0]);
     }
   };
 

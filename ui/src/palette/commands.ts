@@ -30,18 +30,15 @@ export function findCommands(commands: Command[], text: string): Command[] {
     const at = rank(command, words);
     return at === undefined ? [] : [{ command, at }];
   });
+  ranked.sort((a, b) => a.at - b.at);
+  const groups = [...new Set(ranked.map(({ command }) => command.group))];
   const counts = new Map<string, number>();
   return ranked
-    .sort((a, b) => a.at - b.at)
     .filter(({ command }) => {
       const count = counts.get(command.group) ?? 0;
       counts.set(command.group, count + 1);
       return count < MAX_PER_GROUP;
     })
     .map(({ command }) => command)
-    .sort((a, b) => firstOf(ranked, a.group) - firstOf(ranked, b.group));
-}
-
-function firstOf(ranked: Array<{ command: Command }>, group: Command['group']): number {
-  return ranked.findIndex(({ command }) => command.group === group);
+    .sort((a, b) => groups.indexOf(a.group) - groups.indexOf(b.group));
 }

@@ -1,7 +1,7 @@
 // Owns the global clock's controls: range, steps, zoom, refresh.
 
 import { ActionIcon, Button, Popover, Tooltip } from '@mantine/core';
-import { useIsFetching, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Icon } from '../design/Icon';
 import { rangeText } from './format';
@@ -16,7 +16,6 @@ import { useTimeRange } from './useTimeRange';
 export function TimePicker() {
   const [open, setOpen] = useState(false);
   const client = useQueryClient();
-  const busy = useIsFetching({ predicate: (query) => query.meta?.live === true && query.state.data === undefined }) > 0;
   const time = useTimeRange();
   const atNow = isLive(time.range) && resolve(time.range, now()).endMs >= now();
   return (
@@ -42,7 +41,7 @@ export function TimePicker() {
       </Tooltip>
       <Button.Group>
         <Tooltip label="Refresh now ( r )">
-          <Button px={8} onClick={() => refreshNow(client)} aria-label="Refresh now" data-busy={busy || undefined}><Icon name="refresh" size={14} /></Button>
+          <Button px={8} onClick={() => refreshNow(client)} aria-label="Refresh now"><Icon name="refresh" size={14} /></Button>
         </Tooltip>
         <RefreshMenu live={isLive(time.range)} refresh={time.refresh} choose={time.setRefresh} />
       </Button.Group>

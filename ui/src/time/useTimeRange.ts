@@ -35,7 +35,7 @@ export function useTimeRange(): TimeRange {
     zoomTo: useCallback((startMs: number, endMs: number) => setRange(absolute(startMs, endMs)), [setRange]),
     step: (direction) => setRange(shift(range, direction, now())),
     widen: () => setRange(zoomOut(range, now())),
-    setRefresh: (next) => patch({ refresh: next }, true),
+    setRefresh: useCallback((next: Refresh) => patch({ refresh: next }, true), [patch]),
   };
 }
 
