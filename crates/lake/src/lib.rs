@@ -1,1 +1,110 @@
-//! placeholder
+//! Storage under every signal: write-ahead logs on the local disk, Parquet segments and Delta logs in an object store.
+//!
+//! Owns the data folder and its lock, WALs, tables, segments, scans and vacuum. Knows no signal: what a row means is the affair of
+//! the crates above.
+
+pub mod filenames;
+pub mod fs;
+pub mod limits;
+mod local_store;
+mod lock;
+mod table;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod wal;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::{Clock, Error, Result};
+use object_store::ObjectStore;
+
+pub use local_store::LocalStore;
+pub use table::{Keys, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView};
+pub use wal::{Group, Origin, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
+
+use fs::{Fs, LocalFs};
+use lock::FolderLock;
+
+/// A data folder with the object store that its tables lie in.
+pub struct Lake {
+    folder: PathBuf,
+    fs: Arc<dyn Fs>,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    writer_id: String,
+    _lock: Option<FolderLock>,
+}
+
+impl Lake {
+    /// Opens a data folder that holds WALs and tables alike, and keeps other processes out until it is dropped.
+    pub fn open_local(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let lock = FolderLock::acquire(folder)?;
+        let store = LocalStore::new(folder)
+            .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
+        let mut lake = Self::open(folder, Arc::new(LocalFs), Arc::new(store), clock)?;
+        lake._lock = Some(lock);
+        Ok(lake)
+    }
+
+    /// Opens a lake whose WALs lie in `folder` of `fs` and whose tables lie in `store`. The caller sees to it that nobody
+    /// else uses the folder; the store may be shared.
+    pub fn open(
+        folder: &Path,
+        fs: Arc<dyn Fs>,
+        store: Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let writer_id = writer_id(fs.as_ref(), folder)
+            .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
+        Ok(Self { folder: folder.into(), fs, store, clock, writer_id, _lock: None })
+    }
+
+    /// Opens a table, or creates it.
+    pub async fn table(&self, spec: TableSpec) -> Result<Table> {
+        Table::open(spec, &self.store, self.clock.clone(), &self.writer_id).await
+    }
+
+    /// The folder of a table's WAL.
+    pub fn wal_dir(&self, table: &str) -> PathBuf {
+        self.folder.join(filenames::WAL).join(table)
+    }
+
+    /// The file system of the WALs.
+    pub fn fs(&self) -> &Arc<dyn Fs> {
+        &self.fs
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// The name of this data folder in the Delta logs, made up when the folder is first used.
+fn writer_id(fs: &dyn Fs, folder: &Path) -> std::io::Result<String> {
+    let path = folder.join(filenames::WRITER_ID);
+    fs.create_dir_all(folder)?;
+    let mut buf = [0; 64];
+    if fs.list(folder)?.iter().any(|name| name == filenames::WRITER_ID) {
+        let n = fs.read_at(&path, 0, &mut buf)?;
+        let id = String::from_utf8_lossy(&buf[..n]).trim().to_owned();
+        if uuid::Uuid::parse_str(&id).is_ok() {
+            return Ok(id);
+        }
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    let temporary = folder.join(format!("{}{}", filenames::WRITER_ID, filenames::TEMPORARY_SUFFIX));
+    let mut file = fs.open_append(&temporary)?;
+    file.truncate(0)?;
+    file.append(id.as_bytes())?;
+    file.sync()?;
+    fs.rename(&temporary, &path)?;
+    fs.sync_dir(folder)?;
+    Ok(id)
+}

@@ -1,1 +1,20 @@
-//! placeholder
+//! Metrics on top of the lake: chunk codecs, the head with its series index, sealing, and selection across head and segments.
+//!
+//! Owns the table `metrics` and what of it is in memory. Knows no query language and no wire format.
+
+pub mod chunk;
+mod head;
+pub mod limits;
+mod log;
+mod metrics;
+mod record;
+mod seal;
+mod select;
+mod stats;
+mod store;
+mod table;
+
+pub use select::SelectedSeries;
+pub use stats::{NameCount, StoreStats};
+pub use store::{AppendOutcome, Maintenance, MetricStore, StoreOptions};
+pub use table::METRICS_TABLE;

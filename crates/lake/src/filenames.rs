@@ -1,0 +1,60 @@
+//! Names of everything on disk, in one place.
+
+/// Held, with an exclusive lock, by the process that uses the data folder; its content is that process' id.
+pub const LOCK: &str = "lock";
+
+/// Names this data folder in the Delta log, whose `txn` actions say what it has sealed.
+pub const WRITER_ID: &str = "writer-id";
+
+/// Folder of the write-ahead logs, one folder per table.
+pub const WAL: &str = "wal";
+
+/// Folder of the Delta tables.
+pub const TABLES: &str = "tables";
+
+const WAL_SUFFIX: &str = ".wal";
+/// Ends the name of a WAL file that was set aside because it is damaged.
+pub const CORRUPT_SUFFIX: &str = ".corrupt";
+/// Ends the name of a WAL file that is being rewritten.
+pub const TEMPORARY_SUFFIX: &str = ".tmp";
+
+/// The name of one WAL file. Names sort by epoch, then by the order in which the files were begun.
+pub fn wal_file(epoch: i64, sequence: u64) -> String {
+    format!("{epoch:020}-{sequence:010}{WAL_SUFFIX}")
+}
+
+/// Epoch and sequence number of a WAL file's name; `None` for other files.
+pub fn parse_wal_file(name: &str) -> Option<(i64, u64)> {
+    let (epoch, sequence) = name.strip_suffix(WAL_SUFFIX)?.split_once('-')?;
+    let (epoch, sequence) = (epoch.parse().ok()?, sequence.parse().ok()?);
+    (wal_file(epoch, sequence) == name).then_some((epoch, sequence))
+}
+
+/// The name of a segment, without its partition folders: who sealed what, and a number that no earlier attempt had.
+pub fn segment_file(writer_id: &str, epoch: i64, attempt: u64) -> String {
+    format!("{writer_id}-{epoch:020}-{attempt:06}.parquet")
+}
+
+/// Whether a writer made this segment, and for which epoch.
+pub fn parse_segment_epoch(path: &str, writer_id: &str) -> Option<i64> {
+    let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
+    let (epoch, _) = name.strip_prefix(writer_id)?.strip_prefix('-')?.split_once('-')?;
+    epoch.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back_and_sort() {
+        assert_eq!(parse_wal_file(&wal_file(7_200_000, 3)), Some((7_200_000, 3)));
+        assert!(wal_file(9, 1) < wal_file(10, 0) && wal_file(10, 9) < wal_file(10, 10));
+        for other in ["x.wal", "1-2.wal", "00000000000000000001-0000000001.wal.corrupt", ""] {
+            assert_eq!(parse_wal_file(other), None, "{other}");
+        }
+        let name = format!("tenant=t/date=2026-01-01/{}", segment_file("w-1", 42, 7));
+        assert_eq!(parse_segment_epoch(&name, "w-1"), Some(42));
+        assert_eq!(parse_segment_epoch(&name, "w"), None);
+    }
+}

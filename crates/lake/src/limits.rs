@@ -1,0 +1,38 @@
+//! Every bound of this crate, with its unit and reason.
+
+/// Bytes of one frame's payload. Larger claims are damage: writers split their batches far below this.
+pub const MAX_FRAME_BYTES: usize = 64 << 20;
+
+/// Bytes after which a writer starts another frame: small enough that replay holds little, large enough that the
+/// frame's header costs nothing.
+pub const TARGET_FRAME_BYTES: usize = 1 << 20;
+
+/// Bytes that one group commit gathers before it stops taking more records: bounds the time of one fsync.
+pub const GROUP_BYTES: usize = 8 << 20;
+
+/// Records waiting for the WAL's writer. More than this waits at the sender.
+pub const QUEUE_RECORDS: usize = 1024;
+
+/// KiB of batches waiting for the WAL's writer, as their senders estimate them.
+pub const QUEUE_KIB: usize = 64 << 10;
+
+/// Bytes that replay reads at once.
+pub const REPLAY_BUFFER_BYTES: usize = 1 << 20;
+
+/// Rows of one row group: the unit that statistics prune and that a writer holds in memory.
+pub const ROW_GROUP_ROWS: usize = 16 << 10;
+
+/// Rows of one page: the unit that the page index prunes. A selector of one metric reads at least this.
+pub const PAGE_ROWS: usize = 512;
+
+/// Rows that a scan decodes at once.
+pub const SCAN_BATCH_ROWS: usize = 1024;
+
+/// Bytes of segment footers and page indexes kept decoded.
+pub const METADATA_CACHE_BYTES: usize = 16 << 20;
+
+/// Commits between two checkpoints of the Delta log: opening a table reads at most this many commits.
+pub const COMMITS_PER_CHECKPOINT: usize = 32;
+
+/// Times a commit is tried again when another writer committed first.
+pub const COMMIT_RETRIES: usize = 15;

@@ -1,0 +1,67 @@
+//! The data folder belongs to one process at a time.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+
+use base::{Error, Result};
+
+use crate::filenames;
+
+/// Holds the folder until it is dropped; the kernel releases it when the process dies.
+#[derive(Debug)]
+pub(crate) struct FolderLock {
+    _file: File,
+}
+
+impl FolderLock {
+    pub(crate) fn acquire(folder: &Path) -> Result<Self> {
+        let fail = |cause: String| {
+            Error::unavailable(format!("cannot open data folder {}: {cause}", folder.display()))
+        };
+        std::fs::create_dir_all(folder).map_err(|e| fail(e.to_string()))?;
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(folder.join(filenames::LOCK))
+            .map_err(|e| fail(e.to_string()))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut pid = String::new();
+                // Whoever holds the lock may not have written its id yet.
+                let known = file.read_to_string(&mut pid).is_ok() && !pid.trim().is_empty();
+                let pid = if known { pid.trim() } else { "unknown" };
+                return Err(fail(format!("it is in use by process {pid}")));
+            }
+            Err(TryLockError::Error(e)) => return Err(fail(e.to_string())),
+        }
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()))
+            .map_err(|e| fail(e.to_string()))?;
+        Ok(Self { _file: file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_open_names_folder_and_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = FolderLock::acquire(dir.path()).unwrap();
+        let refused = FolderLock::acquire(dir.path()).unwrap_err();
+        let want = format!(
+            "cannot open data folder {}: it is in use by process {}",
+            dir.path().display(),
+            std::process::id()
+        );
+        assert_eq!(refused.message(), want);
+        drop(lock);
+        FolderLock::acquire(dir.path()).unwrap();
+    }
+}

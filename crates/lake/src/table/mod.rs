@@ -1,0 +1,323 @@
+//! A Delta table: active segments, commits, and what this data folder has sealed into it.
+//!
+//! The Delta log is the only truth about which segments exist and which epochs are sealed. A seal adds its segments and
+//! a `txn` action (this writer and table, the epoch) in one commit, so it happened or it did not, and who is unsure asks the log.
+
+mod scan;
+mod segment;
+mod vacuum;
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Weak};
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use base::{Clock, Error, Result, TimeRange};
+use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
+use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake_core::kernel::{Action, LogicalFileView, StructType, Transaction};
+use deltalake_core::logstore::{StorageConfig, default_logstore};
+use deltalake_core::operations::create::CreateBuilder;
+use deltalake_core::protocol::{DeltaOperation, SaveMode};
+use deltalake_core::{DeltaTable, DeltaTableError, TableProperty};
+use object_store::ObjectStore;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use parking_lot::Mutex;
+
+pub use scan::{Keys, RowPredicate, Scan};
+pub use segment::{NewSegment, Segment, SegmentWriter};
+
+use crate::filenames;
+use crate::limits::{COMMIT_RETRIES, COMMITS_PER_CHECKPOINT};
+use scan::MetadataCache;
+
+/// Partition columns of every table.
+const PARTITIONS: [&str; 2] = ["tenant", "date"];
+
+/// What a table stores.
+#[derive(Debug, Clone)]
+pub struct TableSpec {
+    /// Its name, which is also its folder.
+    pub name: &'static str,
+    /// The columns of its segments, without the partition columns `tenant` and `date`.
+    pub schema: SchemaRef,
+    /// The columns by which rows are sorted. The first is text and prunes scans.
+    pub sort: &'static [&'static str],
+    /// The columns that hold the first and the last millisecond of a row.
+    pub time: [&'static str; 2],
+    /// Columns whose values repeat.
+    pub dictionary: &'static [&'static str],
+}
+
+/// What the Delta log says, as one.
+#[derive(Debug, Clone)]
+pub struct TableView {
+    /// The active segments, in order of time.
+    pub segments: Arc<[Arc<Segment>]>,
+    /// The last epoch that this writer has sealed; `i64::MIN` if none.
+    pub sealed_until: i64,
+}
+
+/// A Delta table that this process writes to.
+pub struct Table {
+    spec: TableSpec,
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    writer_id: String,
+    app_id: String,
+    attempts: AtomicU64,
+    delta: tokio::sync::Mutex<DeltaTable>,
+    view: Mutex<TableView>,
+    /// Segments that left the view; their files go when no reader holds them.
+    retired: Mutex<HashMap<String, Weak<Segment>>>,
+    metadata: MetadataCache,
+}
+
+impl Table {
+    /// Opens a table, or creates it.
+    pub(crate) async fn open(
+        spec: TableSpec,
+        store: &Arc<dyn ObjectStore>,
+        clock: Arc<dyn Clock>,
+        writer_id: &str,
+    ) -> Result<Self> {
+        let name = spec.name;
+        let folder = format!("{}/{name}", filenames::TABLES);
+        let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
+        // Both views of the store begin at the lake's root, so the URL is one within the lake. Its scheme is one for which the
+        // Delta library asks nothing but the store, and expects listings in order.
+        let url = url::Url::parse(&format!("memory:///{folder}/")).expect("a folder of plain letters");
+        let log_store = default_logstore(prefixed.clone(), store.clone(), &url, &StorageConfig::default());
+        let fail = |e: &DeltaTableError| delta_error("open", name, e);
+        let mut delta = DeltaTable::new(log_store.clone());
+        if log_store.is_delta_table_location().await.map_err(|e| fail(&e))? {
+            delta.load().await.map_err(|e| fail(&e))?;
+        } else {
+            delta = create(&spec, log_store).await.map_err(|e| fail(&e))?;
+        }
+        let table = Self {
+            app_id: format!("bellwether/{writer_id}/{name}"),
+            writer_id: writer_id.into(),
+            spec,
+            store: prefixed,
+            clock,
+            attempts: AtomicU64::new(0),
+            delta: tokio::sync::Mutex::new(delta),
+            view: Mutex::new(TableView { segments: Arc::new([]), sealed_until: i64::MIN }),
+            retired: Mutex::new(HashMap::new()),
+            metadata: MetadataCache::default(),
+        };
+        let delta = table.delta.lock().await;
+        table.check_schema(&delta)?;
+        table.update_view(&delta).await?;
+        drop(delta);
+        Ok(table)
+    }
+
+    /// The table's description.
+    pub fn spec(&self) -> &TableSpec {
+        &self.spec
+    }
+
+    /// What the log said at the last look.
+    pub fn view(&self) -> TableView {
+        self.view.lock().clone()
+    }
+
+    /// Looks at the log again.
+    pub async fn refresh(&self) -> Result<TableView> {
+        let mut delta = self.delta.lock().await;
+        self.reload(&mut delta).await
+    }
+
+    /// Begins a segment of an epoch. It is part of the table once [`Table::commit_seal`] has committed it.
+    pub fn segment_writer(&self, tenant: &str, date: &str, epoch: i64) -> Result<SegmentWriter> {
+        if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
+            return Err(Error::invalid(format!(
+                "cannot write segment: tenant {tenant:?} has other characters than letters, digits, '_' and '-'"
+            )));
+        }
+        let attempt = self.attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        // Attempts count from the time of the start, so that no file of an earlier process is overwritten.
+        let attempt = attempt + u64::try_from(self.clock.now_ms()).unwrap_or(0);
+        let file = filenames::segment_file(&self.writer_id, epoch, attempt);
+        let path = format!("tenant={tenant}/date={date}/{file}");
+        SegmentWriter::new(&self.spec, self.store.clone(), path, [tenant, date].map(str::to_owned))
+    }
+
+    /// Commits the segments of an epoch and that it is sealed, exactly once: if the log has the epoch already, which an earlier
+    /// attempt cannot always know, nothing changes. After an error the epoch may be sealed; the next look tells.
+    pub async fn commit_seal(&self, epoch: i64, segments: &[NewSegment]) -> Result<TableView> {
+        let mut delta = self.delta.lock().await;
+        let view = self.reload(&mut delta).await?;
+        if view.sealed_until >= epoch {
+            return Ok(view);
+        }
+        let now_ms = self.clock.now_ms();
+        let adds = segments.iter().map(|s| Action::Add(s.add(&self.spec, now_ms))).collect();
+        let operation = DeltaOperation::Write {
+            mode: SaveMode::Append,
+            partition_by: Some(PARTITIONS.map(str::to_owned).to_vec()),
+            predicate: None,
+        };
+        let txn = Transaction::new_with_last_update(&self.app_id, epoch, Some(now_ms));
+        match self.commit(&mut delta, adds, vec![txn], operation).await {
+            Ok(view) => Ok(view),
+            Err(error) => match self.reload(&mut delta).await {
+                Ok(view) if view.sealed_until >= epoch => Ok(view),
+                _ => Err(error.context(format!("cannot seal epoch {epoch}"))),
+            },
+        }
+    }
+
+    /// Takes segments out of the table. Their files go with the next [`Table::vacuum`] after the last reader.
+    pub async fn remove(&self, paths: &[String]) -> Result<TableView> {
+        let mut delta = self.delta.lock().await;
+        self.reload(&mut delta).await?;
+        let snapshot = delta.snapshot().map_err(|e| self.error("read the log of", &e))?;
+        let removes: Vec<Action> = snapshot
+            .log_data()
+            .into_iter()
+            .filter(|f| paths.iter().any(|p| *p == f.object_store_path().as_ref()))
+            .map(|f| Action::Remove(f.remove_action(true)))
+            .collect();
+        if removes.is_empty() {
+            return Ok(self.view());
+        }
+        self.commit(&mut delta, removes, Vec::new(), DeltaOperation::Delete { predicate: None }).await
+    }
+
+    async fn commit(
+        &self,
+        delta: &mut DeltaTable,
+        actions: Vec<Action>,
+        txns: Vec<Transaction>,
+        operation: DeltaOperation,
+    ) -> Result<TableView> {
+        let properties =
+            CommitProperties::default().with_application_transactions(txns).with_max_retries(COMMIT_RETRIES);
+        let snapshot = delta.snapshot().map_err(|e| self.error("commit to", &e))?;
+        let committed = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(snapshot as &dyn TableReference), delta.log_store(), operation)
+            .await
+            .map_err(|e| self.error("commit to", &e))?;
+        delta.state = Some(committed.snapshot());
+        self.update_view(delta).await
+    }
+
+    async fn reload(&self, delta: &mut DeltaTable) -> Result<TableView> {
+        delta.update_state().await.map_err(|e| self.error("read the log of", &e))?;
+        self.update_view(delta).await
+    }
+
+    /// Makes the view say what the loaded state of the log says. Segments that stay keep their identity.
+    async fn update_view(&self, delta: &DeltaTable) -> Result<TableView> {
+        let fail = |e: &DeltaTableError| self.error("read the log of", e);
+        let snapshot = delta.snapshot().map_err(|e| fail(&e))?;
+        let sealed_until = snapshot
+            .transaction_version(delta.log_store().as_ref(), &self.app_id)
+            .await
+            .map_err(|e| fail(&e))?
+            .unwrap_or(i64::MIN);
+        let before = self.view();
+        let known: HashMap<&str, &Arc<Segment>> = before.segments.iter().map(|s| (s.path(), s)).collect();
+        let mut segments = Vec::new();
+        for file in snapshot.log_data() {
+            let path = file.object_store_path();
+            match known.get(path.as_ref()) {
+                Some(segment) => segments.push((*segment).clone()),
+                None => segments.push(Arc::new(Segment::from_log(&self.spec, &file, &path)?)),
+            }
+        }
+        segments.sort_by(|a, b| (a.time().start_ms, a.path()).cmp(&(b.time().start_ms, b.path())));
+        let mut retired = self.retired.lock();
+        for gone in before.segments.iter().filter(|s| !segments.iter().any(|n| n.path() == s.path())) {
+            retired.insert(gone.path().to_owned(), Arc::downgrade(gone));
+            self.metadata.remove(gone.path());
+        }
+        drop(retired);
+        let view = TableView { segments: segments.into(), sealed_until };
+        *self.view.lock() = view.clone();
+        Ok(view)
+    }
+
+    /// Refuses a table of other columns rather than misread it.
+    fn check_schema(&self, delta: &DeltaTable) -> Result<()> {
+        let snapshot = delta.snapshot().map_err(|e| self.error("open", &e))?;
+        let want = kernel_schema(&self.spec).map_err(|e| self.error("open", &e))?;
+        let missing: Vec<&str> = want
+            .fields()
+            .filter(|f| {
+                snapshot.schema().field(f.name()).is_none_or(|have| have.data_type() != f.data_type())
+            })
+            .map(|f| f.name().as_str())
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::corrupt(format!(
+            "cannot open table {}: its columns {missing:?} are missing or of another type",
+            self.spec.name
+        )))
+    }
+
+    fn error(&self, verb: &str, e: &DeltaTableError) -> Error {
+        delta_error(verb, self.spec.name, e)
+    }
+}
+
+impl Segment {
+    /// Reads what the log says of a segment.
+    fn from_log(spec: &TableSpec, file: &LogicalFileView, path: &Path) -> Result<Self> {
+        let stats: serde_json::Value =
+            file.stats().and_then(|s| serde_json::from_str(&s).ok()).ok_or_else(|| {
+                Error::corrupt(format!("cannot read segment {path}: the log has no statistics of it"))
+            })?;
+        let time = TimeRange::new(
+            stats["minValues"][spec.time[0]].as_i64().unwrap_or(i64::MIN),
+            stats["maxValues"][spec.time[1]].as_i64().unwrap_or(i64::MAX),
+        );
+        let mut partitions = file.partition_values_map();
+        let mut partition = |name: &str| partitions.remove(name).flatten().unwrap_or_default();
+        Ok(Self::new(
+            path.to_string(),
+            u64::try_from(file.size()).unwrap_or(0),
+            stats["numRecords"].as_u64().unwrap_or(0),
+            time,
+            PARTITIONS.map(&mut partition),
+        ))
+    }
+}
+
+async fn create(
+    spec: &TableSpec,
+    log_store: deltalake_core::logstore::LogStoreRef,
+) -> Result<DeltaTable, DeltaTableError> {
+    CreateBuilder::new()
+        .with_log_store(log_store)
+        .with_table_name(spec.name)
+        // Another process may be creating it in this moment.
+        .with_save_mode(SaveMode::Ignore)
+        .with_columns(kernel_schema(spec)?.fields().cloned())
+        .with_partition_columns(PARTITIONS)
+        .with_configuration_property(
+            TableProperty::CheckpointInterval,
+            Some(COMMITS_PER_CHECKPOINT.to_string()),
+        )
+        .await
+}
+
+fn kernel_schema(spec: &TableSpec) -> Result<StructType, DeltaTableError> {
+    let mut fields = vec![
+        Arc::new(Field::new(PARTITIONS[0], DataType::Utf8, false)),
+        Arc::new(Field::new(PARTITIONS[1], DataType::Date32, false)),
+    ];
+    fields.extend(spec.schema.fields().iter().cloned());
+    Ok((&Schema::new(fields)).try_into_kernel()?)
+}
+
+fn delta_error(verb: &str, table: &str, e: &DeltaTableError) -> Error {
+    Error::unavailable(format!("cannot {verb} table {table}: {e}"))
+}

@@ -1,0 +1,272 @@
+//! Reading segments: statistics prune row groups and pages, a predicate prunes rows, and only then the wide columns are read.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::error::ArrowError;
+use base::{Error, Result, TimeRange};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt};
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parking_lot::Mutex;
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowPredicateFn, ArrowReaderMetadata, ArrowReaderOptions, RowFilter, RowSelection,
+};
+use parquet::arrow::async_reader::{AsyncFileReader, ParquetRecordBatchStreamBuilder};
+use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
+use parquet::file::page_index::column_index::ColumnIndexMetaData;
+use parquet::file::statistics::Statistics;
+
+use super::{Segment, Table, TableSpec};
+use crate::limits::{METADATA_CACHE_BYTES, SCAN_BATCH_ROWS};
+
+/// Decides which rows of a batch of the filter columns to read.
+pub type RowPredicate = Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>;
+
+/// Which values of the first sort column are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// All.
+    All,
+    /// These, sorted.
+    Only(Vec<String>),
+}
+
+/// What to read of a segment.
+#[derive(Clone)]
+pub struct Scan {
+    /// Columns of the result, which come in the order of the schema.
+    pub columns: Vec<&'static str>,
+    /// Values of the first sort column. Prunes by statistics; rows of other values may be left.
+    pub keys: Keys,
+    /// Times. Prunes by statistics; rows outside may be left.
+    pub range: TimeRange,
+    /// The exact condition, and the columns that it reads.
+    pub predicate: Option<(Vec<&'static str>, RowPredicate)>,
+}
+
+impl Table {
+    /// Reads a segment. Batches come in the table's order.
+    pub async fn scan(
+        &self,
+        segment: &Segment,
+        scan: &Scan,
+    ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let path = segment.path().to_owned();
+        let fail = move |e: &dyn std::fmt::Display| read_error(&path, e);
+        let (metadata, reader) = self.metadata_of(segment).await?;
+        let schema = metadata.parquet_schema();
+        let mask = |columns: &[&str]| ProjectionMask::columns(schema, columns.iter().copied());
+        let parquet = metadata.metadata();
+        let groups: Vec<usize> = (0..parquet.num_row_groups())
+            .filter(|i| wants_group(&self.spec, parquet.row_group(*i), scan))
+            .collect();
+        let selection = select_pages(&self.spec, parquet, &groups, &scan.keys);
+        let projection = mask(&scan.columns);
+        let filter = scan.predicate.as_ref().map(|(columns, predicate)| {
+            let predicate = predicate.clone();
+            let evaluate = move |batch: RecordBatch| {
+                predicate(&batch).map_err(|e| ArrowError::ExternalError(Box::new(e)))
+            };
+            RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask(columns), evaluate))])
+        });
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, (*metadata).clone())
+            .with_batch_size(SCAN_BATCH_ROWS)
+            .with_row_groups(groups)
+            .with_projection(projection);
+        if let Some(selection) = selection {
+            builder = builder.with_row_selection(selection);
+        }
+        if let Some(filter) = filter {
+            builder = builder.with_row_filter(filter);
+        }
+        let stream = builder.build().map_err(|e| fail(&e))?;
+        Ok(stream.map(move |batch| batch.map_err(|e| fail(&e))).boxed())
+    }
+
+    async fn metadata_of(&self, segment: &Segment) -> Result<(Arc<ArrowReaderMetadata>, SegmentReader)> {
+        let mut reader = SegmentReader {
+            store: self.store.clone(),
+            path: Path::from(segment.path()),
+            size_bytes: segment.size_bytes(),
+        };
+        if let Some(metadata) = self.metadata.get(segment.path()) {
+            return Ok((metadata, reader));
+        }
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Required);
+        let loaded = ArrowReaderMetadata::load_async(&mut reader, options)
+            .await
+            .map_err(|e| read_error(segment.path(), &e))?;
+        let metadata = Arc::new(loaded);
+        self.metadata.insert(segment.path(), &metadata);
+        Ok((metadata, reader))
+    }
+}
+
+/// Reads a segment's file for the Parquet library.
+struct SegmentReader {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size_bytes: u64,
+}
+
+impl AsyncFileReader for SegmentReader {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await.map_err(ParquetError::from) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(ParquetError::from) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, ParquetResult<Arc<ParquetMetaData>>> {
+        async move {
+            let size = self.size_bytes;
+            let page_index =
+                options.map_or(PageIndexPolicy::Optional, ArrowReaderOptions::column_index_policy);
+            let reader = ParquetMetaDataReader::new().with_page_index_policy(page_index);
+            Ok(Arc::new(reader.load_and_finish(self, size).await?))
+        }
+        .boxed()
+    }
+}
+
+fn read_error(path: &str, e: &dyn std::fmt::Display) -> Error {
+    Error::unavailable(format!("cannot read segment {path}: {e}"))
+}
+
+impl Keys {
+    fn meets(&self, min: &[u8], max: &[u8]) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(keys) => {
+                let at = keys.partition_point(|k| k.as_bytes() < min);
+                keys.get(at).is_some_and(|k| k.as_bytes() <= max)
+            }
+        }
+    }
+}
+
+/// Whether a row group may hold wanted rows. Without statistics it may.
+fn wants_group(spec: &TableSpec, group: &RowGroupMetaData, scan: &Scan) -> bool {
+    let statistics = |name: &str| {
+        let at = spec.schema.index_of(name).ok()?;
+        group.column(at).statistics()
+    };
+    let time = |name: &str| match statistics(name) {
+        Some(Statistics::Int64(s)) => s.min_opt().copied().zip(s.max_opt().copied()),
+        _ => None,
+    };
+    let key_met = statistics(spec.sort[0])
+        .and_then(|s| s.min_bytes_opt().zip(s.max_bytes_opt()))
+        .is_none_or(|(min, max)| scan.keys.meets(min, max));
+    let [t_min, t_max] = spec.time;
+    let begins_in_time = time(t_min).is_none_or(|(min, _)| min <= scan.range.end_ms);
+    let ends_in_time = time(t_max).is_none_or(|(_, max)| max >= scan.range.start_ms);
+    key_met && begins_in_time && ends_in_time
+}
+
+/// The rows of the chosen row groups whose pages may hold wanted keys.
+fn select_pages(
+    spec: &TableSpec,
+    metadata: &ParquetMetaData,
+    groups: &[usize],
+    keys: &Keys,
+) -> Option<RowSelection> {
+    if *keys == Keys::All {
+        return None;
+    }
+    let column = spec.schema.index_of(spec.sort[0]).ok()?;
+    let (indexes, offsets) = (metadata.column_index()?, metadata.offset_index()?);
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut before = 0;
+    for group in groups {
+        let rows = usize::try_from(metadata.row_group(*group).num_rows()).ok()?;
+        let ColumnIndexMetaData::BYTE_ARRAY(index) = indexes.get(*group)?.get(column)? else {
+            return None;
+        };
+        let pages = offsets.get(*group)?.get(column)?.page_locations();
+        for (i, page) in pages.iter().enumerate() {
+            let first = usize::try_from(page.first_row_index).ok()?;
+            let end = match pages.get(i + 1) {
+                Some(next) => usize::try_from(next.first_row_index).ok()?,
+                None => rows,
+            };
+            let wanted = match (index.min_value(i), index.max_value(i)) {
+                (Some(min), Some(max)) => keys.meets(min, max),
+                _ => true,
+            };
+            if wanted {
+                match ranges.last_mut() {
+                    Some(last) if last.end == before + first => last.end = before + end,
+                    _ => ranges.push(before + first..before + end),
+                }
+            }
+        }
+        before += rows;
+    }
+    Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), before))
+}
+
+/// Decoded footers and page indexes, bounded by bytes; the least recently used goes first.
+#[derive(Default)]
+pub(super) struct MetadataCache {
+    state: Mutex<CacheState>,
+}
+
+#[derive(Default)]
+struct CacheState {
+    entries: HashMap<String, CacheEntry>,
+    bytes: usize,
+    uses: u64,
+}
+
+struct CacheEntry {
+    metadata: Arc<ArrowReaderMetadata>,
+    bytes: usize,
+    used: u64,
+}
+
+impl MetadataCache {
+    fn get(&self, path: &str) -> Option<Arc<ArrowReaderMetadata>> {
+        let mut state = self.state.lock();
+        state.uses += 1;
+        let now = state.uses;
+        let entry = state.entries.get_mut(path)?;
+        entry.used = now;
+        Some(entry.metadata.clone())
+    }
+
+    fn insert(&self, path: &str, metadata: &Arc<ArrowReaderMetadata>) {
+        let bytes = metadata.metadata().memory_size() + path.len();
+        let mut state = self.state.lock();
+        state.uses += 1;
+        let entry = CacheEntry { metadata: metadata.clone(), bytes, used: state.uses };
+        state.bytes += bytes;
+        if let Some(old) = state.entries.insert(path.to_owned(), entry) {
+            state.bytes -= old.bytes;
+        }
+        while state.bytes > METADATA_CACHE_BYTES {
+            let oldest = state.entries.iter().min_by_key(|(_, e)| e.used).map(|(path, _)| path.clone());
+            let Some(gone) = oldest.and_then(|path| state.entries.remove(&path)) else { break };
+            state.bytes -= gone.bytes;
+        }
+    }
+
+    pub(super) fn remove(&self, path: &str) {
+        let mut state = self.state.lock();
+        if let Some(gone) = state.entries.remove(path) {
+            state.bytes -= gone.bytes;
+        }
+    }
+}

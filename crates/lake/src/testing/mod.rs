@@ -1,0 +1,1 @@
+//! Faulty file systems and object stores, for tests.

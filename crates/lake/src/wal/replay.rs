@@ -1,0 +1,203 @@
+//! Replay: what a WAL folder holds, read once at start, repaired where a crash left it half written.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::{Error, Result};
+
+use super::frame::{At, FILE_HEADER, FrameReader, put_frame};
+use crate::filenames;
+use crate::fs::Fs;
+
+/// What replay found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct ReplayReport {
+    /// Files read.
+    pub files: usize,
+    /// Good frames handed over.
+    pub frames: u64,
+    /// Bytes cut off behind the last good frame of files: writes that were never acknowledged.
+    pub torn_bytes: u64,
+    /// Damage in the middle of files, one error of kind `Corrupt` for each, with file, offset and length.
+    pub corruptions: Vec<Error>,
+    /// The number that the next file takes.
+    pub(crate) next_sequence: u64,
+}
+
+/// Where a frame was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Origin {
+    /// Its epoch.
+    pub epoch: i64,
+    /// The number of its file. A file is written by one process, in one run without failures.
+    pub file: u64,
+}
+
+/// Hands over the payload of every good frame of epochs after `sealed_until`, in the order of epochs and, within one, of
+/// appends; removes the files of epochs up to it. Cuts torn tails off. A file with damage in its middle is kept under a
+/// name that ends in `.corrupt`, and its good frames live on in a new file.
+pub fn replay(
+    fs: &Arc<dyn Fs>,
+    dir: &Path,
+    sealed_until: i64,
+    sink: &mut dyn FnMut(Origin, &[u8]) -> Result<()>,
+) -> Result<ReplayReport> {
+    let io = |verb: &str, path: &Path, e: std::io::Error| {
+        Error::unavailable(format!("cannot {verb} {}: {e}", path.display()))
+    };
+    fs.create_dir_all(dir).map_err(|e| io("create WAL folder", dir, e))?;
+    let mut report = ReplayReport::default();
+    let mut removed = false;
+    let mut files = Vec::new();
+    for name in fs.list(dir).map_err(|e| io("list WAL folder", dir, e))? {
+        match filenames::parse_wal_file(&name) {
+            Some((epoch, sequence)) => {
+                report.next_sequence = report.next_sequence.max(sequence + 1);
+                if epoch > sealed_until {
+                    files.push((epoch, sequence));
+                    continue;
+                }
+            }
+            None if name.ends_with(filenames::TEMPORARY_SUFFIX) => {}
+            None => continue,
+        }
+        let path = dir.join(&name);
+        fs.remove(&path).map_err(|e| io("remove WAL file", &path, e))?;
+        removed = true;
+    }
+    files.sort_unstable();
+    for (epoch, sequence) in files {
+        let path = dir.join(filenames::wal_file(epoch, sequence));
+        removed |= replay_file(fs, &path, Origin { epoch, file: sequence }, sink, &mut report)?;
+    }
+    if removed {
+        fs.sync_dir(dir).map_err(|e| io("sync WAL folder", dir, e))?;
+    }
+    Ok(report)
+}
+
+/// Replays one file; returns whether it changed the folder's names.
+fn replay_file(
+    fs: &Arc<dyn Fs>,
+    path: &Path,
+    origin: Origin,
+    sink: &mut dyn FnMut(Origin, &[u8]) -> Result<()>,
+    report: &mut ReplayReport,
+) -> Result<bool> {
+    let io =
+        |e: std::io::Error| Error::unavailable(format!("cannot replay WAL file {}: {e}", path.display()));
+    let mut reader = FrameReader::new(fs.clone(), path);
+    report.files += 1;
+    let mut at = reader.header().map_err(io)?;
+    let corruptions_before = report.corruptions.len();
+    loop {
+        if at == At::Frame {
+            at = reader.next().map_err(io)?;
+        }
+        match at {
+            At::Frame => {
+                sink(origin, reader.payload())?;
+                report.frames += 1;
+            }
+            At::End => break,
+            At::Bad => {
+                let bad = reader.offset;
+                if !reader.resync().map_err(io)? {
+                    let torn = reader.file_len().map_err(io)? - bad;
+                    report.torn_bytes += torn;
+                    tracing::warn!(file = %path.display(), offset = bad, bytes = torn, "cut off the torn tail of a WAL file");
+                    if report.corruptions.len() == corruptions_before {
+                        return cut(fs, path, bad).map_err(io);
+                    }
+                    break;
+                }
+                let error = Error::corrupt(format!(
+                    "cannot replay WAL file {} at offset {bad}: {} bytes are damaged; the file is kept as {}",
+                    path.display(),
+                    reader.offset - bad,
+                    corrupt_name(path).display(),
+                ));
+                tracing::error!("{error}");
+                report.corruptions.push(error);
+                at = At::Frame;
+            }
+        }
+    }
+    if report.corruptions.len() > corruptions_before {
+        set_aside(fs, path).map_err(io)?;
+        return Ok(true);
+    }
+    Ok(false)
+}
+
+fn corrupt_name(path: &Path) -> PathBuf {
+    with_suffix(path, filenames::CORRUPT_SUFFIX)
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Cuts a torn tail off; a file with nothing before it is removed.
+fn cut(fs: &Arc<dyn Fs>, path: &Path, len: u64) -> std::io::Result<bool> {
+    if len <= FILE_HEADER.len() as u64 {
+        fs.remove(path)?;
+        return Ok(true);
+    }
+    let mut file = fs.open_append(path)?;
+    file.truncate(len)?;
+    file.sync()?;
+    Ok(false)
+}
+
+/// Copies the good frames of a damaged file into one that takes its name, and keeps the damaged one beside it.
+/// A crash between two steps leaves either the damaged file in place or both copies, one of which is not read.
+fn set_aside(fs: &Arc<dyn Fs>, path: &Path) -> std::io::Result<()> {
+    let temporary = with_suffix(path, filenames::TEMPORARY_SUFFIX);
+    let mut copy = fs.open_append(&temporary)?;
+    copy.truncate(0)?;
+    copy.append(&FILE_HEADER)?;
+    let mut reader = FrameReader::new(fs.clone(), path);
+    let mut at = reader.header()?;
+    loop {
+        if at == At::Frame {
+            at = reader.next()?;
+        }
+        match at {
+            At::Frame => {
+                let mut frame = Vec::new();
+                put_frame(&mut frame, |out| out.extend_from_slice(reader.payload()));
+                copy.append(&frame)?;
+            }
+            At::End => break,
+            At::Bad if reader.resync()? => at = At::Frame,
+            At::Bad => break,
+        }
+    }
+    copy.sync()?;
+    // The damaged bytes must be durable under another name before the good ones replace them.
+    copy_whole(fs, path, &corrupt_name(path))?;
+    fs.rename(&temporary, path)
+}
+
+fn copy_whole(fs: &Arc<dyn Fs>, from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut out = fs.open_append(to)?;
+    out.truncate(0)?;
+    let mut buf = vec![0; crate::limits::REPLAY_BUFFER_BYTES];
+    let mut at = 0;
+    loop {
+        let n = fs.read_at(from, at, &mut buf)?;
+        out.append(&buf[..n])?;
+        at += n as u64;
+        if n < buf.len() {
+            break;
+        }
+    }
+    out.sync()?;
+    match to.parent() {
+        Some(dir) => fs.sync_dir(dir),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,208 @@
+//! Group commit: the one thread that writes a log's files.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::PathBuf;
+
+use base::{Error, Result};
+use tokio::sync::mpsc;
+
+use super::frame::FILE_HEADER;
+use super::{Group, Message, Record, WalClient, WalOptions};
+use crate::filenames;
+use crate::fs::AppendFile;
+use crate::limits::GROUP_BYTES;
+
+pub(super) struct Writer<C: WalClient> {
+    options: WalOptions,
+    client: C,
+    /// The file that an epoch's next frames go to.
+    files: BTreeMap<i64, OpenFile>,
+    next_sequence: u64,
+    /// Files with bytes behind `durable` that were never acknowledged and have to go before anything is written.
+    repairs: Vec<Repair>,
+}
+
+struct OpenFile {
+    path: PathBuf,
+    handle: Box<dyn AppendFile>,
+    /// Bytes that are durable.
+    durable: u64,
+}
+
+struct Repair {
+    path: PathBuf,
+    durable: u64,
+}
+
+impl<C: WalClient> Writer<C> {
+    pub(super) fn new(options: WalOptions, next_sequence: u64, client: C) -> Self {
+        Self { options, client, files: BTreeMap::new(), next_sequence, repairs: Vec::new() }
+    }
+
+    pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message<C>>) {
+        let mut pending = None;
+        while let Some(message) = pending.take().or_else(|| messages.blocking_recv()) {
+            match message {
+                Message::Append(first) => pending = self.commit_group(first, &mut messages),
+                // An appender or sealer that went away needs no answer.
+                Message::Barrier(done) => {
+                    done.send(()).ok();
+                }
+                Message::DeleteUpTo(epoch, done) => drop(done.send(self.delete_up_to(epoch))),
+                Message::Close(done) => {
+                    done.send(()).ok();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Commits a record together with those that wait behind it. Returns the message that ended the group, if one did.
+    fn commit_group(
+        &mut self,
+        first: Record<C>,
+        messages: &mut mpsc::Receiver<Message<C>>,
+    ) -> Option<Message<C>> {
+        let mut group = Group::default();
+        let (mut items, mut answers, mut next) = (Vec::new(), Vec::new(), Some(first));
+        let mut left_over = None;
+        while let Some(Record { mut item, done, _budget }) = next.take() {
+            self.client.encode(&mut item, &mut group);
+            items.push(item);
+            answers.push((done, _budget));
+            if group.bytes() >= GROUP_BYTES {
+                break;
+            }
+            match messages.try_recv() {
+                Ok(Message::Append(record)) => next = Some(record),
+                Ok(other) => left_over = Some(other),
+                Err(_) => {}
+            }
+        }
+        match self.write(&group) {
+            Ok(()) => {
+                for (item, (done, _budget)) in items.into_iter().zip(answers) {
+                    drop(done.send(Ok(self.client.apply(item))));
+                }
+            }
+            Err(error) => {
+                self.options.metrics.failures.inc();
+                tracing::error!("{error}");
+                self.client.abandon(&mut items);
+                for (done, _budget) in answers {
+                    drop(done.send(Err(error.clone())));
+                }
+            }
+        }
+        left_over
+    }
+
+    /// Makes a group durable, or leaves the log as if it had never been.
+    fn write(&mut self, group: &Group) -> Result<()> {
+        self.repair()?;
+        let result = self.try_write(group);
+        if result.is_err() {
+            // After a failed write or fsync nothing is known of the bytes behind the durable ones, and a later fsync
+            // of the same handle may claim success for pages that never reached the disk. So the handles are given up.
+            for (epoch, _) in &group.epochs {
+                if let Some(file) = self.files.remove(epoch) {
+                    self.repairs.push(Repair { path: file.path, durable: file.durable });
+                }
+            }
+            // If this fails the next group tries again, and is refused as long as it fails.
+            self.repair().ok();
+        }
+        result
+    }
+
+    fn try_write(&mut self, group: &Group) -> Result<()> {
+        let mut created = false;
+        for (epoch, bytes) in &group.epochs {
+            if !self.files.contains_key(epoch) {
+                self.create(*epoch)?;
+                created = true;
+            }
+            let file = self.files.get_mut(epoch).expect("created above");
+            file.handle.append(bytes).map_err(|e| cannot("write", &file.path, &e))?;
+        }
+        for (epoch, bytes) in &group.epochs {
+            let file = self.files.get_mut(epoch).expect("written above");
+            let started = self.options.clock.monotonic();
+            file.handle.sync().map_err(|e| cannot("sync", &file.path, &e))?;
+            let took = self.options.clock.monotonic().saturating_sub(started);
+            self.options.metrics.fsync_seconds.observe(took.as_secs_f64());
+            self.options.metrics.written_bytes.inc_by(bytes.len() as u64);
+        }
+        if created {
+            self.options
+                .fs
+                .sync_dir(&self.options.dir)
+                .map_err(|e| cannot("sync folder of", &self.options.dir, &e))?;
+        }
+        for (epoch, bytes) in &group.epochs {
+            let file = self.files.get_mut(epoch).expect("written above");
+            file.durable = file.durable.max(FILE_HEADER.len() as u64) + bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn create(&mut self, epoch: i64) -> Result<()> {
+        let path = self.options.dir.join(filenames::wal_file(epoch, self.next_sequence));
+        self.next_sequence += 1;
+        let opened = self.options.fs.open_append(&path).and_then(|mut handle| {
+            handle.append(&FILE_HEADER)?;
+            Ok(handle)
+        });
+        match opened {
+            Ok(handle) => {
+                self.files.insert(epoch, OpenFile { path, handle, durable: 0 });
+                Ok(())
+            }
+            Err(e) => {
+                let error = cannot("create", &path, &e);
+                self.repairs.push(Repair { path, durable: 0 });
+                Err(error)
+            }
+        }
+    }
+
+    /// Cuts unacknowledged bytes off the files that have them.
+    fn repair(&mut self) -> Result<()> {
+        while let Some(repair) = self.repairs.last() {
+            self.repair_file(repair).map_err(|e| cannot("repair", &repair.path, &e))?;
+            self.repairs.pop();
+        }
+        Ok(())
+    }
+
+    fn repair_file(&self, repair: &Repair) -> io::Result<()> {
+        if repair.durable == 0 {
+            match self.options.fs.remove(&repair.path) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+                other => other,
+            }?;
+            return self.options.fs.sync_dir(&self.options.dir);
+        }
+        let mut file = self.options.fs.open_append(&repair.path)?;
+        file.truncate(repair.durable)?;
+        file.sync()
+    }
+
+    fn delete_up_to(&mut self, epoch: i64) -> Result<()> {
+        self.files.retain(|e, _| *e > epoch);
+        let of_sealed = |name: &str| filenames::parse_wal_file(name).is_some_and(|(e, _)| e <= epoch);
+        self.repairs.retain(|r| !r.path.file_name().is_some_and(|n| of_sealed(&n.to_string_lossy())));
+        let dir = &self.options.dir;
+        let names = self.options.fs.list(dir).map_err(|e| cannot("list folder of", dir, &e))?;
+        for name in names.iter().filter(|n| of_sealed(n)) {
+            let path = dir.join(name);
+            self.options.fs.remove(&path).map_err(|e| cannot("remove", &path, &e))?;
+        }
+        self.options.fs.sync_dir(dir).map_err(|e| cannot("sync folder of", dir, &e))
+    }
+}
+
+fn cannot(verb: &str, path: &std::path::Path, cause: &io::Error) -> Error {
+    Error::unavailable(format!("cannot {verb} WAL file {}: {cause}", path.display()))
+}

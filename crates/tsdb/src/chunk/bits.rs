@@ -1,0 +1,76 @@
+//! Writing and reading single bits, highest first.
+
+/// Appends bits to a byte buffer.
+#[derive(Debug, Default, Clone)]
+pub struct BitWriter {
+    buf: Vec<u8>,
+    /// Bits still free in the last byte.
+    free: u8,
+}
+
+/// Bytes by which the buffer grows: doubling would waste, over a million of buffers, half of them.
+const GROWTH_BYTES: usize = 32;
+
+impl BitWriter {
+    /// The bytes; the last is filled up with zero bits.
+    pub fn bytes(&self) -> &[u8] {
+        &self.buf
+    }
+
+    /// Appends the lowest `count` bits of `value`; `count` is at most 64.
+    pub fn put(&mut self, value: u64, count: u8) {
+        let mut left = count;
+        while left > 0 {
+            if self.free == 0 {
+                if self.buf.len() == self.buf.capacity() {
+                    self.buf.reserve_exact(GROWTH_BYTES);
+                }
+                self.buf.push(0);
+                self.free = 8;
+            }
+            let n = left.min(self.free);
+            let bits = (value >> (left - n)) & ((1 << n) - 1);
+            let last = self.buf.last_mut().expect("a byte with free bits");
+            *last |= (bits as u8) << (self.free - n);
+            self.free -= n;
+            left -= n;
+        }
+    }
+}
+
+/// Reads bits from bytes.
+#[derive(Debug, Clone)]
+pub struct BitReader<'a> {
+    bytes: &'a [u8],
+    /// Bits taken from the buffer and not yet handed out are the highest of this.
+    window: u64,
+    have: u8,
+}
+
+impl<'a> BitReader<'a> {
+    /// A reader from the first bit on.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, window: 0, have: 0 }
+    }
+
+    /// The next `count` bits, at most 64; `None` behind the end.
+    pub fn take(&mut self, count: u8) -> Option<u64> {
+        if count > 56 {
+            let high = self.take(count - 32)?;
+            return Some(high << 32 | self.take(32)?);
+        }
+        while self.have < count {
+            let (&byte, rest) = self.bytes.split_first()?;
+            self.bytes = rest;
+            self.window |= u64::from(byte) << (56 - self.have);
+            self.have += 8;
+        }
+        if count == 0 {
+            return Some(0);
+        }
+        let value = self.window >> (64 - count);
+        self.window <<= count;
+        self.have -= count;
+        Some(value)
+    }
+}

@@ -1,0 +1,168 @@
+//! The head's encoding: appended sample by sample, after Gorilla (Pelkonen et al., VLDB 2015) with widths for milliseconds.
+
+use base::Result;
+
+use super::bits::{BitReader, BitWriter};
+use super::corrupt;
+
+/// Widths of the difference between two steps of time, each behind one more 1 bit; the last takes what fits nowhere else.
+const TIME_BITS: [u8; 4] = [7, 14, 20, 64];
+
+/// No window of meaningful bits has been written yet.
+const NO_WINDOW: u8 = 0xff;
+
+/// A chunk that samples are being appended to.
+#[derive(Debug, Clone)]
+pub struct OpenChunk {
+    bits: BitWriter,
+    count: u16,
+    leading: u8,
+    trailing: u8,
+    first_ms: i64,
+    last_ms: i64,
+    step_ms: i64,
+    last_bits: u64,
+}
+
+impl OpenChunk {
+    /// A chunk with its first sample.
+    pub fn new(t_ms: i64, value: f64) -> Self {
+        let mut bits = BitWriter::default();
+        bits.put(t_ms as u64, 64);
+        bits.put(value.to_bits(), 64);
+        Self {
+            bits,
+            count: 1,
+            leading: NO_WINDOW,
+            trailing: 0,
+            first_ms: t_ms,
+            last_ms: t_ms,
+            step_ms: 0,
+            last_bits: value.to_bits(),
+        }
+    }
+
+    /// Appends a sample, which is later than the last.
+    pub fn push(&mut self, t_ms: i64, value: f64) {
+        let step_ms = t_ms.wrapping_sub(self.last_ms);
+        self.put_time(step_ms.wrapping_sub(self.step_ms));
+        self.put_value(value.to_bits());
+        self.step_ms = step_ms;
+        self.last_ms = t_ms;
+        self.count += 1;
+    }
+
+    /// Number of samples.
+    pub fn count(&self) -> u16 {
+        self.count
+    }
+
+    /// Time of the first sample.
+    pub fn first_ms(&self) -> i64 {
+        self.first_ms
+    }
+
+    /// Time of the last sample.
+    pub fn last_ms(&self) -> i64 {
+        self.last_ms
+    }
+
+    /// Value of the last sample.
+    pub fn last_value(&self) -> f64 {
+        f64::from_bits(self.last_bits)
+    }
+
+    /// The encoded samples so far.
+    pub fn bytes(&self) -> &[u8] {
+        self.bits.bytes()
+    }
+
+    fn put_time(&mut self, change: i64) {
+        if change == 0 {
+            return self.bits.put(0, 1);
+        }
+        for (i, width) in (0u8..).zip(TIME_BITS) {
+            let last = usize::from(i) == TIME_BITS.len() - 1;
+            let fits = last || (-(1i64 << (width - 1))..1i64 << (width - 1)).contains(&change);
+            if fits {
+                // One 1 for each width up to this one, then a 0 unless no further width exists.
+                let prefix_bits = if last { i + 1 } else { i + 2 };
+                let prefix = if last { (1u64 << (i + 1)) - 1 } else { ((1u64 << (i + 1)) - 1) << 1 };
+                self.bits.put(prefix, prefix_bits);
+                return self.bits.put(change as u64, width);
+            }
+        }
+    }
+
+    fn put_value(&mut self, bits: u64) {
+        let xor = bits ^ self.last_bits;
+        self.last_bits = bits;
+        if xor == 0 {
+            return self.bits.put(0, 1);
+        }
+        let (leading, trailing) = (xor.leading_zeros() as u8, xor.trailing_zeros() as u8);
+        let fits = self.leading != NO_WINDOW && leading >= self.leading && trailing >= self.trailing;
+        if fits {
+            self.bits.put(0b10, 2);
+        } else {
+            (self.leading, self.trailing) = (leading, trailing);
+            self.bits.put(0b11, 2);
+            self.bits.put(u64::from(leading), 6);
+            self.bits.put(u64::from(64 - leading - trailing) - 1, 6);
+        }
+        self.bits.put(xor >> self.trailing, 64 - self.leading - self.trailing);
+    }
+}
+
+/// Appends the samples of a chunk to two columns.
+pub fn decode(bytes: &[u8], count: usize, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
+    let ends = || corrupt("it ends within a sample");
+    let mut reader = BitReader::new(bytes);
+    let (mut t, mut step) = (reader.take(64).ok_or_else(ends)? as i64, 0i64);
+    let mut bits = reader.take(64).ok_or_else(ends)?;
+    let (mut leading, mut width) = (0u8, 0u8);
+    for i in 0..count {
+        if i > 0 {
+            step = step.wrapping_add(take_time(&mut reader).ok_or_else(ends)?);
+            let next = t.wrapping_add(step);
+            if next <= t {
+                return Err(corrupt("timestamps do not ascend"));
+            }
+            t = next;
+            bits ^= take_value(&mut reader, &mut leading, &mut width).ok_or_else(ends)?;
+        }
+        timestamps.push(t);
+        values.push(f64::from_bits(bits));
+    }
+    Ok(())
+}
+
+fn take_time(reader: &mut BitReader<'_>) -> Option<i64> {
+    if reader.take(1)? == 0 {
+        return Some(0);
+    }
+    let mut at = 0;
+    while at < TIME_BITS.len() - 1 && reader.take(1)? == 1 {
+        at += 1;
+    }
+    let width = TIME_BITS[at];
+    let raw = reader.take(width)?;
+    // The sign is the highest of the bits written.
+    Some((raw << (64 - width)) as i64 >> (64 - width))
+}
+
+/// The bits by which a value differs from the one before. `None` behind the end and for a window that cannot be.
+fn take_value(reader: &mut BitReader<'_>, leading: &mut u8, width: &mut u8) -> Option<u64> {
+    if reader.take(1)? == 0 {
+        return Some(0);
+    }
+    if reader.take(1)? == 1 {
+        *leading = reader.take(6)? as u8;
+        *width = reader.take(6)? as u8 + 1;
+    }
+    let trailing = 64u8.checked_sub(*leading)?.checked_sub(*width)?;
+    if *width == 0 {
+        return None;
+    }
+    Some(reader.take(*width)? << trailing)
+}

@@ -1,0 +1,139 @@
+//! The segments' encoding: a column of timestamps and one of values, each compressed as a whole.
+//!
+//! Timestamps depend on nothing but themselves, so that the series of one target, which share them, have equal bytes
+//! and the file's dictionary stores these once.
+
+use base::Result;
+use pco::ChunkConfig;
+use pco::standalone::{simple_compress, simple_decompress_into};
+
+use super::{check_ascending, corrupt, put_varint, take_varint, unzigzag, zigzag};
+use crate::limits::{PCO_LEVEL, SEGMENT_CHUNK_SAMPLES};
+
+// The first byte of a column: the version of the format in the high half, the kind in the low half.
+const REGULAR: u8 = 0x10;
+const COMPRESSED: u8 = 0x11;
+const RAW: u8 = 0x12;
+const CONSTANT: u8 = 0x13;
+
+/// Encodes timestamps, which ascend strictly; at most [`SEGMENT_CHUNK_SAMPLES`].
+pub fn encode_timestamps(timestamps: &[i64]) -> Vec<u8> {
+    if let Some(regular) = encode_regular(timestamps) {
+        return regular;
+    }
+    compressed_or_raw(simple_compress(timestamps, &config()), timestamps.iter().map(|t| t.to_le_bytes()))
+}
+
+/// Encodes values to the bit; at most [`SEGMENT_CHUNK_SAMPLES`].
+pub fn encode_values(values: &[f64]) -> Vec<u8> {
+    let first = values.first().copied().unwrap_or(0.0).to_bits();
+    if values.iter().all(|v| v.to_bits() == first) {
+        let mut out = vec![CONSTANT];
+        out.extend_from_slice(&first.to_le_bytes());
+        return out;
+    }
+    compressed_or_raw(simple_compress(values, &config()), values.iter().map(|v| v.to_le_bytes()))
+}
+
+/// Appends `count` timestamps to `out`.
+pub fn decode_timestamps(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()> {
+    let (kind, body) = split(bytes, count)?;
+    let start = out.len();
+    match kind {
+        REGULAR => decode_regular(body, count, out)?,
+        COMPRESSED => {
+            out.resize(start + count, 0);
+            decompress(body, &mut out[start..])?;
+        }
+        RAW => out.extend(raw(body, count)?.map(i64::from_le_bytes)),
+        _ => return Err(corrupt("unknown kind of timestamps")),
+    }
+    check_ascending(&out[start..])
+}
+
+/// Appends `count` values to `out`.
+pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<()> {
+    let (kind, body) = split(bytes, count)?;
+    let start = out.len();
+    match kind {
+        CONSTANT => {
+            let bits = body.try_into().map_err(|_| corrupt("a constant has eight bytes"))?;
+            out.resize(start + count, f64::from_le_bytes(bits));
+        }
+        COMPRESSED => {
+            out.resize(start + count, 0.0);
+            decompress(body, &mut out[start..])?;
+        }
+        RAW => out.extend(raw(body, count)?.map(f64::from_le_bytes)),
+        _ => return Err(corrupt("unknown kind of values")),
+    }
+    Ok(())
+}
+
+fn config() -> ChunkConfig {
+    ChunkConfig::default().with_compression_level(PCO_LEVEL)
+}
+
+fn encode_regular(timestamps: &[i64]) -> Option<Vec<u8>> {
+    let first = *timestamps.first()?;
+    let step = timestamps.get(1).map_or(Some(0), |t| t.checked_sub(first))?;
+    let regular = timestamps.windows(2).all(|w| w[1].checked_sub(w[0]) == Some(step));
+    regular.then(|| {
+        let mut out = vec![REGULAR];
+        put_varint(&mut out, zigzag(first));
+        put_varint(&mut out, zigzag(step));
+        out
+    })
+}
+
+fn decode_regular(mut body: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()> {
+    let first = unzigzag(take_varint(&mut body)?);
+    let step = unzigzag(take_varint(&mut body)?);
+    let last = i64::try_from(count - 1).ok().and_then(|n| step.checked_mul(n)?.checked_add(first));
+    if last.is_none() || !body.is_empty() {
+        return Err(corrupt("regular timestamps do not fit"));
+    }
+    out.extend((0..count as i64).map(|i| first + step * i));
+    Ok(())
+}
+
+fn compressed_or_raw(
+    compressed: Result<Vec<u8>, pco::errors::PcoError>,
+    raw: impl ExactSizeIterator<Item = [u8; 8]>,
+) -> Vec<u8> {
+    match compressed {
+        Ok(compressed) if compressed.len() < raw.len() * 8 => {
+            let mut out = Vec::with_capacity(1 + compressed.len());
+            out.push(COMPRESSED);
+            out.extend_from_slice(&compressed);
+            out
+        }
+        _ => {
+            let mut out = vec![RAW];
+            out.extend(raw.flatten());
+            out
+        }
+    }
+}
+
+fn split(bytes: &[u8], count: usize) -> Result<(u8, &[u8])> {
+    if count == 0 || count > SEGMENT_CHUNK_SAMPLES {
+        return Err(corrupt("the number of samples is out of range"));
+    }
+    bytes.split_first().map(|(kind, body)| (*kind, body)).ok_or_else(|| corrupt("it is empty"))
+}
+
+fn raw(body: &[u8], count: usize) -> Result<impl Iterator<Item = [u8; 8]> + '_> {
+    if body.len() != count * 8 {
+        return Err(corrupt("the length does not fit the number of samples"));
+    }
+    Ok(body.chunks_exact(8).map(|b| b.try_into().expect("eight bytes")))
+}
+
+fn decompress<T: pco::data_types::Number>(body: &[u8], out: &mut [T]) -> Result<()> {
+    match simple_decompress_into(body, out) {
+        Ok(progress) if progress.finished && progress.n_processed == out.len() => Ok(()),
+        Ok(_) => Err(corrupt("the number of samples does not fit")),
+        Err(e) => Err(corrupt(&e.to_string())),
+    }
+}

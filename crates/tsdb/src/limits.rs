@@ -1,0 +1,30 @@
+//! Every bound of this crate, with its unit and reason.
+
+use std::time::Duration;
+
+/// Samples of one chunk in the head. A reader of a short range decodes at most this many too many, and the state of an open
+/// chunk is shared by as many.
+pub const HEAD_CHUNK_SAMPLES: u16 = 240;
+
+/// Samples of one chunk in a segment. Two hours at one second fit; longer chunks gain nothing in size.
+pub const SEGMENT_CHUNK_SAMPLES: usize = 8192;
+
+/// Rows that a seal encodes at once.
+pub const SEAL_BATCH_ROWS: usize = 1024;
+
+/// Samples may lie this far ahead of the clock, as in Prometheus: a machine with a wrong clock must not open windows in
+/// the far future.
+pub const MAX_AHEAD: Duration = Duration::from_secs(600);
+
+/// Windows that may wait to be sealed: three weeks of two hours, more than any retention by default. A batch of arbitrary
+/// times must not open files without end.
+pub const OPEN_WINDOWS: usize = 256;
+
+/// Default for the bytes of chunks and labels that one selection may gather.
+pub const SELECT_BYTES: usize = 256 << 20;
+
+/// pco's level for sealed values: beyond it, size gains less than a percent on node_exporter data.
+pub const PCO_LEVEL: usize = 8;
+
+/// Entries of each list in the head's statistics, as many as Prometheus shows by default.
+pub const STATS_ENTRIES: usize = 10;

@@ -1,0 +1,139 @@
+//! What the store tells of itself, under the names that dashboards for Prometheus' storage use.
+
+use base::{Error, Result};
+use prometheus::core::Collector;
+use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::store::AppendOutcome;
+
+/// The store's metrics, registered with the registry that the binary serves.
+pub(crate) struct StoreMetrics {
+    pub(crate) head_series: IntGauge,
+    pub(crate) head_chunks: IntGauge,
+    pub(crate) head_min_time: IntGauge,
+    pub(crate) head_max_time: IntGauge,
+    pub(crate) samples_appended: IntCounterVec,
+    pub(crate) out_of_order: IntCounterVec,
+    pub(crate) out_of_bounds: IntCounterVec,
+    pub(crate) duplicates: IntCounter,
+    pub(crate) series_created: IntCounter,
+    pub(crate) series_removed: IntCounter,
+    pub(crate) blocks_loaded: IntGauge,
+    pub(crate) blocks_bytes: IntGauge,
+    pub(crate) compactions: IntCounter,
+    pub(crate) compactions_failed: IntCounter,
+    pub(crate) compaction_seconds: Histogram,
+    pub(crate) time_retentions: IntCounter,
+    pub(crate) wal_corruptions: IntCounter,
+    pub(crate) replay_seconds: prometheus::Gauge,
+    pub(crate) wal: lake::WalMetrics,
+}
+
+impl StoreMetrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self> {
+        let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help));
+        let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
+        let by_type =
+            |name: &str, help: &str| register(registry, IntCounterVec::new(Opts::new(name, help), &["type"]));
+        let seconds = |name: &str, help: &str, buckets: Vec<f64>| {
+            register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+        };
+        let fsync_buckets = vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+        let seal_buckets = vec![0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0];
+        Ok(Self {
+            head_series: gauge("prometheus_tsdb_head_series", "Total number of series in the head.")?,
+            head_chunks: gauge("prometheus_tsdb_head_chunks", "Total number of chunks in the head.")?,
+            head_min_time: gauge(
+                "prometheus_tsdb_head_min_time",
+                "Earliest time in the head, in milliseconds.",
+            )?,
+            head_max_time: gauge(
+                "prometheus_tsdb_head_max_time",
+                "Latest time in the head, in milliseconds.",
+            )?,
+            samples_appended: by_type(
+                "prometheus_tsdb_head_samples_appended_total",
+                "Total number of samples appended to the head.",
+            )?,
+            out_of_order: by_type(
+                "prometheus_tsdb_out_of_order_samples_total",
+                "Total number of samples refused because a later one of their series was stored before.",
+            )?,
+            out_of_bounds: by_type(
+                "prometheus_tsdb_out_of_bound_samples_total",
+                "Total number of samples refused because their time is sealed, beyond retention or in the future.",
+            )?,
+            duplicates: counter(
+                "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+                "Total number of samples refused because their time is stored with another value.",
+            )?,
+            series_created: counter(
+                "prometheus_tsdb_head_series_created_total",
+                "Total number of series created in the head.",
+            )?,
+            series_removed: counter(
+                "prometheus_tsdb_head_series_removed_total",
+                "Total number of series dropped from the head.",
+            )?,
+            blocks_loaded: gauge("prometheus_tsdb_blocks_loaded", "Number of segments.")?,
+            blocks_bytes: gauge("prometheus_tsdb_storage_blocks_bytes", "Bytes of all segments.")?,
+            compactions: counter(
+                "prometheus_tsdb_compactions_total",
+                "Total number of windows that were sealed.",
+            )?,
+            compactions_failed: counter(
+                "prometheus_tsdb_compactions_failed_total",
+                "Total number of seals that failed and will be tried again.",
+            )?,
+            compaction_seconds: seconds(
+                "prometheus_tsdb_compaction_duration_seconds",
+                "Seconds that sealing a window took.",
+                seal_buckets,
+            )?,
+            time_retentions: counter(
+                "prometheus_tsdb_time_retentions_total",
+                "Total number of times that segments were removed because of their age.",
+            )?,
+            wal_corruptions: counter(
+                "prometheus_tsdb_wal_corruptions_total",
+                "Total number of damaged places found in the WAL.",
+            )?,
+            replay_seconds: register(
+                registry,
+                prometheus::Gauge::new(
+                    "prometheus_tsdb_data_replay_duration_seconds",
+                    "Seconds that the replay at start took.",
+                ),
+            )?,
+            wal: lake::WalMetrics {
+                fsync_seconds: seconds(
+                    "prometheus_tsdb_wal_fsync_duration_seconds",
+                    "Seconds that fsyncs of the WAL took.",
+                    fsync_buckets,
+                )?,
+                written_bytes: counter(
+                    "prometheus_tsdb_wal_written_bytes_total",
+                    "Total number of bytes written to the WAL.",
+                )?,
+                failures: counter(
+                    "prometheus_tsdb_wal_writes_failed_total",
+                    "Total number of writes to the WAL that failed.",
+                )?,
+            },
+        })
+    }
+
+    pub(crate) fn appended(&self, outcome: &AppendOutcome) {
+        self.samples_appended.with_label_values(&["float"]).inc_by(outcome.accepted);
+        self.out_of_order.with_label_values(&["float"]).inc_by(outcome.out_of_order);
+        self.out_of_bounds.with_label_values(&["float"]).inc_by(outcome.out_of_bounds);
+        self.duplicates.inc_by(outcome.duplicate);
+        self.series_created.inc_by(outcome.new_series);
+    }
+}
+
+fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> Result<C> {
+    metric
+        .and_then(|m| registry.register(Box::new(m.clone())).map(|()| m))
+        .map_err(|e| Error::internal(format!("cannot register metric of the store: {e}")))
+}

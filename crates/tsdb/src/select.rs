@@ -1,0 +1,176 @@
+//! The result of a selection: encoded chunks, gathered once and decoded series by series.
+
+use arrow::array::{BinaryArray, Int32Array, Int64Array, RecordBatch};
+use base::{Error, Labels, Result, TimeRange};
+use rustc_hash::FxHashMap;
+
+use crate::chunk::{head, sealed};
+use crate::head::HeadChunk;
+use crate::limits::SEGMENT_CHUNK_SAMPLES;
+use crate::table::{COUNT, LABELS, T_MAX, T_MIN, TIMESTAMPS, VALUES, column};
+
+/// Series with their samples in a range, in order of labels. Holds its chunks, whatever happens to the store.
+pub struct SelectedSeries {
+    series: Vec<(Labels, Vec<Chunk>)>,
+    range: TimeRange,
+    size_bytes: usize,
+}
+
+/// A chunk of a series, wherever it came from.
+struct Chunk {
+    time: TimeRange,
+    count: usize,
+    data: ChunkData,
+}
+
+enum ChunkData {
+    Head(HeadChunk),
+    /// Columns of a batch, shared by its rows, and the row.
+    Segment(BinaryArray, BinaryArray, usize),
+}
+
+impl SelectedSeries {
+    /// Number of series.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The labels of the series at a position.
+    pub fn labels(&self, at: usize) -> &Labels {
+        &self.series[at].0
+    }
+
+    /// Bytes of chunks and labels that are held.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// Replaces the content of the columns by the samples of the series at a position: those in the range, each time
+    /// once, ascending. Staleness markers are among them.
+    pub fn decode(&self, at: usize, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
+        timestamps.clear();
+        values.clear();
+        let (labels, chunks) = &self.series[at];
+        let mut last_ms = None;
+        let mut ascending = true;
+        for chunk in chunks {
+            ascending &= last_ms.is_none_or(|last| last < chunk.time.start_ms);
+            last_ms = last_ms.max(Some(chunk.time.end_ms));
+            chunk
+                .decode(timestamps, values)
+                .map_err(|e| e.context(format!("cannot read series {labels}")))?;
+        }
+        if !ascending {
+            sort_and_dedup(timestamps, values);
+        }
+        let start = timestamps.partition_point(|t| *t < self.range.start_ms);
+        let end = timestamps.partition_point(|t| *t <= self.range.end_ms);
+        timestamps.truncate(end);
+        values.truncate(end);
+        if start > 0 {
+            timestamps.drain(..start.min(end));
+            values.drain(..start.min(end));
+        }
+        Ok(())
+    }
+}
+
+impl Chunk {
+    fn decode(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
+        match &self.data {
+            ChunkData::Head(chunk) => head::decode(chunk.bytes(), self.count, timestamps, values),
+            ChunkData::Segment(t, v, row) => {
+                sealed::decode_timestamps(t.value(*row), self.count, timestamps)?;
+                sealed::decode_values(v.value(*row), self.count, values)
+            }
+        }
+    }
+}
+
+/// Orders samples of overlapping chunks by time; of those with one time the first chunk's stays.
+fn sort_and_dedup(timestamps: &mut Vec<i64>, values: &mut Vec<f64>) {
+    let mut samples: Vec<(i64, f64)> = timestamps.iter().copied().zip(values.iter().copied()).collect();
+    samples.sort_by_key(|(t, _)| *t);
+    samples.dedup_by_key(|(t, _)| *t);
+    (*timestamps, *values) = samples.into_iter().unzip();
+}
+
+/// Gathers a selection within a bound of bytes.
+pub(crate) struct Gather {
+    series: FxHashMap<Labels, Vec<Chunk>>,
+    size_bytes: usize,
+    limit_bytes: usize,
+}
+
+impl Gather {
+    /// The columns that it reads of a segment.
+    pub(crate) const COLUMNS: [&'static str; 6] = [LABELS, T_MIN, T_MAX, COUNT, TIMESTAMPS, VALUES];
+
+    pub(crate) fn new(limit_bytes: usize) -> Self {
+        Self { series: FxHashMap::default(), size_bytes: 0, limit_bytes }
+    }
+
+    pub(crate) fn add_head(&mut self, found: Vec<(Labels, Vec<HeadChunk>)>) -> Result<()> {
+        for (labels, chunks) in found {
+            let bytes: usize = chunks.iter().map(|c| c.bytes().len()).sum();
+            self.charge(bytes + labels.size_bytes())?;
+            self.series.entry(labels).or_default().extend(chunks.into_iter().map(|chunk| Chunk {
+                time: chunk.time(),
+                count: chunk.count(),
+                data: ChunkData::Head(chunk),
+            }));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn add_segment(&mut self, batch: &RecordBatch) -> Result<()> {
+        let labels: &BinaryArray = column(batch, LABELS)?;
+        let (t_min, t_max): (&Int64Array, &Int64Array) = (column(batch, T_MIN)?, column(batch, T_MAX)?);
+        let counts: &Int32Array = column(batch, COUNT)?;
+        let (t, v): (&BinaryArray, &BinaryArray) = (column(batch, TIMESTAMPS)?, column(batch, VALUES)?);
+        self.charge(batch.get_array_memory_size())?;
+        let mut last: Option<Labels> = None;
+        for row in 0..batch.num_rows() {
+            let series = match last.take() {
+                Some(same) if same.as_packed() == labels.value(row) => same,
+                _ => Labels::from_packed(labels.value(row))?,
+            };
+            let count = usize::try_from(counts.value(row)).unwrap_or(0);
+            if !(1..=SEGMENT_CHUNK_SAMPLES).contains(&count) {
+                return Err(Error::corrupt(format!(
+                    "cannot read series {series}: a chunk has {count} samples"
+                )));
+            }
+            let time = TimeRange::new(t_min.value(row), t_max.value(row));
+            let data = ChunkData::Segment(t.clone(), v.clone(), row);
+            self.series.entry(series.clone()).or_default().push(Chunk { time, count, data });
+            last = Some(series);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finish(self, range: TimeRange) -> SelectedSeries {
+        let mut series: Vec<(Labels, Vec<Chunk>)> = self.series.into_iter().collect();
+        series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        for (_, chunks) in &mut series {
+            chunks.sort_by_key(|c| c.time.start_ms);
+        }
+        SelectedSeries { series, range, size_bytes: self.size_bytes }
+    }
+
+    fn charge(&mut self, bytes: usize) -> Result<()> {
+        self.size_bytes += bytes;
+        if self.size_bytes <= self.limit_bytes {
+            return Ok(());
+        }
+        let limit = self.limit_bytes;
+        Err(Error::limit(format!(
+            "cannot select series: they have more than {limit} bytes of chunks (limit select_bytes)"
+        )))
+    }
+}

@@ -1,0 +1,5 @@
+//! Integration tests of the metric store.
+
+mod support;
+
+mod basics;

@@ -1,0 +1,51 @@
+//! What the tests share.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Labels, ManualClock, Matcher, Sample, SeriesSample, TimeRange};
+use lake::Lake;
+use prometheus::Registry;
+use tsdb::{MetricStore, StoreOptions};
+
+/// 2026-01-01T00:00:00Z, the beginning of a window.
+pub(crate) const START_MS: i64 = 1_767_225_600_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
+
+pub(crate) type Found = Vec<(Labels, Vec<(i64, u64)>)>;
+
+pub(crate) fn clock_at(t_ms: i64) -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(t_ms))
+}
+
+pub(crate) async fn open(folder: &Path, clock: &Arc<ManualClock>) -> MetricStore {
+    let lake = Arc::new(Lake::open_local(folder, clock.clone()).unwrap());
+    MetricStore::open(lake, StoreOptions::default(), clock.clone(), &Registry::new()).await.unwrap()
+}
+
+pub(crate) fn labels(metric: &str, instance: &str) -> Labels {
+    Labels::from_pairs([("__name__", metric), ("instance", instance)])
+}
+
+pub(crate) fn sample(labels: &Labels, t_ms: i64, value: f64) -> SeriesSample {
+    SeriesSample { labels: labels.clone(), sample: Sample { t_ms, value } }
+}
+
+/// Everything that a selection gives, with values as bits.
+pub(crate) async fn select(store: &MetricStore, matchers: &[Matcher], range: TimeRange) -> Found {
+    let selected = store.select(matchers, range).await.unwrap();
+    let (mut t, mut v) = (Vec::new(), Vec::new());
+    (0..selected.len())
+        .map(|i| {
+            selected.decode(i, &mut t, &mut v).unwrap();
+            let samples = t.iter().copied().zip(v.iter().map(|v| v.to_bits())).collect();
+            (selected.labels(i).clone(), samples)
+        })
+        .filter(|(_, samples): &(_, Vec<_>)| !samples.is_empty())
+        .collect()
+}
+
+pub(crate) fn minutes(n: u64) -> Duration {
+    Duration::from_secs(n * 60)
+}
