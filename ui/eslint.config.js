@@ -23,5 +23,5 @@ export default ts.config(
   },
   { files: ['src/**/*.tsx'], rules: { 'max-lines': ['error', { max: 200, skipBlankLines: true, skipComments: true }] } },
   { files: ['src/**/*.test.ts'], rules: { 'max-lines-per-function': 'off' } },
-  { files: ['e2e/**/*.mjs', 'scripts/**/*.mjs'], languageOptions: { globals: { ...node, document: 'readonly', PerformanceObserver: 'readonly' } } },
+  { files: ['e2e/**/*.mjs', 'scripts/**/*.mjs'], languageOptions: { globals: { ...node, document: 'readonly', PerformanceObserver: 'readonly', Event: 'readonly' } } },
 );

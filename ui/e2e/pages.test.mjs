@@ -332,6 +332,28 @@ describe('the shell', () => {
     await close();
   });
 
+  it('rests while the tab is hidden, and catches up when it is shown', async () => {
+    const { page, problems, close } = await open(browser, '/explore?q=up&refresh=5s');
+    await page.locator('[data-query="0"] canvas').waitFor();
+    const hide = (hidden) => page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
+    await hide(true);
+    await page.waitForLoadState('networkidle');
+    let asked = 0;
+    page.on('request', (request) => {
+      if (request.url().includes('query_range')) asked += 1;
+    });
+    await page.waitForTimeout(6_500);
+    assert.equal(asked, 0);
+    const caughtUp = page.waitForRequest(/query_range/, { timeout: 1_000 });
+    await hide(false);
+    await caughtUp;
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
   it('has a page for addresses that name none', async () => {
     const { page, close } = await open(browser, '/nonsense', { allow: /404|nonsense/ });
     await page.getByText('There is no such page').waitFor();

@@ -10,7 +10,9 @@ import { summarize, type Frame } from './frame';
 import { Legend, type LegendHandle } from './Legend';
 import type { ChartKind } from './uplotOptions';
 
-const Plot = lazy(() => import('./Plot'));
+// Fetched beside the data, not after them.
+const loading = import('./Plot');
+const Plot = lazy(() => loading);
 
 interface ChartProps {
   title: string;

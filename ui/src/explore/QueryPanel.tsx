@@ -11,7 +11,8 @@ import type { EditorHandle } from './PromqlEditor';
 import type { ExploreQuery, Step, Tab } from './state';
 import { TableTab } from './TableTab';
 
-const PromqlEditor = lazy(() => import('./PromqlEditor'));
+const loading = import('./PromqlEditor');
+const PromqlEditor = lazy(() => loading);
 
 interface QueryPanelProps {
   index: number;

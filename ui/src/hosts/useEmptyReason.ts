@@ -19,6 +19,6 @@ export function useEmptyReason({ needs }: PanelSpec, context: MaybeContext, empt
     enabled: empty && match !== '',
   });
   if (!data) return '';
-  if (data.data.length > 0) return 'The series exist, but give no value in this time range yet: rates need two samples.';
+  if (data.data.length > 0) return 'The series exist, but the query gives no value in this time range. A rate needs two samples.';
   return `This host sent no ${needs.metric} in this time range: the collector “${needs.collector}” is off, or the kernel has nothing for it.`;
 }
