@@ -99,11 +99,8 @@ fn general(v: f64, digits: Option<usize>) -> String {
     let (mantissa, exponent) = scientific.split_once('e').expect("the exponent form has an exponent");
     let exponent: i32 = exponent.parse().expect("the exponent is a number");
     // Trailing zeros carry no information in this format.
-    let mantissa = if mantissa.contains('.') {
-        mantissa.trim_end_matches('0').trim_end_matches('.')
-    } else {
-        mantissa
-    };
+    let mantissa =
+        if mantissa.contains('.') { mantissa.trim_end_matches('0').trim_end_matches('.') } else { mantissa };
     let significant = mantissa.bytes().filter(u8::is_ascii_digit).count() as i32;
     let limit = match digits {
         Some(n) if n as i32 > significant && significant > exponent => significant,
@@ -168,7 +165,10 @@ mod tests {
         ] {
             assert_eq!(format_g(v), want);
         }
-        assert_eq!((format_g2(1.0), format_g2(1234.0), format_g2(0.127)), ("1".into(), "1.2e+03".into(), "0.13".into()));
+        assert_eq!(
+            (format_g2(1.0), format_g2(1234.0), format_g2(0.127)),
+            ("1".into(), "1.2e+03".into(), "0.13".into())
+        );
         assert_eq!((format_openmetrics(1.0), format_openmetrics(0.5)), ("1.0".into(), "0.5".into()));
     }
 }

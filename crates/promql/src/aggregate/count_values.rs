@@ -8,6 +8,8 @@ use crate::ast::Aggregate;
 use crate::eval::column::{ABSENT, Column, Frame, is_present};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::{Kind, Node};
+use crate::functions::label::is_label_name;
+use crate::quote::quote;
 
 /// Evaluates `count_values`.
 pub(crate) fn evaluate(
@@ -20,8 +22,8 @@ pub(crate) fn evaluate(
     let Kind::Text(name) = label.kind else {
         return Err(Error::internal("cannot count values without a label"));
     };
-    if name.is_empty() {
-        return Err(Error::invalid("invalid label name \"\""));
+    if !is_label_name(name) {
+        return Err(Error::invalid(format!("invalid label name {}", quote(name))));
     }
     let grouping = Grouping::new(ast);
     let mut by_labels: FxHashMap<Labels, usize> = FxHashMap::default();

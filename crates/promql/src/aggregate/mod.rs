@@ -27,9 +27,10 @@ pub(crate) fn evaluate(
 ) -> Result<Frame> {
     match (ast.op, param) {
         (AggregateOp::CountValues, Some(label)) => count_values::evaluate(ev, node, ast, input, label),
-        (AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio, Some(k)) => {
-            select::evaluate(ev, ast, input, k)
-        }
+        (
+            AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio,
+            Some(k),
+        ) => select::evaluate(ev, ast, input, k),
         (AggregateOp::Quantile, Some(q)) => accumulate::quantile(ev, node, ast, input, q),
         _ => accumulate::evaluate(ev, node, ast, input),
     }

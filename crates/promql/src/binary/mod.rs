@@ -11,9 +11,9 @@ use base::{Error, Labels, METRIC_NAME, Result};
 use rustc_hash::FxHashMap;
 
 use self::scalar::{Operation, changes_schema, operation};
-use crate::ast::{Binary, BinaryOp, Cardinality, VectorMatching};
+use crate::ast::{Binary, Cardinality, VectorMatching};
 use crate::eval::column::{
-    ABSENT, Column, Frame, is_metadata_label, is_present, merge_same_labels,
+    ABSENT, Column, Frame, is_metadata_label, is_present, merge_same_labels, show_labels,
 };
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::Node;
@@ -26,8 +26,10 @@ pub(crate) fn evaluate(
     lhs: &Node<'_>,
     rhs: &Node<'_>,
 ) -> Result<Frame> {
-    let matching =
-        ast.matching.as_ref().ok_or_else(|| Error::internal("cannot match vectors: the query says not how"))?;
+    let matching = ast
+        .matching
+        .as_ref()
+        .ok_or_else(|| Error::internal("cannot match vectors: the query says not how"))?;
     let lhs = ev.frame(lhs)?;
     let rhs = ev.frame(rhs)?;
     let groups = group(&lhs, &rhs, matching);
@@ -37,7 +39,6 @@ pub(crate) fn evaluate(
         let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (&rhs, &lhs) } else { (&lhs, &rhs) };
         let mut join = Join {
-            op: ast.op,
             return_bool: ast.return_bool,
             operation: operation(ast.op)?,
             drops_metadata: changes_schema(ast.op) || (ast.return_bool && !ev.options.delayed_name_removal),
@@ -97,7 +98,6 @@ fn contains(names: &[Arc<str>], name: &str) -> bool {
 
 /// An operator at work. The "one" side may have one series of a group at each step.
 struct Join<'f> {
-    op: BinaryOp,
     return_bool: bool,
     operation: Operation,
     drops_metadata: bool,
@@ -170,8 +170,8 @@ impl Join<'_> {
                 continue;
             }
             let side = if self.swapped { "left" } else { "right" };
-            let group = matched_labels(&self.one[*second].labels, self.matching);
-            let mut pair = [self.one[*first].labels.to_string(), self.one[*second].labels.to_string()];
+            let group = show_labels(&matched_labels(&self.one[*second].labels, self.matching));
+            let mut pair = [show_labels(&self.one[*first].labels), show_labels(&self.one[*second].labels)];
             pair.sort();
             return Err(Error::invalid(format!(
                 "found duplicate series for the match group {group} on the {side} hand-side of the operation: \
@@ -220,14 +220,16 @@ impl Join<'_> {
 
     /// Whether there is a step at which both are there.
     fn meets(&self, m: Element<'_>, o: Element<'_>) -> bool {
-        (0..self.steps).any(|s| self.element(self.many, m, s).is_some() && self.element(self.one, o, s).is_some())
+        (0..self.steps)
+            .any(|s| self.element(self.many, m, s).is_some() && self.element(self.one, o, s).is_some())
     }
 
     fn compute(&mut self, m: Element<'_>, o: Element<'_>) -> Vec<f64> {
         if let (Element::Series(m), Element::Series(o), Operation::Arithmetic(f)) = (m, o, self.operation) {
             let (m, o) = (&self.many[m].values, &self.one[o].values);
             let (a, b) = if self.swapped { (o, m) } else { (m, o) };
-            let both = |(a, b): (&f64, &f64)| if is_present(*a) && is_present(*b) { f(*a, *b) } else { ABSENT };
+            let both =
+                |(a, b): (&f64, &f64)| if is_present(*a) && is_present(*b) { f(*a, *b) } else { ABSENT };
             return a.iter().zip(b).map(both).collect();
         }
         let mut values = vec![ABSENT; self.steps];
@@ -238,7 +240,13 @@ impl Join<'_> {
             *value = match self.operation {
                 Operation::Arithmetic(f) => f(a, b),
                 Operation::Comparison(f) if self.return_bool => f64::from(u8::from(f(a, b))),
-                Operation::Comparison(f) => if f(a, b) { a } else { ABSENT },
+                Operation::Comparison(f) => {
+                    if f(a, b) {
+                        a
+                    } else {
+                        ABSENT
+                    }
+                }
                 Operation::Trim => {
                     self.trimmed = true;
                     ABSENT
@@ -265,15 +273,10 @@ impl Join<'_> {
     }
 }
 
-impl std::fmt::Debug for Join<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Join").field("op", &self.op).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ast::BinaryOp;
 
     fn column(pairs: &[(&str, &str)], values: &[f64]) -> Column {
         let labels = Labels::from_pairs(pairs.iter().copied());
@@ -286,11 +289,9 @@ mod tests {
     }
 
     fn join(many: &Frame, one: &Frame, matching: &VectorMatching) -> Result<Frame> {
-        let op = BinaryOp::Add;
         let mut join = Join {
-            op,
             return_bool: false,
-            operation: operation(op)?,
+            operation: operation(BinaryOp::Add)?,
             drops_metadata: true,
             matching,
             swapped: false,

@@ -2,12 +2,12 @@
 
 use base::{Error, Result};
 
+use crate::ValueType;
 use crate::ast::{Binary, BinaryOp};
 use crate::eval::column::{ABSENT, Column, is_present};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::Node;
 use crate::functions::elementwise;
-use crate::ValueType;
 
 /// What an operator does with two floats.
 #[derive(Clone, Copy)]
@@ -78,7 +78,13 @@ pub(crate) fn stream(
                 Operation::Arithmetic(f) => f(a, b),
                 Operation::Comparison(f) if ast.return_bool => f64::from(u8::from(f(a, b))),
                 // A filter: what remains is the vector's value, on whichever side it stands.
-                Operation::Comparison(f) => if f(a, b) { *v } else { ABSENT },
+                Operation::Comparison(f) => {
+                    if f(a, b) {
+                        *v
+                    } else {
+                        ABSENT
+                    }
+                }
                 Operation::Trim => {
                     ev.annotations.incompatible_floats(ast.op.as_str(), node.span);
                     ABSENT

@@ -64,10 +64,12 @@ mod tests {
 
     #[test]
     fn presence_decides_step_by_step() {
-        let column = |values: &[f64]| Column { labels: Labels::empty(), drop_name: false, values: values.to_vec() };
+        let column =
+            |values: &[f64]| Column { labels: Labels::empty(), drop_name: false, values: values.to_vec() };
         let (lhs, rhs) = (vec![column(&[1.0, 2.0, ABSENT])], vec![column(&[9.0, ABSENT, 9.0])]);
         let groups = vec![(vec![0], vec![0])];
-        let steps = |frame: &Frame, i: usize| frame[i].values.iter().map(|v| is_present(*v)).collect::<Vec<_>>();
+        let steps =
+            |frame: &Frame, i: usize| frame[i].values.iter().map(|v| is_present(*v)).collect::<Vec<_>>();
         assert_eq!(steps(&evaluate(BinaryOp::And, &lhs, &rhs, &groups), 0), [true, false, false]);
         assert_eq!(steps(&evaluate(BinaryOp::Unless, &lhs, &rhs, &groups), 0), [false, true, false]);
         let or = evaluate(BinaryOp::Or, &lhs, &rhs, &groups);

@@ -7,6 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::Annotations;
 use crate::ast::Span;
 use crate::number::{format_g, format_g2};
+use crate::quote::quote;
 
 /// How much an annotation matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,12 +77,15 @@ impl AnnotationSet {
     /// A ratio is not between -1 and 1.
     pub(crate) fn invalid_ratio(&mut self, ratio: f64, capped: f64, span: Span) {
         let (ratio, capped) = (format_g(ratio), format_g(capped));
-        self.warning(format!("ratio value should be between -1 and 1, got {ratio}, capping to {capped}"), span);
+        self.warning(
+            format!("ratio value should be between -1 and 1, got {ratio}, capping to {capped}"),
+            span,
+        );
     }
 
     /// A series of a classic histogram has no usable `le`.
     pub(crate) fn bad_bucket_label(&mut self, metric: &str, value: &str, span: Span) {
-        let text = format!("bucket label \"le\" is missing or has a malformed value of {value:?}");
+        let text = format!("bucket label \"le\" is missing or has a malformed value of {}", quote(value));
         self.warning(with_metric(text, metric), span);
     }
 
@@ -94,7 +98,7 @@ impl AnnotationSet {
     /// A counter function over what does not look like a counter.
     pub(crate) fn possible_non_counter(&mut self, metric: &str, span: Span) {
         let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket:";
-        self.info(format!("{text} {metric:?}"), span);
+        self.info(format!("{text} {}", quote(metric)), span);
     }
 
     /// A binary operator that floats do not have.
@@ -117,7 +121,9 @@ impl AnnotationSet {
             let position = position(query, entry.position);
             let detail = entry.forced.map_or_else(String::new, |f| f.detail());
             match entry.level {
-                Level::Warning => out.warnings.push(format!("PromQL warning: {}{detail} ({position})", entry.text)),
+                Level::Warning => {
+                    out.warnings.push(format!("PromQL warning: {}{detail} ({position})", entry.text))
+                }
                 Level::Info => out.infos.push(format!("PromQL info: {}{detail} ({position})", entry.text)),
             }
         }
@@ -151,7 +157,7 @@ impl Forced {
 }
 
 fn with_metric(text: String, metric: &str) -> String {
-    if metric.is_empty() { text } else { format!("{text} for metric name {metric:?}") }
+    if metric.is_empty() { text } else { format!("{text} for metric name {}", quote(metric)) }
 }
 
 /// Line and column of a byte of the query, both counted from 1.
@@ -178,7 +184,9 @@ mod tests {
         let out = set.into_annotations("sum(\n rate(x[5m]))");
         assert_eq!(
             out.infos,
-            ["PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (2:3)"]
+            [
+                "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"x\" (2:3)"
+            ]
         );
         assert_eq!(out.warnings, ["PromQL warning: quantile value should be between 0 and 1, got 2 (1:1)"]);
     }

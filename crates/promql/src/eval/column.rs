@@ -7,8 +7,10 @@
 //!
 //! Native histograms, when they come, are a second optional buffer of a column; a step holds either form.
 
-use base::{Error, Labels, METRIC_NAME, Result, STALE_NAN};
+use base::{Error, Labels, METRIC_NAME, Result, STALE_NAN, is_legacy_label_name};
 use rustc_hash::FxHashMap;
+
+use crate::quote::quote;
 
 /// The value of a step at which a series has none.
 pub(crate) const ABSENT: f64 = f64::from_bits(STALE_NAN);
@@ -74,6 +76,19 @@ pub(crate) fn without_metadata(labels: &Labels) -> Labels {
     }
 }
 
+/// A label set as Prometheus' messages show it: the metric's name is a label like any other.
+pub(crate) fn show_labels(labels: &Labels) -> String {
+    let pair = |(name, value): (&str, &str)| {
+        let value = quote(value);
+        if is_legacy_label_name(name) {
+            format!("{name}={value}")
+        } else {
+            format!("{}={value}", quote(name))
+        }
+    };
+    format!("{{{}}}", labels.iter().map(pair).collect::<Vec<_>>().join(", "))
+}
+
 /// Two series came out with the same labels at the same time.
 pub(crate) fn same_labelset_error() -> Error {
     Error::invalid("vector cannot contain metrics with the same labelset")
@@ -122,9 +137,12 @@ mod tests {
 
     #[test]
     fn columns_of_one_series_merge_unless_they_overlap() {
-        let merged =
-            merge_same_labels(vec![column("x", &[1.0, ABSENT]), column("y", &[5.0, 5.0]), column("x", &[ABSENT, 2.0])])
-                .unwrap();
+        let merged = merge_same_labels(vec![
+            column("x", &[1.0, ABSENT]),
+            column("y", &[5.0, 5.0]),
+            column("x", &[ABSENT, 2.0]),
+        ])
+        .unwrap();
         assert_eq!(merged.len(), 2);
         assert_eq!(merged[0].values, [1.0, 2.0]);
         let overlap = merge_same_labels(vec![column("x", &[1.0]), column("x", &[2.0])]);
@@ -133,7 +151,9 @@ mod tests {
 
     #[test]
     fn metadata_labels_go_together() {
-        let l = Labels::from_pairs([("__name__", "m"), ("__type__", "counter"), ("__unit__", "s"), ("a", "1")]);
+        let l =
+            Labels::from_pairs([("__name__", "m"), ("__type__", "counter"), ("__unit__", "s"), ("a", "1")]);
         assert_eq!(without_metadata(&l), Labels::from_pairs([("a", "1")]));
+        assert_eq!(show_labels(&l), r#"{__name__="m", __type__="counter", __unit__="s", a="1"}"#);
     }
 }

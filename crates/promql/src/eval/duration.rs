@@ -133,6 +133,9 @@ mod tests {
             times.positive(&binary(BinaryOp::Sub, number(5.0))).unwrap_err().message(),
             "0:4: duration must be greater than 0"
         );
-        assert_eq!(times.positive(&binary(BinaryOp::Div, number(0.0))).unwrap_err().message(), "0:4: division by zero");
+        assert_eq!(
+            times.positive(&binary(BinaryOp::Div, number(0.0))).unwrap_err().message(),
+            "0:4: division by zero"
+        );
     }
 }

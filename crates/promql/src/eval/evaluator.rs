@@ -89,6 +89,7 @@ impl<'a> Evaluator<'a> {
         if node.steps.count == 0 {
             return Ok(());
         }
+        self.check_steps(node)?;
         match &node.kind {
             Kind::Selector(selector) => super::select::stream(self, selector, node.steps, sink),
             Kind::Unary { negative: false, inner } => self.stream(inner, sink),
@@ -125,6 +126,7 @@ impl<'a> Evaluator<'a> {
         if node.steps.count == 0 {
             return Ok(Some(Frame::new()));
         }
+        self.check_steps(node)?;
         if node.ty == ValueType::Scalar {
             let values = self.scalar(node)?;
             let column = Column { labels: Labels::empty(), drop_name: false, values };
@@ -156,9 +158,7 @@ impl<'a> Evaluator<'a> {
     /// The values of a scalar, one per step.
     pub(crate) fn scalar(&mut self, node: &Node<'_>) -> Result<Vec<f64>> {
         let steps = node.steps;
-        if steps.count as u64 > self.options.max_samples {
-            return Err(too_many_samples());
-        }
+        self.check_steps(node)?;
         Ok(match &node.kind {
             Kind::Number(v) => vec![*v; steps.count],
             Kind::Unary { negative, inner } => {
@@ -182,6 +182,11 @@ impl<'a> Evaluator<'a> {
             }
             _ => return Err(Error::internal(format!("cannot evaluate a {} as a number", node.ty))),
         })
+    }
+
+    /// Refuses nodes of which a single column would be too much.
+    fn check_steps(&self, node: &Node<'_>) -> Result<()> {
+        if node.steps.count as u64 > self.options.max_samples { Err(too_many_samples()) } else { Ok(()) }
     }
 
     /// Counts a column that is kept for a while.

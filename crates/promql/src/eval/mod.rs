@@ -56,8 +56,7 @@ pub trait Interrupt: Send + Sync {
 /// The distinct selections of a query, each with the exact range of samples that it needs. An evaluation with the same
 /// arguments asks its source for these and no others.
 pub fn selections(expr: &Expr, grid: &Grid, options: &EvalOptions) -> Result<Vec<Selection>> {
-    let step_ms = if grid.start_ms == grid.end_ms { 0 } else { grid.step_ms };
-    let plan = plan::plan(expr, grid, step_ms, options)?;
+    let plan = plan::plan(expr, grid, query_step_ms(grid), options)?;
     Ok(plan.selections.into_iter().map(|(s, _)| s).collect())
 }
 
@@ -111,11 +110,17 @@ pub fn evaluate_range(
             "invalid expression type \"{ty}\" for range query, must be Scalar or instant Vector"
         )));
     }
-    let plan = plan::plan(expr, grid, grid.step_ms, options)?;
+    let plan = plan::plan(expr, grid, query_step_ms(grid), options)?;
     let mut ev = Evaluator::new(options, source, interrupt, plan.selections);
     let frame = ev.frame(&plan.root)?;
     let series = matrix(named(frame, options)?, plan.root.steps);
     Ok(output(ev, Value::Matrix(series), query))
+}
+
+/// The step as durations see it: a query of one time has none, so that [`selections`] need not be told which kind of
+/// query it is asked about.
+fn query_step_ms(grid: &Grid) -> i64 {
+    if grid.start_ms == grid.end_ms { 0 } else { grid.step_ms }
 }
 
 fn output(ev: Evaluator<'_>, value: Value, query: &str) -> QueryOutput {
@@ -162,7 +167,12 @@ fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) 
             ev.read(selector.selection, &mut |ev, labels, columns| {
                 select::drop_stale(columns);
                 let samples = if selector.ast.anchored || selector.ast.smoothed {
-                    crate::functions::extended::extend(columns, &selector.window, end_ms, selector.ast.smoothed)
+                    crate::functions::extended::extend(
+                        columns,
+                        &selector.window,
+                        end_ms,
+                        selector.ast.smoothed,
+                    )
                 } else {
                     let points = columns.timestamps_ms.iter().zip(&columns.values);
                     points.map(|(t, v)| Sample { t_ms: *t, value: *v }).collect()

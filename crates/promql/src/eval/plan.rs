@@ -29,16 +29,34 @@ pub(crate) struct Node<'e> {
 pub(crate) enum Kind<'e> {
     Number(f64),
     Text(&'e str),
-    Unary { negative: bool, inner: Box<Node<'e>> },
-    Binary { ast: &'e Binary, lhs: Box<Node<'e>>, rhs: Box<Node<'e>> },
-    Aggregate { ast: &'e Aggregate, input: Box<Node<'e>>, param: Option<Box<Node<'e>>> },
-    Call { function: Function, args: Vec<Node<'e>>, info: Option<InfoSource> },
+    Unary {
+        negative: bool,
+        inner: Box<Node<'e>>,
+    },
+    Binary {
+        ast: &'e Binary,
+        lhs: Box<Node<'e>>,
+        rhs: Box<Node<'e>>,
+    },
+    Aggregate {
+        ast: &'e Aggregate,
+        input: Box<Node<'e>>,
+        param: Option<Box<Node<'e>>>,
+    },
+    Call {
+        function: Function,
+        args: Vec<Node<'e>>,
+        info: Option<InfoSource>,
+    },
     /// An instant vector.
     Selector(Selector<'e>),
     /// A range vector of a series' own samples.
     Range(Selector<'e>),
     /// A range vector of computed samples.
-    Subquery { inner: Box<Node<'e>>, window: Window },
+    Subquery {
+        inner: Box<Node<'e>>,
+        window: Window,
+    },
     /// Evaluated at the first step and repeated for all.
     Invariant(Box<Node<'e>>),
 }
@@ -60,7 +78,7 @@ impl Window {
     /// The end of the range at a step.
     #[inline]
     pub(crate) fn end_ms(&self, t_ms: i64) -> i64 {
-        self.at_ms.unwrap_or(t_ms) - self.offset_ms
+        self.at_ms.unwrap_or(t_ms).saturating_sub(self.offset_ms)
     }
 
     fn time_range(&self, steps: Steps) -> TimeRange {
@@ -175,7 +193,13 @@ impl Planner<'_> {
         Ok(Node { kind, ty, span, steps })
     }
 
-    fn call<'e>(&mut self, function: Function, args: &'e [Expr], span: Span, steps: Steps) -> Result<Node<'e>> {
+    fn call<'e>(
+        &mut self,
+        function: Function,
+        args: &'e [Expr],
+        span: Span,
+        steps: Steps,
+    ) -> Result<Node<'e>> {
         let number = |value| Node { kind: Kind::Number(value), ty: ValueType::Scalar, span, steps };
         match function {
             Function::Start => return Ok(number(self.times.start_ms as f64 / 1000.0)),
@@ -198,7 +222,12 @@ impl Planner<'_> {
         Ok(Node { kind, ty: function.return_type(), span, steps })
     }
 
-    fn selector<'e>(&mut self, ast: &'e VectorSelector, range: Option<i64>, steps: Steps) -> Result<Selector<'e>> {
+    fn selector<'e>(
+        &mut self,
+        ast: &'e VectorSelector,
+        range: Option<i64>,
+        steps: Steps,
+    ) -> Result<Selector<'e>> {
         let lookback_ms = self.lookback_ms();
         let window = Window {
             range_ms: range.unwrap_or(lookback_ms),
@@ -233,8 +262,7 @@ impl Planner<'_> {
 
     fn info_source(&mut self, args: &[Expr], steps: Steps) -> Result<InfoSource> {
         let (at_ms, offset_ms) = self.info_reference(&args[0])?.unwrap_or((None, 0));
-        let window =
-            Window { range_ms: self.lookback_ms(), offset_ms, at_ms, before_ms: 0, after_ms: 0 };
+        let window = Window { range_ms: self.lookback_ms(), offset_ms, at_ms, before_ms: 0, after_ms: 0 };
         let matchers = crate::functions::info::selected_matchers(args.get(1));
         let selection = self.select(matchers.clone(), window, steps);
         Ok(InfoSource { matchers, window, selection })
@@ -309,9 +337,7 @@ fn is_invariant(expr: &Expr) -> bool {
         ExprKind::Call { function: Function::Timestamp, args } => {
             args.iter().all(|a| matches!(&a.unwrap_parens().kind, ExprKind::Vector(s) if s.at.is_some()))
         }
-        ExprKind::Call { function, args } => {
-            !depends_on_time(*function) && args.iter().all(is_invariant)
-        }
+        ExprKind::Call { function, args } => !depends_on_time(*function) && args.iter().all(is_invariant),
     }
 }
 

@@ -54,7 +54,7 @@ pub(crate) fn pick(columns: &Columns, window: &Window, steps: Steps, want: Want)
         }
         // The marker of staleness and absence are one bit pattern.
         out.push(match next.checked_sub(1) {
-            Some(i) if times[i] > end - window.range_ms => match want {
+            Some(i) if times[i] > end.saturating_sub(window.range_ms) => match want {
                 Want::Value => values[i],
                 Want::Time if is_present(values[i]) => times[i] as f64,
                 Want::Time => ABSENT,
@@ -75,8 +75,8 @@ fn smooth(columns: &Columns, window: &Window, steps: Steps) -> Vec<f64> {
         while next < times.len() && times[next] < at {
             next += 1;
         }
-        let before = next.checked_sub(1).filter(|i| times[*i] > at - window.range_ms);
-        let after = (next < times.len() && times[next] <= at + window.after_ms).then_some(next);
+        let before = next.checked_sub(1).filter(|i| times[*i] > at.saturating_sub(window.range_ms));
+        let after = (next < times.len() && times[next] <= at.saturating_add(window.after_ms)).then_some(next);
         out.push(match (before, after) {
             (_, Some(i)) if times[i] == at => values[i],
             (Some(a), Some(b)) => {

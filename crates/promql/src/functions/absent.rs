@@ -1,6 +1,6 @@
 //! `absent` and `absent_over_time`: 1 where there is nothing.
 
-use base::{Error, Labels, LabelsBuilder, MatchOp, METRIC_NAME, Matcher, Result};
+use base::{Error, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Result};
 
 use super::rollup;
 use crate::Function;

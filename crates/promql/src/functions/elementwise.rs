@@ -2,7 +2,9 @@
 
 use base::Result;
 
-use crate::eval::column::{ABSENT, Column, Frame, is_metadata_label, is_present, merge_same_labels, without_metadata};
+use crate::eval::column::{
+    ABSENT, Column, Frame, is_metadata_label, is_present, merge_same_labels, without_metadata,
+};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{Kind, Node};
 use crate::number::{max_nan, min_nan};
@@ -28,7 +30,15 @@ pub(crate) fn unary(function: Function) -> Option<fn(f64) -> f64> {
         Function::Log10 => f64::log10,
         Function::Log2 => f64::log2,
         Function::Rad => |v| v * std::f64::consts::PI / 180.0,
-        Function::Sgn => |v| if v < 0.0 { -1.0 } else if v > 0.0 { 1.0 } else { v },
+        Function::Sgn => |v| {
+            if v < 0.0 {
+                -1.0
+            } else if v > 0.0 {
+                1.0
+            } else {
+                v
+            }
+        },
         Function::Sin => f64::sin,
         Function::Sinh => f64::sinh,
         Function::Sqrt => f64::sqrt,
@@ -52,7 +62,8 @@ pub(crate) fn bound(
 ) -> Result<()> {
     let first = args.get(1).map(|a| ev.scalar(a)).transpose()?;
     let second = args.get(2).map(|a| ev.scalar(a)).transpose()?;
-    let at = |numbers: &Option<Vec<f64>>, step: usize, default: f64| numbers.as_ref().map_or(default, |n| n[step]);
+    let at =
+        |numbers: &Option<Vec<f64>>, step: usize, default: f64| numbers.as_ref().map_or(default, |n| n[step]);
     stream(ev, &args[0], sink, &mut |_, column| {
         for (step, v) in column.values.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
             *v = match function {

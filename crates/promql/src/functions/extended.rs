@@ -40,7 +40,8 @@ pub(crate) fn roll(function: Function, series: &Series<'_>, mode: Mode) -> Rolle
     let seconds = series.window.range_ms as f64 / 1000.0;
     series.slide(|from, to, step| {
         let (start_ms, end_ms) = series.range(step);
-        let view = View { times: &series.times[from..to], values: &series.values[from..to], start_ms, end_ms };
+        let view =
+            View { times: &series.times[from..to], values: &series.values[from..to], start_ms, end_ms };
         match function {
             Function::Rate => view.difference(true, smoothed).map_or(ABSENT, |d| d / seconds),
             Function::Increase => view.difference(true, smoothed).unwrap_or(ABSENT),

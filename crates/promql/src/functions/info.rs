@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Expr;
 use crate::ast::ExprKind;
-use crate::eval::column::{ABSENT, Column, Frame, is_present, merge_same_labels};
+use crate::eval::column::{ABSENT, Column, Frame, is_present, merge_same_labels, show_labels};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::{InfoSource, Node};
 use crate::eval::select::{self, Want};
@@ -98,12 +98,12 @@ fn read(
 ) -> Result<Vec<Info>> {
     let mut infos = Vec::new();
     let mut held = 0;
+    let identified = [0, 1].map(|i| known.iter().any(|(k, _)| *k == i));
     ev.read(source.selection, &mut |ev, labels, columns| {
         // Each identifying label that any base series has must be one of those that are wanted.
         let wanted = !known.is_empty()
             && IDENTIFYING.iter().enumerate().all(|(i, name)| {
-                !known.iter().any(|(k, _)| *k == i)
-                    || known.contains(&(i, labels.get_or_empty(name).to_owned()))
+                !identified[i] || known.contains(&(i, labels.get_or_empty(name).to_owned()))
             });
         if wanted {
             let times = select::pick(columns, &source.window, node.steps, Want::Time);
@@ -173,7 +173,10 @@ fn newest(group: &[&Info], step: usize) -> Result<Option<usize>> {
             Some((b, existing)) if existing == t => {
                 return Err(Error::invalid(format!(
                     "found duplicate series for info metric: existing {} @ {}, new {} @ {}",
-                    group[b].labels, existing as i64, info.labels, t as i64
+                    show_labels(&group[b].labels),
+                    existing as i64,
+                    show_labels(&info.labels),
+                    t as i64
                 )));
             }
             _ => best = Some(i),
@@ -215,7 +218,9 @@ mod tests {
 
     #[test]
     fn the_name_of_the_info_metric_is_completed() {
-        let of = |second: Option<&Expr>| selected_matchers(second).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let of = |second: Option<&Expr>| {
+            selected_matchers(second).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(of(None), ["__name__=\"target_info\""]);
     }
 

@@ -9,11 +9,10 @@ use crate::eval::plan::{Kind, Node};
 /// `label_replace(v, dst, replacement, src, regex)`.
 pub(crate) fn replace(ev: &mut Evaluator<'_>, args: &[Node<'_>]) -> Result<Frame> {
     let (dst, replacement, src, pattern) = (text(args, 1)?, text(args, 2)?, text(args, 3)?, text(args, 4)?);
-    let regex = compile_anchored(pattern).map_err(|_| {
-        Error::invalid(format!("invalid regular expression in label_replace(): {pattern}"))
-    })?;
-    if dst.is_empty() {
-        return Err(Error::invalid("invalid destination label name in label_replace(): "));
+    let regex = compile_anchored(pattern)
+        .map_err(|_| Error::invalid(format!("invalid regular expression in label_replace(): {pattern}")))?;
+    if !is_label_name(dst) {
+        return Err(Error::invalid(format!("invalid destination label name in label_replace(): {dst}")));
     }
     let mut frame = ev.frame(&args[0])?;
     ev.release_all(&frame);
@@ -33,11 +32,11 @@ pub(crate) fn replace(ev: &mut Evaluator<'_>, args: &[Node<'_>]) -> Result<Frame
 pub(crate) fn join(ev: &mut Evaluator<'_>, args: &[Node<'_>]) -> Result<Frame> {
     let (dst, separator) = (text(args, 1)?, text(args, 2)?);
     let sources = (3..args.len()).map(|i| text(args, i)).collect::<Result<Vec<_>>>()?;
-    if sources.contains(&"") {
-        return Err(Error::invalid("invalid source label name in label_join(): "));
+    if let Some(src) = sources.iter().find(|s| !is_label_name(s)) {
+        return Err(Error::invalid(format!("invalid source label name in label_join(): {src}")));
     }
-    if dst.is_empty() {
-        return Err(Error::invalid("invalid destination label name in label_join(): "));
+    if !is_label_name(dst) {
+        return Err(Error::invalid(format!("invalid destination label name in label_join(): {dst}")));
     }
     let mut frame = ev.frame(&args[0])?;
     ev.release_all(&frame);
@@ -49,6 +48,12 @@ pub(crate) fn join(ev: &mut Evaluator<'_>, args: &[Node<'_>]) -> Result<Frame> {
         column.drop_name &= dst != METRIC_NAME;
     }
     merge_same_labels(frame)
+}
+
+/// Whether a text can name a label: any that is not empty and is UTF-8. What was not is known by the replacement
+/// character that string literals then have.
+pub(crate) fn is_label_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// The text of an argument that has to be a string literal.

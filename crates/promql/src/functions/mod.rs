@@ -94,9 +94,9 @@ pub(crate) fn evaluate(
             Some(source) => info::enrich(ev, node, &args[0], source),
             None => Err(Error::internal("cannot evaluate info(): it was planned without a source")),
         },
-        Function::StartTimestamp => Err(Error::invalid(
-            "start_timestamp() is not supported yet: samples have no start timestamps",
-        )),
+        Function::StartTimestamp => {
+            Err(Error::invalid("start_timestamp() is not supported yet: samples have no start timestamps"))
+        }
         _ => time::evaluate(ev, node, function, args),
     }
 }

@@ -8,8 +8,11 @@ use crate::eval::column::ABSENT;
 pub(crate) fn extrapolated(series: &Series<'_>, is_counter: bool, is_rate: bool) -> Rolled {
     let (times, values) = (series.times, series.values);
     // Resets are rare; those in a window are found by two more indexes.
-    let resets: Vec<usize> =
-        if is_counter { (1..values.len()).filter(|i| values[*i] < values[i - 1]).collect() } else { Vec::new() };
+    let resets: Vec<usize> = if is_counter {
+        (1..values.len()).filter(|i| values[*i] < values[i - 1]).collect()
+    } else {
+        Vec::new()
+    };
     let mut first_reset = 0;
     series.slide(|from, to, step| {
         if to - from < 2 {

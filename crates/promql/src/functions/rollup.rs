@@ -46,8 +46,8 @@ impl Series<'_> {
         let mut rolled = Rolled { values: Vec::with_capacity(self.steps.count), used: 0, widest: 0 };
         for step in 0..self.steps.count {
             let end = self.window.end_ms(self.steps.at(step));
-            let open = end - self.window.range_ms - self.window.before_ms;
-            let close = end + self.window.after_ms;
+            let open = end.saturating_sub(self.window.range_ms).saturating_sub(self.window.before_ms);
+            let close = end.saturating_add(self.window.after_ms);
             while from < times.len() && times[from] <= open {
                 from += 1;
             }
@@ -67,7 +67,7 @@ impl Series<'_> {
     #[inline]
     pub(crate) fn range(&self, step: usize) -> (i64, i64) {
         let end = self.window.end_ms(self.steps.at(step));
-        (end - self.window.range_ms, end)
+        (end.saturating_sub(self.window.range_ms), end)
     }
 }
 
@@ -85,7 +85,8 @@ pub(crate) fn stream(
         if arg.ty == ValueType::Matrix { range = Some(arg) } else { numbers.push(ev.scalar(arg)?) }
     }
     let range = range.ok_or_else(|| Error::internal("cannot evaluate a range function without a range"))?;
-    let mut roller = Roller { function, steps: node.steps, numbers, span: args[0].span, seen: FxHashSet::default() };
+    let mut roller =
+        Roller { function, steps: node.steps, numbers, span: args[0].span, seen: FxHashSet::default() };
     match &range.kind {
         Kind::Range(selector) => {
             let mode = extended::mode(function, selector.ast)?;

@@ -27,7 +27,9 @@ pub(super) fn annotations(eval: &Eval, got: &Annotations) -> Checked {
         if let Some(missing) = expected.iter().find(|e| !got.iter().any(|g| e.matches(g))) {
             return Err(format!("expected {kind} {}, but got {got:?}", describe(missing)));
         }
-        if let Some(extra) = got.iter().find(|g| !expected.is_empty() && !expected.iter().any(|e| e.matches(g))) {
+        if let Some(extra) =
+            got.iter().find(|g| !expected.is_empty() && !expected.iter().any(|e| e.matches(g)))
+        {
             return Err(format!("unexpected {kind}: {extra}"));
         }
     }

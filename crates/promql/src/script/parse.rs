@@ -165,7 +165,9 @@ fn parse_load(block: &[&str], line: usize) -> Result<Load> {
         series.push((parsed, pending.take().is_some()));
     }
     match pending {
-        Some(metric) => Err(at_line(line, Error::invalid(format!("cannot load {metric}: no samples follow @st")))),
+        Some(metric) => {
+            Err(at_line(line, Error::invalid(format!("cannot load {metric}: no samples follow @st"))))
+        }
         None => Ok(Load { step_ms, with_nhcb, series }),
     }
 }
@@ -206,7 +208,11 @@ fn parse_eval(block: &[&str], line: usize) -> Result<Eval> {
 fn parse_when<'t>(words: &mut Words<'t>) -> Result<(When, &'t str)> {
     let want = |words: &mut Words<'t>, word: &str| {
         let found = words.next();
-        if found == word { Ok(()) } else { Err(Error::invalid(format!("cannot read eval: want {word:?}, got {found:?}"))) }
+        if found == word {
+            Ok(())
+        } else {
+            Err(Error::invalid(format!("cannot read eval: want {word:?}, got {found:?}")))
+        }
     };
     match words.next() {
         "instant" => {
@@ -260,7 +266,9 @@ impl Eval {
         }
         let series = parse_series(text)?;
         if series.points.len() > 1 && matches!(self.when, When::Instant(_)) && self.range_vector.is_none() {
-            return Err(Error::invalid("cannot expect several values of an instant query that is no range vector"));
+            return Err(Error::invalid(
+                "cannot expect several values of an instant query that is no range vector",
+            ));
         }
         self.series.push(series);
         Ok(())

@@ -10,8 +10,8 @@ use super::sequence::Point;
 use crate::ast::{AtModifier, ExprKind, VectorSelector};
 use crate::eval::plan::depends_on_time;
 use crate::{
-    EvalOptions, Expr, Function, Grid, Interrupt, ParseOptions, QueryOutput, Value, VectorSample, evaluate_instant,
-    evaluate_range, parse,
+    EvalOptions, Expr, Function, Grid, Interrupt, ParseOptions, QueryOutput, Value, VectorSample,
+    evaluate_instant, evaluate_range, parse,
 };
 
 /// What became of a case.
@@ -131,13 +131,14 @@ impl Runner<'_> {
 
     fn check(&self, expr: &Expr) -> Checked {
         let t_ms = match self.eval.when {
-            When::Range(grid) => return self.check_output(self.range(expr, &grid), None).map(|_| ()),
+            When::Range(grid) => return self.check_output(self.range(expr, &grid)).map(|_| ()),
             When::Instant(t_ms) => t_ms,
         };
         let t_ms = self.eval.range_vector.map_or(t_ms, |grid| grid.end_ms);
         self.check_instant(expr, t_ms)?;
         let Some(fixed) = with_fixed_times(expr, t_ms) else { return Ok(()) };
-        let others = if t_ms == 0 { vec![-1000, 0, 1000] } else { vec![-10 * t_ms, 0, t_ms / 5, t_ms, 10 * t_ms] };
+        let others =
+            if t_ms == 0 { vec![-1000, 0, 1000] } else { vec![-10 * t_ms, 0, t_ms / 5, t_ms, 10 * t_ms] };
         for other in others {
             self.check_instant(&fixed, other)
                 .map_err(|why| format!("with @ {t_ms}ms on its selectors, at {other}ms: {why}"))?;
@@ -147,7 +148,7 @@ impl Runner<'_> {
 
     fn check_instant(&self, expr: &Expr, t_ms: i64) -> Checked {
         let output = evaluate_instant(expr, &self.eval.query, t_ms, self.options, self.data, &Never);
-        let Some(output) = self.check_output(output, Some(t_ms))? else { return Ok(()) };
+        let Some(output) = self.check_output(output)? else { return Ok(()) };
         let query = &self.eval.query;
         let of_query = ["start()", "end()", "range()", "step()"].iter().any(|f| query.contains(f));
         if self.eval.range_vector.is_some() || self.eval.string.is_some() || of_query {
@@ -158,7 +159,9 @@ impl Runner<'_> {
         if self.eval.ordered {
             return Ok(());
         }
-        let Value::Matrix(matrix) = ranged.value else { return Err("a range query yielded no matrix".into()) };
+        let Value::Matrix(matrix) = ranged.value else {
+            return Err("a range query yielded no matrix".into());
+        };
         if let Some(pair) = matrix.windows(2).find(|p| p[0].labels > p[1].labels) {
             return Err(format!("as a range query: {} comes before {}", pair[0].labels, pair[1].labels));
         }
@@ -181,12 +184,14 @@ impl Runner<'_> {
     }
 
     /// Checks failure, annotations and result; gives the output if the query was to succeed.
-    fn check_output(&self, output: Result<QueryOutput>, _t_ms: Option<i64>) -> Result<Option<QueryOutput>, String> {
+    fn check_output(&self, output: Result<QueryOutput>) -> Result<Option<QueryOutput>, String> {
         match (output, &self.eval.fail) {
             (Err(e), Some(expected)) if expected.matches(e.message()) => Ok(None),
             (Err(e), Some(expected)) => Err(format!("expected failure {}, but got {e}", describe(expected))),
             (Err(e), None) => Err(format!("unexpected failure: {e}")),
-            (Ok(_), Some(expected)) => Err(format!("expected failure {}, but got a result", describe(expected))),
+            (Ok(_), Some(expected)) => {
+                Err(format!("expected failure {}, but got a result", describe(expected)))
+            }
             (Ok(output), None) => {
                 check::annotations(self.eval, &output.annotations)?;
                 check::value(self.eval, &output.value)?;

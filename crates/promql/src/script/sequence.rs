@@ -30,8 +30,8 @@ const MAX_POINTS: usize = 10_000_000;
 /// Reads a series and its points.
 pub(super) fn parse_series(line: &str) -> Result<SeriesLine> {
     let (labels, rest) = parse_metric(line.trim())?;
-    let points = parse_points(rest)
-        .map_err(|e| Error::invalid(format!("cannot read the points of {line:?}: {e}")))?;
+    let points =
+        parse_points(rest).map_err(|e| Error::invalid(format!("cannot read the points of {line:?}: {e}")))?;
     Ok(SeriesLine { labels, points })
 }
 
