@@ -11,6 +11,7 @@ describe('values', () => {
     [-2_048, 'bytes/s', '-2 KiB/s'],
     [73.94, 'percent', '73.9 %'],
     [0.01, 'percent', '0.01 %'],
+    [0.000_1, 'percent', '0 %'],
     [0.0123, 'seconds', '12.3 ms'],
     [0.000_000_4, 'seconds', '400 ns'],
     [7_300, 'seconds', '2.03 h'],

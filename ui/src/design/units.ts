@@ -46,7 +46,7 @@ export function formatValue(value: number | null | undefined, unit: Unit): strin
   if (!Number.isFinite(value)) return Number.isNaN(value) ? 'NaN' : value > 0 ? '+Inf' : '−Inf';
   switch (unit) {
     case 'percent':
-      return `${Math.abs(value) < 0.05 && value !== 0 ? value.toFixed(2) : trim(value.toFixed(1))} %`;
+      return `${trim(value.toFixed(Math.abs(value) < 0.05 ? 2 : 1))} %`;
     case 'bytes':
       return scaled(value, 1024, IEC);
     case 'bytes/s':
