@@ -1,6 +1,7 @@
 //! Speed of the exposition parsers: bytes per second on one core.
 //!
 //! Reads the published payloads where the conformance data is at hand, and always a generated one.
+#![expect(clippy::disallowed_macros, reason = "a benchmark says what it skips on standard output")]
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
