@@ -29,7 +29,8 @@ impl Checking<'_> {
             ExprKind::Unary { expr, .. } => {
                 let t = self.expr(expr);
                 if !matches!(t, ValueType::Scalar | ValueType::Vector) {
-                    let allowed = "unary expression only allowed on expressions of type scalar or instant vector";
+                    let allowed =
+                        "unary expression only allowed on expressions of type scalar or instant vector";
                     self.error(span, format!("{allowed}, got \"{t}\""));
                 }
             }
@@ -37,7 +38,9 @@ impl Checking<'_> {
             ExprKind::Aggregate(aggregate) => self.aggregate(aggregate),
             ExprKind::Call { function, args } => self.call(*function, args, span),
             ExprKind::Vector(selector) => self.selector(selector, span, false),
-            ExprKind::Matrix { selector, selector_span, .. } => self.selector(selector, *selector_span, false),
+            ExprKind::Matrix { selector, selector_span, .. } => {
+                self.selector(selector, *selector_span, false);
+            }
             ExprKind::Subquery(subquery) => {
                 let short_name = match self.expr(&mut subquery.expr) {
                     ValueType::Vector => return value_type,
@@ -80,7 +83,10 @@ impl Checking<'_> {
         };
         if let Some((bound, count)) = wrong_count {
             let got = args.len();
-            self.error(span, format!("expected {bound}{count} argument(s) in call to {}, got {got}", quote(name)));
+            self.error(
+                span,
+                format!("expected {bound}{count} argument(s) in call to {}, got {got}", quote(name)),
+            );
         }
         let mut only_labels = false;
         if let (Function::Info, Some(labels)) = (function, args.get(1)) {
@@ -102,7 +108,9 @@ impl Checking<'_> {
         for (i, arg) in args.iter_mut().enumerate() {
             let Some(wanted) = types.get(i).or_else(|| types.last().filter(|_| variadic)) else { break };
             match &arg.kind {
-                ExprKind::Vector(selector) if i == 1 && only_labels => self.selector(selector, arg.span, true),
+                ExprKind::Vector(selector) if i == 1 && only_labels => {
+                    self.selector(selector, arg.span, true);
+                }
                 _ => {
                     let context = format!("call to function {}", quote(name));
                     self.expect_type(arg, *wanted, &context);

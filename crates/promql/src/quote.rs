@@ -136,7 +136,10 @@ mod tests {
 
     #[test]
     fn quotes_as_go_does() {
-        assert_eq!(quote("a\"\\\n\x00\x7fü☺'\u{ad}\u{301}\u{e0001}"), r#""a\"\\\n\x00\x7fü☺'\u00ad"#.to_string() + "\u{301}\\U000e0001\"");
+        assert_eq!(
+            quote("a\"\\\n\x00\x7fü☺'\u{ad}\u{301}\u{e0001}"),
+            r#""a\"\\\n\x00\x7fü☺'\u00ad"#.to_string() + "\u{301}\\U000e0001\""
+        );
         assert_eq!((quote_char('\''), quote_char('"')), (r"'\''".into(), "'\"'".into()));
         assert_eq!((code_point('.'), code_point('\n')), ("U+002E '.'".into(), "U+000A".into()));
     }

@@ -246,9 +246,7 @@ impl<'a> Lexer<'a> {
             }
             _ => match self.duration_word(c) {
                 Some(kind) => self.emit(kind),
-                None => {
-                    self.fail(format!("unexpected character in duration expression: {}", quote_char(c)))
-                }
+                None => self.fail(format!("unexpected character in duration expression: {}", quote_char(c))),
             },
         }
     }
@@ -288,7 +286,8 @@ impl<'a> Lexer<'a> {
         while self.peek().is_some_and(|c| is_alphanumeric(c) || c == ':') {
             self.next();
         }
-        let plain = if self.text().contains(':') { TokenKind::MetricIdentifier } else { TokenKind::Identifier };
+        let plain =
+            if self.text().contains(':') { TokenKind::MetricIdentifier } else { TokenKind::Identifier };
         let kind = match TokenKind::of_word(self.text()) {
             // These came late to the language: as names of metrics they stay usable everywhere else.
             Some(TokenKind::Keyword(Keyword::Fill | Keyword::FillLeft | Keyword::FillRight))

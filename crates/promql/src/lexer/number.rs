@@ -43,7 +43,7 @@ impl<'a> Lexer<'a> {
         let (mut dot, mut exponent) = (false, false);
         while let Some(c) = self.peek() {
             match c {
-                // In hexadecimal too an `e` counts as exponent, except as the first digit.
+                // In hexadecimal too an `e` counts as exponent, except as the first digit or after another.
                 'e' | 'E' => {
                     self.next();
                     if std::mem::replace(&mut exponent, true) {
@@ -67,7 +67,9 @@ impl<'a> Lexer<'a> {
                     }
                 }
                 _ if is_digit(c) => {
-                    self.next();
+                    while self.peek().is_some_and(is_digit) {
+                        self.next();
+                    }
                 }
                 _ => break,
             }

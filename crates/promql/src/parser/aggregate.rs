@@ -29,13 +29,8 @@ impl<'a> Parser<'a> {
             return Ok(stand_in(span));
         }
         let expr = parts.args.pop().expect("an aggregation has an argument");
-        let aggregate = Aggregate {
-            op,
-            expr,
-            param: parts.args.pop(),
-            grouping: parts.grouping,
-            without: parts.without,
-        };
+        let aggregate =
+            Aggregate { op, expr, param: parts.args.pop(), grouping: parts.grouping, without: parts.without };
         Ok(Expr { kind: ExprKind::Aggregate(Box::new(aggregate)), span })
     }
 

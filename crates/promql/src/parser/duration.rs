@@ -104,7 +104,8 @@ impl<'a> Parser<'a> {
     fn duration_operators(&mut self, first: DurationExpr, min_binding: u8) -> Parsed<DurationExpr> {
         use BinaryOp as B;
         let mut lhs = first;
-        while let TokenKind::Op(op @ (B::Add | B::Sub | B::Mul | B::Div | B::Mod | B::Pow)) = self.peek().kind {
+        while let TokenKind::Op(op @ (B::Add | B::Sub | B::Mul | B::Div | B::Mod | B::Pow)) = self.peek().kind
+        {
             if binding(op) < min_binding {
                 break;
             }
@@ -167,7 +168,9 @@ impl<'a> Parser<'a> {
     fn duration_call(&mut self) -> Parsed<DurationExpr> {
         let name = loop {
             match self.peek().kind {
-                TokenKind::Preprocessor(p) if !matches!(p, Preprocessor::Start | Preprocessor::End) => break p,
+                TokenKind::Preprocessor(p) if !matches!(p, Preprocessor::Start | Preprocessor::End) => {
+                    break p;
+                }
                 _ => self.misfit()?,
             }
         };
@@ -199,7 +202,7 @@ impl<'a> Parser<'a> {
     /// A number of seconds, if Prometheus' nanoseconds can hold it.
     fn fixed(&mut self, value: f64, is_duration: bool, span: Span, error_at: Span) -> DurationExpr {
         /// 2^63 nanoseconds.
-        const MAX_SECONDS: f64 = 9_223_372_036.854_775_808;
+        const MAX_SECONDS: f64 = 9_223_372_036.854_776;
         if value.abs() > MAX_SECONDS {
             self.error(error_at, "duration out of range");
             return nothing();

@@ -37,7 +37,9 @@ impl Parser<'_> {
                     Keyword::GroupLeft => Cardinality::ManyToOne,
                     _ => Cardinality::OneToMany,
                 };
-                if self.peek().kind == TokenKind::LeftParen {
+                // What begins the right operand, or fills it in, ends a list that is not there.
+                let next = self.peek().kind;
+                if next == TokenKind::LeftParen || !next.starts_operand() {
                     matching.include = self.grouping_labels()?;
                 }
             }

@@ -2,7 +2,9 @@
 
 use super::duration::{duration_value, is_set};
 use super::{Parsed, Parser};
-use crate::ast::{AtModifier, BinaryOp, DurationExpr, DurationValue, Expr, ExprKind, Span, Subquery, VectorSelector};
+use crate::ast::{
+    AtModifier, BinaryOp, DurationExpr, DurationValue, Expr, ExprKind, Span, Subquery, VectorSelector,
+};
 use crate::lexer::{Keyword, Preprocessor, Token, TokenKind};
 
 /// What a duration may be, as messages have it.
@@ -34,6 +36,12 @@ impl<'a> Parser<'a> {
         let duration = self.offset_duration();
         let Some(duration) = self.recover(duration, "offset", A_DURATION)? else { return Ok(()) };
         self.height = self.height.max(height);
+        // Prometheus lets NaN through, to mean what the processor makes of it.
+        if let DurationExpr::Number { value, span, .. } = &duration
+            && value.is_nan()
+        {
+            self.error(*span, "duration out of range");
+        }
         let span = expr.span;
         match self.modifiers(expr, "offset") {
             Ok((offset, _)) => {
@@ -102,7 +110,9 @@ impl<'a> Parser<'a> {
     /// Where an expression keeps its offset and its `@`, if it takes the modifier of that name.
     fn modifiers<'e>(&self, expr: &'e mut Expr, name: &str) -> Result<Modifiers<'e>, String> {
         match &mut expr.kind {
-            ExprKind::Matrix { .. } if self.ranges_of_no_selector.contains(&expr.span) => Err(NO_SELECTOR.into()),
+            ExprKind::Matrix { .. } if self.ranges_of_no_selector.contains(&expr.span) => {
+                Err(NO_SELECTOR.into())
+            }
             ExprKind::Vector(selector) | ExprKind::Matrix { selector, .. } => {
                 Ok((&mut selector.offset, &mut selector.at))
             }
