@@ -42,7 +42,7 @@ export function useShortcuts(open: (overlay: Overlay) => void): void {
   const client = useQueryClient();
   const { search } = useUrl();
   const time = useTimeRange();
-  const chordAt = useRef(0);
+  const chordAt = useRef(Number.NEGATIVE_INFINITY);
 
   useEffect(() => {
     const actions: Record<string, () => void> = {
@@ -61,7 +61,7 @@ export function useShortcuts(open: (overlay: Overlay) => void): void {
       if (event.metaKey || event.ctrlKey || event.altKey || inField(event.target)) return;
       if (document.querySelector('[role=dialog]')) return;
       if (event.timeStamp - chordAt.current < CHORD_MS) {
-        chordAt.current = 0;
+        chordAt.current = Number.NEGATIVE_INFINITY;
         const page = PAGES.find((p) => p.key === event.key);
         if (page) {
           event.preventDefault();
