@@ -1,5 +1,19 @@
-//! The parts of the binary that tests use too: the command line, the configuration and its check.
+//! The parts of the binary: the command line, the configuration, and the wiring of everything else.
 
+mod assets;
 pub mod check;
 pub mod cli;
+mod clock;
 pub mod config;
+mod logging;
+mod process_metrics;
+mod running;
+pub mod serve;
+
+/// Version and source revision.
+pub fn version_line() -> String {
+    format!("{VERSION} ({REVISION})")
+}
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+const REVISION: &str = env!("BELLWETHER_REVISION");

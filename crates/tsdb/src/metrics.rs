@@ -64,7 +64,7 @@ impl StoreMetrics {
                 "Total number of samples refused because their time is sealed, beyond retention or in the future.",
             )?,
             duplicates: counter(
-                "prometheus_target_scrapes_sample_duplicate_timestamp_total",
+                "bellwether_tsdb_duplicate_samples_total",
                 "Total number of samples refused because their time is stored with another value.",
             )?,
             series_created: counter(

@@ -1,0 +1,222 @@
+//! The running process as the other crates see it: the sink of scrapes, the sources within this process, and what the
+//! HTTP server asks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base::{Clock, Error, Labels, Metadata, Result, SeriesSample, format_duration};
+use collect::exporters::node::NodeCollector;
+use collect::family::encode_text;
+use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
+use engine::Engine;
+use parking_lot::Mutex;
+use prometheus::{Encoder, Gauge, Registry, TextEncoder};
+use server::process::{self, Process, Targets, TargetsView};
+
+use crate::cli::Serve;
+use crate::config::{self, Checked};
+
+/// Hands scraped samples to the engine.
+pub(crate) struct EngineSink(pub(crate) Arc<Engine>);
+
+#[async_trait]
+impl Sink for EngineSink {
+    async fn append(&self, samples: &[SeriesSample]) -> Result<()> {
+        self.0.append(samples).await.map(|_| ())
+    }
+}
+
+/// The host's metrics, without a network hop.
+pub(crate) struct NodeSource(pub(crate) Arc<NodeCollector>);
+
+#[async_trait]
+impl LocalSource for NodeSource {
+    async fn gather(&self) -> Result<Vec<u8>> {
+        let mut text = Vec::new();
+        encode_text(&self.0.collect().await, &mut text);
+        Ok(text)
+    }
+}
+
+/// The program's own metrics, likewise.
+pub(crate) struct SelfSource {
+    pub(crate) registry: Registry,
+    pub(crate) engine: Arc<Engine>,
+}
+
+#[async_trait]
+impl LocalSource for SelfSource {
+    async fn gather(&self) -> Result<Vec<u8>> {
+        self.engine.update_gauges();
+        let mut text = Vec::new();
+        TextEncoder::new()
+            .encode(&self.registry.gather(), &mut text)
+            .map_err(|e| Error::internal(format!("cannot encode own metrics: {e}")))?;
+        Ok(text)
+    }
+}
+
+/// Everything that a reload changes, and what the server wants to know.
+pub(crate) struct Running {
+    pub(crate) options: Serve,
+    pub(crate) hostname: String,
+    pub(crate) manager: Arc<ScrapeManager>,
+    pub(crate) node: NodeSource,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) start_ms: i64,
+    pub(crate) listen_port: u16,
+    pub(crate) reload_metrics: ReloadMetrics,
+    /// Held while a reload runs, so that two cannot mix.
+    pub(crate) reloading: tokio::sync::Mutex<()>,
+    pub(crate) current: Mutex<Current>,
+}
+
+/// The configuration in force.
+pub(crate) struct Current {
+    pub(crate) yaml: String,
+    pub(crate) applied_ms: i64,
+    pub(crate) last_reload_succeeded: bool,
+}
+
+/// Prometheus' gauges for reloads.
+pub(crate) struct ReloadMetrics {
+    succeeded: Gauge,
+    succeeded_at_seconds: Gauge,
+}
+
+impl ReloadMetrics {
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let metrics = Self {
+            succeeded: Gauge::new(
+                "prometheus_config_last_reload_successful",
+                "Whether the last configuration reload attempt was successful.",
+            )?,
+            succeeded_at_seconds: Gauge::new(
+                "prometheus_config_last_reload_success_timestamp_seconds",
+                "Timestamp of the last successful configuration reload.",
+            )?,
+        };
+        registry.register(Box::new(metrics.succeeded.clone()))?;
+        registry.register(Box::new(metrics.succeeded_at_seconds.clone()))?;
+        Ok(metrics)
+    }
+}
+
+impl Running {
+    /// Makes a configuration the one in force.
+    pub(crate) async fn apply(&self, checked: &Checked) -> Result<()> {
+        self.manager.apply(checked.pools(&self.hostname)).await?;
+        let now_ms = self.clock.now_ms();
+        let yaml = checked.original_text_without_secrets.clone();
+        *self.current.lock() = Current { yaml, applied_ms: now_ms, last_reload_succeeded: true };
+        self.reload_metrics.succeeded.set(1.0);
+        self.reload_metrics.succeeded_at_seconds.set(now_ms as f64 / 1000.0);
+        Ok(())
+    }
+
+    async fn try_reload(&self) -> Result<()> {
+        let Some(file) = &self.options.config else {
+            return Err(Error::invalid("cannot reload: the program was started without --config FILE"));
+        };
+        let checked = config::load(file, &crate::serve::environment)?;
+        crate::serve::warn_of_unsupported(&checked);
+        self.apply(&checked).await
+    }
+}
+
+#[async_trait]
+impl Process for Running {
+    async fn reload(&self) -> Result<()> {
+        let _alone = self.reloading.lock().await;
+        let result = self.try_reload().await;
+        match &result {
+            Ok(()) => tracing::info!("configuration reloaded"),
+            Err(error) => {
+                tracing::error!(%error, "configuration not reloaded, the old one stays in force");
+                self.current.lock().last_reload_succeeded = false;
+                self.reload_metrics.succeeded.set(0.0);
+            }
+        }
+        result
+    }
+
+    fn config_yaml(&self) -> String {
+        self.current.lock().yaml.clone()
+    }
+
+    fn flags(&self) -> BTreeMap<String, String> {
+        let o = &self.options;
+        let config = o.config.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
+        BTreeMap::from([
+            ("config".into(), config),
+            ("storage.path".into(), o.storage_path.display().to_string()),
+            ("storage.retention".into(), format_duration(o.storage_retention)),
+            ("web.listen-address".into(), o.web_listen_address.clone()),
+            ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
+            ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),
+            ("log.level".into(), format!("{:?}", o.log_level).to_lowercase()),
+        ])
+    }
+
+    fn runtime(&self) -> process::RuntimeInfo {
+        let current = self.current.lock();
+        process::RuntimeInfo {
+            start_ms: self.start_ms,
+            working_directory: std::env::current_dir().map(|p| p.display().to_string()).unwrap_or_default(),
+            hostname: self.hostname.clone(),
+            reload_succeeded: current.last_reload_succeeded,
+            last_config_ms: current.applied_ms,
+            worker_threads: tokio::runtime::Handle::current().metrics().num_workers(),
+            storage_retention: format_duration(self.options.storage_retention),
+        }
+    }
+
+    async fn node_exposition(&self) -> Result<Vec<u8>> {
+        self.node.gather().await
+    }
+}
+
+impl Targets for Running {
+    fn targets(&self) -> TargetsView {
+        let snapshot = self.manager.targets();
+        let port = self.listen_port.to_string();
+        let external = format!("{}:{port}", self.hostname);
+        TargetsView {
+            active: snapshot
+                .active
+                .into_iter()
+                .map(|t| process::ActiveTarget {
+                    global_url: collect::target::global_url(&t.scrape_url, &port, "http", &external),
+                    discovered_labels: t.discovered_labels,
+                    labels: t.labels,
+                    scrape_pool: t.scrape_pool,
+                    scrape_url: t.scrape_url.to_string(),
+                    last_error: t.last_error,
+                    last_scrape_ms: t.last_scrape_ms,
+                    last_scrape_duration_seconds: t.last_scrape_duration.as_secs_f64(),
+                    health: match t.health {
+                        Health::Unknown => process::TargetHealth::Unknown,
+                        Health::Up => process::TargetHealth::Up,
+                        Health::Down => process::TargetHealth::Down,
+                    },
+                    scrape_interval: format_duration(t.scrape_interval),
+                    scrape_timeout: format_duration(t.scrape_timeout),
+                })
+                .collect(),
+            dropped: snapshot
+                .dropped
+                .into_iter()
+                .map(|t| process::DroppedTarget {
+                    discovered_labels: t.discovered_labels,
+                    scrape_pool: t.scrape_pool,
+                })
+                .collect(),
+            dropped_counts: snapshot.pools.into_iter().map(|p| (p.scrape_pool, p.dropped)).collect(),
+        }
+    }
+
+    fn metadata(&self) -> Vec<(Labels, Arc<str>, Metadata)> {
+        self.manager.metadata().into_iter().map(|m| (m.target, m.metric, m.metadata)).collect()
+    }
+}

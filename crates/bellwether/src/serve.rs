@@ -1,0 +1,223 @@
+//! `bellwether serve`: start-up from top to bottom, and its reverse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Clock, Error, Result};
+use collect::exporters::node::{NodeCollector, NodeOptions};
+use collect::scrape::{HttpTransport, ScrapeManager, Transports};
+use engine::{Engine, EngineOptions};
+use lake::Lake;
+use prometheus::Registry;
+use server::process::Process;
+use server::{HttpMetrics, HttpServer, Readiness, ServerState};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tsdb::{MetricStore, StoreOptions};
+
+use crate::assets::EmbeddedAssets;
+use crate::cli::Serve;
+use crate::clock::SystemClock;
+use crate::config::{self, Checked, NODE_SOURCE, SELF_SOURCE};
+use crate::process_metrics::ProcessMetrics;
+use crate::running::{Current, EngineSink, NodeSource, ReloadMetrics, Running, SelfSource};
+
+/// How often the store looks for what to seal and what to drop. Blocks last hours, so a minute late is on time.
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Reads the environment, for `${NAME}` in external labels.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub fn run(options: Serve) -> Result<()> {
+    crate::logging::init(options.log_format, options.log_level);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("bellwether")
+        .build()
+        .map_err(|e| Error::internal(format!("cannot start the runtime: {e}")))?;
+    runtime.block_on(serve(options))
+}
+
+async fn serve(options: Serve) -> Result<()> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let start_ms = clock.now_ms();
+    let checked = load(&options)?;
+    warn_of_unsupported(&checked);
+    let http = bind(&options).await?;
+    let address = http.address();
+    let mut signals = Signals::install()?;
+
+    let registry = Registry::new();
+    let reload_metrics = register_process_metrics(&registry)
+        .map_err(|e| Error::internal(format!("cannot register process metrics: {e}")))?;
+    let lake = Arc::new(Lake::open_local(&options.storage_path, Arc::clone(&clock))?);
+    let store_options = StoreOptions { retention: options.storage_retention, ..StoreOptions::default() };
+    let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
+    let engine =
+        Arc::new(Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?);
+
+    let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
+    let transports = Transports::new(HttpTransport::shared())
+        .with_local(NODE_SOURCE, Arc::new(NodeSource(Arc::clone(&node))))
+        .with_local(SELF_SOURCE, Arc::new(SelfSource { registry: registry.clone(), engine: Arc::clone(&engine) }));
+    let sink = Arc::new(EngineSink(Arc::clone(&engine)));
+    let manager = Arc::new(ScrapeManager::new(
+        sink,
+        Arc::clone(&clock),
+        &registry,
+        Arc::new(transports),
+    )?);
+
+    let running = Arc::new(Running {
+        options,
+        hostname: hostname(),
+        manager: Arc::clone(&manager),
+        node: NodeSource(node),
+        clock: Arc::clone(&clock),
+        start_ms,
+        listen_port: address.port(),
+        reload_metrics,
+        reloading: tokio::sync::Mutex::new(()),
+        current: parking_lot::Mutex::new(Current {
+            yaml: String::new(),
+            applied_ms: start_ms,
+            last_reload_succeeded: true,
+        }),
+    });
+    running.apply(&checked).await?;
+
+    let readiness = Arc::new(Readiness::default());
+    let state = Arc::new(ServerState {
+        engine,
+        targets: Arc::clone(&running) as _,
+        process: Arc::clone(&running) as _,
+        assets: Arc::new(EmbeddedAssets),
+        http_metrics: HttpMetrics::register(&registry)?,
+        registry,
+        readiness: Arc::clone(&readiness),
+        clock,
+        version: crate::VERSION,
+        revision: crate::REVISION,
+    });
+    let (stop_http, http_stops) = oneshot::channel::<()>();
+    let serving = tokio::spawn(http.serve(server::router(state), async move {
+        // A dropped sender means the same as a signal.
+        let _ = http_stops.await;
+    }));
+    let (stop_maintenance, maintenance_stops) = oneshot::channel();
+    let maintaining = tokio::spawn(maintain(Arc::clone(&store), maintenance_stops));
+    readiness.set(true);
+    if !EmbeddedAssets::are_there() {
+        tracing::warn!("this binary was built without the web UI: build it with `make run`");
+    }
+    tracing::info!(version = crate::version_line(), "ready at http://{address}/");
+
+    signals.wait(&running).await;
+
+    readiness.set(false);
+    manager.stop().await;
+    drop(stop_http);
+    let served = joined("the HTTP server", serving.await);
+    drop(stop_maintenance);
+    let maintained = joined("maintenance", maintaining.await.map(Ok));
+    let closed = store.close().await;
+    tracing::info!("stopped");
+    served.and(maintained).and(closed)
+}
+
+fn load(options: &Serve) -> Result<Checked> {
+    match &options.config {
+        Some(file) => config::load(file, &environment),
+        None => Ok(Checked::default_host()),
+    }
+}
+
+/// Says what the configuration asks for that is not done.
+pub(crate) fn warn_of_unsupported(checked: &Checked) {
+    for notice in &checked.unsupported {
+        tracing::warn!(line = notice.line, key = %notice.key, "configuration: {}", notice.text);
+    }
+}
+
+async fn bind(options: &Serve) -> Result<HttpServer> {
+    let address = &options.web_listen_address;
+    let resolved: Vec<_> = tokio::net::lookup_host(address)
+        .await
+        .map_err(|e| Error::invalid(format!("cannot listen on {address}: {e}; write it as 127.0.0.1:9090")))?
+        .collect();
+    options.check_exposure(&resolved)?;
+    HttpServer::bind(address).await
+}
+
+fn register_process_metrics(registry: &Registry) -> prometheus::Result<ReloadMetrics> {
+    registry.register(Box::new(ProcessMetrics::new()?))?;
+    let build = prometheus::IntGaugeVec::new(
+        prometheus::Opts::new("bellwether_build_info", "A constant 1, labelled by version and source revision."),
+        &["version", "revision"],
+    )?;
+    build.with_label_values(&[crate::VERSION, crate::REVISION]).set(1);
+    registry.register(Box::new(build))?;
+    ReloadMetrics::register(registry)
+}
+
+/// The host's name, as `uname -n` tells it.
+fn hostname() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+async fn maintain(store: Arc<MetricStore>, mut stops: oneshot::Receiver<()>) {
+    let mut ticks = tokio::time::interval(MAINTENANCE_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = &mut stops => return,
+            _ = ticks.tick() => {}
+        }
+        if let Err(error) = store.maintain().await {
+            tracing::error!(%error, "cannot maintain the store, trying again in a minute");
+        }
+    }
+}
+
+fn joined(what: &str, result: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    result.map_err(|e| Error::internal(format!("cannot end {what}: {e}")))?
+}
+
+/// The signals that the process answers.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self> {
+        let of = |kind| signal(kind).map_err(|e| Error::internal(format!("cannot listen for signals: {e}")));
+        Ok(Self {
+            terminate: of(SignalKind::terminate())?,
+            interrupt: of(SignalKind::interrupt())?,
+            hangup: of(SignalKind::hangup())?,
+        })
+    }
+
+    /// Reloads on SIGHUP; returns on SIGTERM and SIGINT.
+    async fn wait(&mut self, running: &Running) {
+        loop {
+            let name = tokio::select! {
+                _ = self.terminate.recv() => "SIGTERM",
+                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.hangup.recv() => {
+                    // The outcome is logged where it is known.
+                    let _ = running.reload().await;
+                    continue;
+                }
+            };
+            tracing::info!(signal = name, "stopping");
+            return;
+        }
+    }
+}
