@@ -115,7 +115,7 @@ mod presence {
         let (a, b) = (column(7), column(11));
         bencher.bench_local(|| -> Vec<f64> {
             let there = |v: &f64| v.to_bits() != ABSENT;
-            let add = |(a, b): (&f64, &f64)| if there(a) && there(b) { a + b } else { absent };
+            let add = |(a, b): (&f64, &f64)| if there(a) & there(b) { a + b } else { absent };
             black_box(&a).iter().zip(black_box(&b)).map(add).collect()
         });
     }

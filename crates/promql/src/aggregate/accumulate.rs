@@ -71,10 +71,10 @@ impl Group {
             AggregateOp::Stddev | AggregateOp::Stdvar => self.add_spread(column),
             AggregateOp::Count => self.fold(column, |_| 1.0, |n, _| n + 1.0),
             AggregateOp::Max => {
-                self.fold(column, |v| v, |best, v| if best < v || best.is_nan() { v } else { best })
+                self.fold(column, |v| v, |best, v| if best < v || best.is_nan() { v } else { best });
             }
             AggregateOp::Min => {
-                self.fold(column, |v| v, |best, v| if best > v || best.is_nan() { v } else { best })
+                self.fold(column, |v| v, |best, v| if best > v || best.is_nan() { v } else { best });
             }
             // Of the operators that come here this leaves `group`.
             _ => self.fold(column, |_| 1.0, |one, _| one),

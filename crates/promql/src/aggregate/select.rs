@@ -57,7 +57,7 @@ pub(crate) fn evaluate(
             }
         }
     }
-    Ok(keep.finish(frame))
+    Ok(keep.finish(&frame))
 }
 
 /// What remains: the values of the series that were chosen, in the order in which they first were.
@@ -76,7 +76,7 @@ impl Keep {
         kept[step] = values[step];
     }
 
-    fn finish(mut self, frame: Frame) -> Frame {
+    fn finish(mut self, frame: &Frame) -> Frame {
         let column = |i: usize, values: Vec<f64>| Column {
             labels: frame[i].labels.clone(),
             drop_name: frame[i].drop_name,

@@ -122,7 +122,7 @@ impl AnnotationSet {
             let detail = entry.forced.map_or_else(String::new, |f| f.detail());
             match entry.level {
                 Level::Warning => {
-                    out.warnings.push(format!("PromQL warning: {}{detail} ({position})", entry.text))
+                    out.warnings.push(format!("PromQL warning: {}{detail} ({position})", entry.text));
                 }
                 Level::Info => out.infos.push(format!("PromQL info: {}{detail} ({position})", entry.text)),
             }

@@ -2,8 +2,9 @@
 //!
 //! Absence is a bit pattern in the column itself, that of the staleness marker: a signalling NaN, which no arithmetic
 //! can produce, which no evaluated sample has (a stale sample *is* absent), and which costs one integer comparison.
-//! Adding two columns of 1,441 steps that way took the same time as with a bitmap beside the values (0.9 µs either way,
-//! `benches/eval.rs`, `presence`), while copying, masking and merging have one buffer to touch instead of two.
+//! Adding two columns of 1,441 steps takes 1.4 µs that way, and 0.4 µs with a bitmap beside the values
+//! (`benches/eval.rs`, `presence`). The microsecond is small beside a panel's query (9 µs for a bare selector, 35 µs for
+//! a `rate`), and one buffer is all that filling, masking, merging and accumulating columns then have to touch.
 //!
 //! Native histograms, when they come, are a second optional buffer of a column; a step holds either form.
 
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn arithmetic_never_yields_absence() {
-        for v in [ABSENT + 1.0, ABSENT * 0.0, ABSENT - ABSENT, f64::NAN, 0.0 / 0.0] {
+        for v in [ABSENT + 1.0, ABSENT * 0.0, ABSENT - ABSENT, f64::NAN, f64::INFINITY - f64::INFINITY] {
             assert!(is_present(v));
         }
         assert!(!is_present(ABSENT));

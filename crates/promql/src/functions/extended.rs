@@ -54,7 +54,7 @@ pub(crate) fn roll(function: Function, series: &Series<'_>, mode: Mode) -> Rolle
 
 /// The samples of an anchored or smoothed range, with those that stand for its ends.
 pub(crate) fn extend(columns: &Columns, window: &Window, end_ms: i64, smoothed: bool) -> Vec<Sample> {
-    let start_ms = end_ms - window.range_ms;
+    let start_ms = end_ms.saturating_sub(window.range_ms);
     let view = View { times: &columns.timestamps_ms, values: &columns.values, start_ms, end_ms };
     let Some(inner) = view.inner(smoothed) else { return Vec::new() };
     let (left, right) = (view.left(inner.0, smoothed, false), view.right(inner.1, smoothed, false));

@@ -204,7 +204,7 @@ fn bucket_quantile(q: f64, buckets: &mut Vec<Bucket>) -> (f64, Option<(f64, f64,
         return (f64::NAN, forced);
     }
     let mut rank = q * observations;
-    let at = buckets[..last].partition_point(|b| !(b.count >= rank));
+    let at = buckets[..last].partition_point(|b| b.count < rank || b.count.is_nan() || rank.is_nan());
     if at == last {
         return (buckets[last - 1].bound, forced);
     }

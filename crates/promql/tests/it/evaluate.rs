@@ -1,0 +1,155 @@
+//! The contract of an evaluation with its caller: what it reads, what it costs, how it ends.
+
+use std::sync::Mutex;
+
+use base::{Error, ErrorKind, Labels, Result, TimeRange};
+use promql::script::MemorySource;
+use promql::{
+    EvalOptions, Expr, Grid, Interrupt, ParseOptions, QueryOutput, Selection, SeriesCursor, SeriesSource,
+    Value, evaluate_instant, evaluate_range, parse, selections,
+};
+
+struct Never;
+
+impl Interrupt for Never {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Remembers what it was asked for.
+struct Recorder {
+    data: MemorySource,
+    asked: Mutex<Vec<Selection>>,
+}
+
+impl SeriesSource for Recorder {
+    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
+        self.asked.lock().unwrap().push(selection.clone());
+        self.data.select(selection)
+    }
+}
+
+fn data() -> MemorySource {
+    let mut data = MemorySource::default();
+    for job in ["a", "b"] {
+        let labels = Labels::from_pairs([("__name__", "x_total"), ("job", job)]);
+        (0..100).for_each(|i| data.insert(&labels, i * 15_000, i as f64));
+    }
+    data
+}
+
+fn query(text: &str) -> Expr {
+    parse(text, &ParseOptions::all()).unwrap_or_else(|e| panic!("{text}: {e}"))
+}
+
+fn range(text: &str, grid: Grid, options: &EvalOptions, source: &dyn SeriesSource) -> Result<QueryOutput> {
+    evaluate_range(&query(text), text, &grid, options, source, &Never)
+}
+
+const GRID: Grid = Grid { start_ms: 600_000, end_ms: 900_000, step_ms: 60_000 };
+
+#[test]
+fn selections_have_the_range_that_the_query_needs() {
+    let check = |text: &str, want: &[(i64, i64)]| {
+        let got = selections(&query(text), &GRID, &EvalOptions::default()).unwrap();
+        let got: Vec<TimeRange> = got.iter().map(|s| s.range).collect();
+        let want: Vec<TimeRange> = want.iter().map(|(a, b)| TimeRange::new(*a, *b)).collect();
+        assert_eq!(got, want, "{text}");
+    };
+    check("x", &[(300_001, 900_000)]);
+    check("x offset 1m", &[(240_001, 840_000)]);
+    check("x @ 100", &[(-199_999, 100_000)]);
+    check("rate(x[1m])", &[(540_001, 900_000)]);
+    check("rate(x[1m] anchored)", &[(240_001, 900_000)]);
+    check("rate(x[1m] smoothed)", &[(240_001, 1_200_000)]);
+    check("max_over_time(rate(x[1m])[5m:1m])", &[(300_001, 900_000)]);
+    check("max_over_time(x[5m:1m] @ end() offset 1m)", &[(300_001, 840_000)]);
+    check("x / x", &[(300_001, 900_000)]);
+}
+
+#[test]
+fn an_evaluation_asks_once_for_each_selection_that_it_announced() {
+    for text in [
+        "x_total",
+        "x_total / x_total",
+        "sum(x_total) + x_total offset 5m",
+        "sum by (job) (rate(x_total[5m])) / on(job) group_left() max_over_time(x_total[10m:1m])",
+        "x_total @ start() - x_total @ end()",
+        "timestamp(x_total @ 300) or absent_over_time(y[5m])",
+        "info(x_total, {team=~\".+\"})",
+        "topk(scalar(x_total{job=\"a\"}), x_total)",
+        "1",
+    ] {
+        let recorder = Recorder { data: data(), asked: Mutex::default() };
+        let options = EvalOptions::default();
+        range(text, GRID, &options, &recorder).unwrap_or_else(|e| panic!("{text}: {e}"));
+        let announced = selections(&query(text), &GRID, &options).unwrap();
+        let mut asked = recorder.asked.into_inner().unwrap();
+        assert_eq!(asked.len(), announced.len(), "{text}");
+        asked.retain(|a| !announced.contains(a));
+        assert!(asked.is_empty(), "{text}: {asked:?}");
+    }
+}
+
+#[test]
+fn too_many_samples_are_refused_in_prometheus_words() {
+    let options = EvalOptions { max_samples: 10, ..EvalOptions::default() };
+    for text in ["x_total", "rate(x_total[5m])", "vector(1)", "sum_over_time(x_total[50y:1ms])", "1 + 1"] {
+        let grid = Grid { end_ms: 1_400_000, ..GRID };
+        let e = range(text, grid, &options, &data()).unwrap_err();
+        assert_eq!(
+            (e.kind(), e.message()),
+            (ErrorKind::Limit, "query processing would load too many samples into memory in query execution"),
+            "{text}"
+        );
+    }
+    // A sum never holds its input: two series of six steps pass where twelve samples would not.
+    let output = range("sum(x_total)", GRID, &options, &data()).unwrap();
+    assert_eq!((output.stats.series, output.stats.samples), (2, 12));
+    assert!(output.stats.peak_samples <= 10, "{:?}", output.stats);
+}
+
+#[test]
+fn a_subquery_without_end_is_refused_before_it_takes_memory() {
+    let e = range("sum_over_time(x_total[290y:1ms])", GRID, &EvalOptions::default(), &data()).unwrap_err();
+    assert_eq!(e.kind(), ErrorKind::Limit);
+}
+
+#[test]
+fn an_interrupt_ends_the_evaluation_with_its_error() {
+    struct Gone;
+    impl Interrupt for Gone {
+        fn check(&self) -> Result<()> {
+            Err(Error::new(ErrorKind::Canceled, "the client left"))
+        }
+    }
+    let text = "sum(x_total)";
+    let e =
+        evaluate_instant(&query(text), text, 600_000, &EvalOptions::default(), &data(), &Gone).unwrap_err();
+    assert_eq!((e.kind(), e.message()), (ErrorKind::Canceled, "the client left"));
+}
+
+#[test]
+fn extreme_times_do_not_overflow() {
+    for text in
+        ["x_total", "rate(x_total[5m] offset 200y)", "x_total[5m:1m] offset -200y", "hour(vector(1e300))"]
+    {
+        for t_ms in [i64::MIN, i64::MIN / 2, -1, 0, i64::MAX / 2, i64::MAX] {
+            let output =
+                evaluate_instant(&query(text), text, t_ms, &EvalOptions::default(), &data(), &Never).unwrap();
+            assert!(!matches!(output.value, Value::String(..)));
+        }
+    }
+}
+
+#[test]
+fn what_is_not_supported_says_so() {
+    let e = range("start_timestamp(x_total)", GRID, &EvalOptions::default(), &data()).unwrap_err();
+    assert!(e.message().starts_with("start_timestamp() is not supported yet"), "{e}");
+    let e = range("x_total[5m]", GRID, &EvalOptions::default(), &data()).unwrap_err();
+    assert_eq!(
+        e.message(),
+        "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector"
+    );
+}
