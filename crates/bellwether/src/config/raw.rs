@@ -3,7 +3,7 @@
 //! Owns the YAML dialect: aliases are expanded within a bound, merge keys (`<<`) are resolved, a key given twice is an
 //! error, `!!binary` is decoded. Does not know any key's meaning.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine as _;
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
@@ -113,7 +113,34 @@ pub(super) fn parse(text: &str) -> Outcome<Node> {
 /// A list or mapping whose end has not come yet.
 enum Open {
     List { line: usize, anchor: usize, items: Vec<Node> },
-    Map { line: usize, anchor: usize, entries: Vec<Entry>, key: Option<(usize, Scalar)> },
+    Map(OpenMap),
+}
+
+struct OpenMap {
+    line: usize,
+    anchor: usize,
+    entries: Vec<Entry>,
+    /// The line of each key so far.
+    lines: HashMap<String, usize>,
+    /// A key whose value has not come yet.
+    key: Option<(usize, Scalar)>,
+}
+
+impl OpenMap {
+    /// Takes what comes next: a key, or the value of the last one.
+    fn add(&mut self, node: Node) -> Outcome<()> {
+        let Some((line, key)) = self.key.take() else {
+            self.key = Some((node.line, key_of(node)?));
+            return Ok(());
+        };
+        if let Some(first) = self.lines.insert(key.text.clone(), line).filter(|_| key.text != "<<") {
+            return Err(Problem::new(line, format!("key {:?} is already set in line {first}", key.text)));
+        }
+        // A value that is left out has the position of whatever comes next.
+        let value = if node.is_null() { Node { line, ..node } } else { node };
+        self.entries.push(Entry { line, key, value });
+        Ok(())
+    }
 }
 
 #[derive(Default)]
@@ -138,14 +165,16 @@ impl Builder {
                 self.push(Open::List { line, anchor, items: Vec::new() }, line)
             }
             Event::MappingStart(anchor, _) => {
-                self.push(Open::Map { line, anchor, entries: Vec::new(), key: None }, line)
+                let map = OpenMap { line, anchor, entries: Vec::new(), lines: HashMap::new(), key: None };
+                self.push(Open::Map(map), line)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
                 Some(Open::List { line, anchor, items }) => {
                     self.add(Node { line, value: Value::List(items) }, anchor)
                 }
-                Some(Open::Map { line, anchor, entries, .. }) => {
-                    self.add(Node { line, value: Value::Map(merged(entries)?) }, anchor)
+                Some(Open::Map(map)) => {
+                    let value = Value::Map(merged(map.entries)?);
+                    self.add(Node { line: map.line, value }, map.anchor)
                 }
                 None => Err(Problem::new(line, "a list or mapping ends that never started")),
             },
@@ -190,18 +219,7 @@ impl Builder {
         match self.open.last_mut() {
             None => self.root = Some(node),
             Some(Open::List { items, .. }) => items.push(node),
-            Some(Open::Map { entries, key, .. }) => match key.take() {
-                None => *key = Some((node.line, key_of(node)?)),
-                Some((line, key)) => {
-                    if let Some(first) = entries.iter().find(|e| e.key.text == key.text && key.text != "<<") {
-                        let text = format!("key {:?} is already set in line {}", key.text, first.line);
-                        return Err(Problem::new(line, text));
-                    }
-                    // A value that is left out has the position of whatever comes next.
-                    let value = if node.is_null() { Node { line, ..node } } else { node };
-                    entries.push(Entry { line, key, value });
-                }
-            },
+            Some(Open::Map(map)) => map.add(node)?,
         }
         Ok(())
     }
@@ -250,6 +268,7 @@ fn merged(entries: Vec<Entry>) -> Outcome<Vec<Entry>> {
         return Ok(entries);
     }
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(is_merge);
+    let mut seen: HashSet<String> = own.iter().map(|e| e.key.text.clone()).collect();
     for merge in merges {
         let sources = match merge.value.value {
             Value::List(items) => items,
@@ -260,7 +279,7 @@ fn merged(entries: Vec<Entry>) -> Outcome<Vec<Entry>> {
                 return Err(Problem::new(merge.line, "a merge key needs a mapping or a list of mappings"));
             };
             for entry in entries {
-                if !own.iter().any(|e| e.key.text == entry.key.text) {
+                if seen.insert(entry.key.text.clone()) {
                     own.push(entry);
                 }
             }

@@ -5,6 +5,7 @@ use collect::config::TargetGroup;
 
 use super::super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::super::raw::Outcome;
+use super::super::scalar;
 
 /// One group.
 pub(super) static SECTION: Section = Section {
@@ -32,10 +33,9 @@ pub(in super::super) fn check_targets(map: &Map<'_>) -> Outcome<()> {
 pub(in super::super) fn read(map: &Map<'_>) -> Outcome<Vec<TargetGroup>> {
     let mut groups = Vec::new();
     for (i, group) in map.maps(KEY)?.into_iter().enumerate() {
-        let labels = group.map("labels");
         let mut pairs = Vec::new();
-        for entry in labels.entries {
-            pairs.push((entry.key.text.as_str(), labels.text(&entry.key.text)?));
+        for entry in group.map("labels").entries {
+            pairs.push((entry.key.text.as_str(), scalar::text(&entry.key.text, &entry.value)?));
         }
         groups.push(TargetGroup::new(i.to_string(), group.texts("targets")?, Labels::from_pairs(pairs)));
     }
