@@ -9,11 +9,11 @@ use server::{Asset, Assets};
 struct Files;
 
 /// The embedded files.
-pub struct EmbeddedAssets;
+pub(crate) struct EmbeddedAssets;
 
 impl EmbeddedAssets {
     /// Whether the UI was built before the binary was.
-    pub fn are_there() -> bool {
+    pub(crate) fn are_there() -> bool {
         Files::get("index.html").is_some()
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::{LogFormat, LogLevel};
 const OUR_CRATES: [&str; 8] = ["base", "lake", "tsdb", "promql", "engine", "collect", "server", "bellwether"];
 
 /// Sets up logging for the process. Called once.
-pub fn init(format: LogFormat, level: LogLevel) {
+pub(crate) fn init(format: LogFormat, level: LogLevel) {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -27,7 +27,9 @@ pub fn init(format: LogFormat, level: LogLevel) {
         LogFormat::Text => {
             use std::io::IsTerminal;
             let colour = std::io::stderr().is_terminal();
-            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour)).init();
+            registry
+                .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(colour))
+                .init();
         }
         LogFormat::Json => {
             registry.with(tracing_subscriber::fmt::layer().json().with_writer(std::io::stderr)).init();

@@ -6,7 +6,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge};
 
 /// Reads `/proc/self` whenever the metrics are gathered.
-pub struct ProcessMetrics {
+pub(crate) struct ProcessMetrics {
     cpu_seconds: Counter,
     resident_bytes: Gauge,
     virtual_bytes: Gauge,
@@ -18,7 +18,7 @@ pub struct ProcessMetrics {
 
 impl ProcessMetrics {
     /// The metrics; they read zero until they are gathered.
-    pub fn new() -> prometheus::Result<Self> {
+    pub(crate) fn new() -> prometheus::Result<Self> {
         Ok(Self {
             cpu_seconds: Counter::new(
                 "process_cpu_seconds_total",

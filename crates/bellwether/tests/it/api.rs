@@ -16,13 +16,17 @@ fn answers_have_prometheus_shapes() {
     let data = b.data("/api/v1/query?query=up{job=\"node\"}&time=4000000000");
     assert_eq!(data, json!({"resultType": "vector", "result": []}));
     let (_, body) = b.get("/api/v1/query?query=1.5&time=1435781451.781");
-    assert_eq!(body, json!({"status": "success", "data": {"resultType": "scalar", "result": [1435781451.781, "1.5"]}}));
+    assert_eq!(
+        body,
+        json!({"status": "success", "data": {"resultType": "scalar", "result": [1435781451.781, "1.5"]}})
+    );
     let range = b.data("/api/v1/query_range?query=vector(2)&start=0&end=10&step=5s");
     let points = json!([[0, "2"], [5, "2"], [10, "2"]]);
     assert_eq!(range, json!({"resultType": "matrix", "result": [{"metric": {}, "values": points}]}));
 
     let series = b.data("/api/v1/series?match[]=up");
-    let jobs: Vec<_> = series.as_array().expect("a list").iter().map(|s| s["job"].as_str().expect("job")).collect();
+    let jobs: Vec<_> =
+        series.as_array().expect("a list").iter().map(|s| s["job"].as_str().expect("job")).collect();
     assert_eq!(jobs, ["bellwether", "node"]);
     let limited = b.get("/api/v1/series?match[]=up&limit=1").1;
     assert_eq!(limited["warnings"], json!(["results truncated due to limit"]));
@@ -58,7 +62,11 @@ fn bad_requests_get_precise_errors() {
         assert_eq!((got, body), (status, want), "{path}");
     };
     let bad = |path: &str, message: &str| check(path, 400, "bad_data", message);
-    bad("/api/v1/query", r#"invalid parameter "query": unknown position: parse error: no expression found in input"#);
+    let host = b.data("/api/v1/status/runtimeinfo")["hostname"].as_str().expect("text").to_string();
+    bad(
+        "/api/v1/query",
+        r#"invalid parameter "query": unknown position: parse error: no expression found in input"#,
+    );
     bad(
         "/api/v1/query?query=sum(",
         r#"invalid parameter "query": 1:5: parse error: unclosed left parenthesis"#,
@@ -93,10 +101,15 @@ fn bad_requests_get_precise_errors() {
         r#"invalid parameter "match[]": match[] must contain at least one non-empty matcher"#,
     );
     check(
-        "/api/v1/query?query=up%20/%20ignoring(job,instance)%20up",
+        "/api/v1/query?query=vector(1) %2B on() up",
         422,
         "execution",
-        &b.get("/api/v1/query?query=up%20/%20ignoring(job,instance)%20up").1["error"].as_str().unwrap_or("").to_string(),
+        &format!(
+            "found duplicate series for the match group {{}} on the right hand-side of the operation: \
+             [{{__name__=\"up\", instance=\"{host}\", job=\"bellwether\"}}, \
+             {{__name__=\"up\", instance=\"{host}\", job=\"node\"}}]\
+             ;many-to-many matching not allowed: matching labels must be unique on one side"
+        ),
     );
     assert_eq!(b.get("/api/v1/nothing").0, 404);
     assert!(b.value("sum(up)") == Some(2.0), "nothing else is disturbed");

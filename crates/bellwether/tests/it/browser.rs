@@ -24,7 +24,8 @@ fn every_page_works_in_a_browser() {
         .env("BELLWETHER_URL", &b.url)
         .output()
         .expect("npm runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let said =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     println!("{said}");
 }

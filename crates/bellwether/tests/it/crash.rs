@@ -31,7 +31,8 @@ impl Sequence {
                         for i in 0..200 {
                             body += &format!("filler{{i=\"{i}\"}} {n}\n");
                         }
-                        let head = "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length";
+                        let head =
+                            "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length";
                         if write!(stream, "{head}: {}\r\n\r\n{body}", body.len()).is_err() {
                             return;
                         }
@@ -63,7 +64,12 @@ fn what_was_visible_survives_kill_9() {
     for round in 0..4 {
         let b = Bellwether::start_in(folder, Some(&configuration));
         let replayed = visible(&b);
-        assert!(replayed.len() >= before.len(), "round {round}: {} of {} are back", replayed.len(), before.len());
+        assert!(
+            replayed.len() >= before.len(),
+            "round {round}: {} of {} are back",
+            replayed.len(),
+            before.len()
+        );
         assert_eq!(replayed[..before.len()], before[..], "round {round}: each once, in order");
         let scraped = target.scrapes.load(Ordering::SeqCst);
         eventually("more scrapes", || (target.scrapes.load(Ordering::SeqCst) > scraped + 20).then_some(()));

@@ -47,7 +47,13 @@ impl Bellwether {
         }
         let (process, url) = Process::start_until(&mut command, |line| {
             let at = line.find("http://127.0.0.1:")?;
-            Some(line[at..].split(|c: char| c.is_whitespace() || c == '"' || c == ',').next()?.trim_end_matches('/').to_string())
+            Some(
+                line[at..]
+                    .split(|c: char| c.is_whitespace() || c == '"' || c == ',')
+                    .next()?
+                    .trim_end_matches('/')
+                    .to_string(),
+            )
         });
         let this = Self { process, url, folder: Some(folder) };
         eventually("it is ready", || ureq::get(format!("{}/-/ready", this.url)).call().is_ok().then_some(()));
@@ -57,7 +63,9 @@ impl Bellwether {
     /// `bellwether serve` on a folder and a free port.
     pub(crate) fn command(folder: &Path) -> Command {
         let mut command = bellwether();
-        command.args(["serve", "--web.listen-address", "127.0.0.1:0", "--storage.path"]).arg(folder.join("data"));
+        command
+            .args(["serve", "--web.listen-address", "127.0.0.1:0", "--storage.path"])
+            .arg(folder.join("data"));
         command
     }
 
@@ -93,7 +101,8 @@ impl Bellwether {
     /// Status and JSON of any answer.
     pub(crate) fn get(&self, path: &str) -> (u16, Value) {
         let (status, text) = self.get_text(path);
-        let json = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path} answers {status} {text:?}: {e}"));
+        let json =
+            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{path} answers {status} {text:?}: {e}"));
         (status, json)
     }
 
@@ -135,9 +144,14 @@ pub(crate) fn bellwether() -> Command {
     command
 }
 
-/// Status and text of an address.
+/// Status and text of an address. Characters that an address cannot have are escaped, so that tests can write queries.
 pub(crate) fn fetch(url: &str) -> (u16, String) {
-    let answer = ureq::get(url).config().http_status_as_error(false).build().call();
+    let escape = |c: char| match c {
+        '{' | '}' | '"' | ' ' | '|' | '^' | '<' | '>' | '\\' | '`' => format!("%{:02X}", u32::from(c)),
+        _ => c.to_string(),
+    };
+    let url: String = url.chars().map(escape).collect();
+    let answer = ureq::get(&url).config().http_status_as_error(false).build().call();
     read(answer.unwrap_or_else(|e| panic!("{url} answers: {e}")))
 }
 

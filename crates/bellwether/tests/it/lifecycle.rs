@@ -47,13 +47,21 @@ fn a_reload_applies_a_good_file_and_refuses_a_bad_one() {
     let (status, text) = b.post("/-/reload", &[]);
     assert_eq!(status, 500);
     assert!(text.contains("line 1") && text.contains("did you mean \"scrape_interval\""), "{text}");
-    assert_eq!(b.data("/api/v1/targets")["activeTargets"].as_array().map(Vec::len), Some(1), "the old one stays");
+    assert_eq!(
+        b.data("/api/v1/targets")["activeTargets"].as_array().map(Vec::len),
+        Some(1),
+        "the old one stays"
+    );
     assert_eq!(b.data("/api/v1/status/runtimeinfo")["reloadConfigSuccess"], false);
 
-    let more = format!("{FAST}\nscrape_configs: [{{job_name: gone, static_configs: [{{targets: ['127.0.0.1:1']}}]}}]");
+    let more = format!(
+        "{FAST}\nscrape_configs: [{{job_name: gone, static_configs: [{{targets: ['127.0.0.1:1']}}]}}]"
+    );
     std::fs::write(&file, more).expect("written");
     assert_eq!(b.post("/-/reload", &[]).0, 200);
-    eventually("the new target is scraped and down", || (b.value(r#"up{job="gone"}"#) == Some(0.0)).then_some(()));
+    eventually("the new target is scraped and down", || {
+        (b.value(r#"up{job="gone"}"#) == Some(0.0)).then_some(())
+    });
     assert_eq!(b.data("/api/v1/status/runtimeinfo")["reloadConfigSuccess"], true);
 
     std::fs::write(&file, FAST).expect("written");
@@ -67,7 +75,10 @@ fn a_data_folder_in_use_is_refused_by_name() {
     let output = Bellwether::command(b.folder()).output().expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(said.contains("data") && said.contains("in use") && said.contains(&b.pid().to_string()), "{said}");
+    assert!(
+        said.contains("data") && said.contains("in use") && said.contains(&b.pid().to_string()),
+        "{said}"
+    );
     assert!(b.value("vector(1)").is_some(), "the first one goes on");
 }
 

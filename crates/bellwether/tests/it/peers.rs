@@ -20,7 +20,8 @@ fn scrapes_debians_node_exporter() {
     let port = free_port();
     let mut command = Command::new(program);
     command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
-    let (_exporter, ()) = Process::start_until(&mut command, |line| line.contains("istening on").then_some(()));
+    let (_exporter, ()) =
+        Process::start_until(&mut command, |line| line.contains("istening on").then_some(()));
     let b = Bellwether::start(Some(&scraping("node", port)));
     eventually("it is up", || (b.value("up{job=\"node\"}") == Some(1.0)).then_some(()));
     let (_, page) = fetch(&format!("http://127.0.0.1:{port}/metrics"));

@@ -196,10 +196,7 @@ mod tests {
         let labels = Labels::from_pairs([("__name__", "up"), ("a", "q\"\\\n\u{1}ü")]);
         let sample = |t_ms, value| Sample { t_ms, value };
         check(
-            &Value::Vector(vec![VectorSample {
-                labels,
-                sample: sample(1_435_781_451_781, 1.5),
-            }]),
+            &Value::Vector(vec![VectorSample { labels, sample: sample(1_435_781_451_781, 1.5) }]),
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","a":"q\"\\\n\u0001ü"},"value":[1435781451.781,"1.5"]}]}"#,
         );
         check(
