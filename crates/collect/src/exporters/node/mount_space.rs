@@ -194,7 +194,7 @@ mod tests {
 
     fn setup() -> (Arc<DeadServer>, MountSpace) {
         let host = Arc::new(DeadServer::default());
-        let space = MountSpace::new(host.clone(), Arc::new(ManualClock::new(0)), Duration::from_millis(50));
+        let space = MountSpace::new(host.clone(), Arc::new(ManualClock::new(0)), Duration::from_secs(1));
         (host, space)
     }
 

@@ -102,7 +102,8 @@ fn a_dead_mount_is_an_error_of_its_own() {
     let host = Arc::new(SickHost { statfs_of_gone: Some(Gate::default()), ..SickHost::default() });
     let scraper = Scraper::new(NodeOptions {
         host: host.clone(),
-        mount_deadline: Duration::from_millis(50),
+        // Long enough for a healthy mount on a busy machine; waited for once.
+        mount_deadline: Duration::from_secs(1),
         ..frozen_tree()
     });
     let gate = host.statfs_of_gone.as_ref().expect("the host has this gate");
@@ -130,7 +131,8 @@ fn a_dead_mount_is_an_error_of_its_own() {
 #[test]
 fn a_collector_that_hangs_is_passed_over() {
     let host = Arc::new(SickHost { uname: Some(Gate::default()), ..SickHost::default() });
-    let deadline = Duration::from_secs(2);
+    // Long enough for the healthy collectors on a busy machine; waited for once.
+    let deadline = Duration::from_secs(5);
     let scraper = Scraper::new(NodeOptions { host: host.clone(), deadline, ..frozen_tree() });
     let gate = host.uname.as_ref().expect("the host has this gate");
     let success = |collector: &str| format!("node_scrape_collector_success{{collector=\"{collector}\"}}");

@@ -46,7 +46,7 @@ impl Peer {
     }
 
     fn wait_until_ready(&mut self) {
-        for _ in 0..200 {
+        for _ in 0..600 {
             if TcpStream::connect(self.address).is_ok() {
                 return;
             }
