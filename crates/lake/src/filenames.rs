@@ -37,9 +37,11 @@ pub fn segment_file(writer_id: &str, epoch: i64, attempt: u64) -> String {
 
 /// Whether a writer made this segment, and for which epoch.
 pub fn parse_segment_epoch(path: &str, writer_id: &str) -> Option<i64> {
-    let name = path.rsplit('/').next()?.strip_suffix(".parquet")?;
-    let (epoch, _) = name.strip_prefix(writer_id)?.strip_prefix('-')?.split_once('-')?;
-    epoch.parse().ok()
+    let name = path.rsplit('/').next()?;
+    let numbers = name.strip_prefix(writer_id)?.strip_prefix('-')?.strip_suffix(".parquet")?;
+    let (epoch, attempt) = numbers.split_once('-')?;
+    let (epoch, attempt) = (epoch.parse().ok()?, attempt.parse().ok()?);
+    (segment_file(writer_id, epoch, attempt) == name).then_some(epoch)
 }
 
 #[cfg(test)]

@@ -7,8 +7,12 @@ use std::sync::Arc;
 use crate::fs::Fs;
 use crate::limits::{MAX_FRAME_BYTES, REPLAY_BUFFER_BYTES};
 
-/// Opens every WAL file; the last byte is the version of the format.
-pub(crate) const FILE_HEADER: [u8; 8] = *b"BWWAL\0\0\x01";
+/// The version of the format, which stands within the header: bytes behind it tell a torn header from a newer one.
+const VERSION: u8 = 1;
+const VERSION_AT: usize = 5;
+
+/// Opens every WAL file.
+pub(crate) const FILE_HEADER: [u8; 8] = *b"BWWAL\x01\r\n";
 
 /// Opens every frame, so that a reader finds the next one behind a damaged one.
 const MARKER: [u8; 4] = [0xb3, b'F', 0x1e, 0xd7];
@@ -63,12 +67,15 @@ impl FrameReader {
         if head.is_empty() {
             return Ok(At::End);
         }
-        if head.len() == FILE_HEADER.len() && head[..7] == FILE_HEADER[..7] && head[7] != FILE_HEADER[7] {
-            let version = head[7];
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("its format has version {version}, this program reads version {}", FILE_HEADER[7]),
-            ));
+        let mut of_this_version = head.to_vec();
+        if let Some(version) = of_this_version.get_mut(VERSION_AT) {
+            let found = std::mem::replace(version, VERSION);
+            if of_this_version == FILE_HEADER && found != VERSION {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("its format has version {found}, this program reads version {VERSION}"),
+                ));
+            }
         }
         if head != FILE_HEADER {
             return Ok(At::Bad);
@@ -98,7 +105,7 @@ impl FrameReader {
         loop {
             let window = self.bytes(at, REPLAY_BUFFER_BYTES)?;
             let window_len = window.len();
-            match window.windows(MARKER.len()).position(|w| w == MARKER) {
+            match memchr::memmem::find(window, &MARKER) {
                 Some(i) => {
                     at += i as u64;
                     if self.frame_at(at)? == At::Frame {

@@ -47,7 +47,6 @@ pub fn replay(
     };
     fs.create_dir_all(dir).map_err(|e| io("create WAL folder", dir, e))?;
     let mut report = ReplayReport::default();
-    let mut removed = false;
     let mut files = Vec::new();
     for name in fs.list(dir).map_err(|e| io("list WAL folder", dir, e))? {
         match filenames::parse_wal_file(&name) {
@@ -63,27 +62,25 @@ pub fn replay(
         }
         let path = dir.join(&name);
         fs.remove(&path).map_err(|e| io("remove WAL file", &path, e))?;
-        removed = true;
     }
     files.sort_unstable();
     for (epoch, sequence) in files {
         let path = dir.join(filenames::wal_file(epoch, sequence));
-        removed |= replay_file(fs, &path, Origin { epoch, file: sequence }, sink, &mut report)?;
+        replay_file(fs, &path, Origin { epoch, file: sequence }, sink, &mut report)?;
     }
-    if removed {
-        fs.sync_dir(dir).map_err(|e| io("sync WAL folder", dir, e))?;
-    }
+    fs.sync_dir(dir).map_err(|e| io("sync WAL folder", dir, e))?;
     Ok(report)
 }
 
-/// Replays one file; returns whether it changed the folder's names.
+/// Replays one file, and leaves it durable: what a process wrote that died before its fsync may only be in the page cache,
+/// but from now on it is taken for stored.
 fn replay_file(
     fs: &Arc<dyn Fs>,
     path: &Path,
     origin: Origin,
     sink: &mut dyn FnMut(Origin, &[u8]) -> Result<()>,
     report: &mut ReplayReport,
-) -> Result<bool> {
+) -> Result<()> {
     let io =
         |e: std::io::Error| Error::unavailable(format!("cannot replay WAL file {}: {e}", path.display()));
     let mut reader = FrameReader::new(fs.clone(), path);
@@ -124,10 +121,9 @@ fn replay_file(
         }
     }
     if report.corruptions.len() > corruptions_before {
-        set_aside(fs, path).map_err(io)?;
-        return Ok(true);
+        return set_aside(fs, path).map_err(io);
     }
-    Ok(false)
+    fs.open_append(path).and_then(|mut file| file.sync()).map_err(io)
 }
 
 fn corrupt_name(path: &Path) -> PathBuf {
@@ -141,15 +137,13 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 }
 
 /// Cuts a torn tail off; a file with nothing before it is removed.
-fn cut(fs: &Arc<dyn Fs>, path: &Path, len: u64) -> std::io::Result<bool> {
+fn cut(fs: &Arc<dyn Fs>, path: &Path, len: u64) -> std::io::Result<()> {
     if len <= FILE_HEADER.len() as u64 {
-        fs.remove(path)?;
-        return Ok(true);
+        return fs.remove(path);
     }
     let mut file = fs.open_append(path)?;
     file.truncate(len)?;
-    file.sync()?;
-    Ok(false)
+    file.sync()
 }
 
 /// Copies the good frames of a damaged file into one that takes its name, and keeps the damaged one beside it.

@@ -3,3 +3,7 @@
 mod support;
 
 mod basics;
+mod chunks;
+mod faults;
+mod fixture;
+mod model;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::{Labels, ManualClock, Matcher, Sample, SeriesSample, TimeRange};
 use lake::Lake;
+use lake::testing::{FaultFs, FaultStore, Faults};
 use prometheus::Registry;
 use tsdb::{MetricStore, StoreOptions};
 
@@ -48,4 +49,24 @@ pub(crate) async fn select(store: &MetricStore, matchers: &[Matcher], range: Tim
 
 pub(crate) fn minutes(n: u64) -> Duration {
     Duration::from_secs(n * 60)
+}
+
+/// A store whose files and objects fail as planned.
+pub(crate) struct FaultyDisk {
+    pub(crate) faults: Arc<Faults>,
+    pub(crate) fs: FaultFs,
+    pub(crate) store: FaultStore,
+}
+
+impl FaultyDisk {
+    pub(crate) fn new() -> Self {
+        let faults = Faults::none();
+        Self { fs: FaultFs::new(faults.clone()), store: FaultStore::new(faults.clone()), faults }
+    }
+
+    pub(crate) async fn open(&self, clock: &Arc<ManualClock>) -> base::Result<MetricStore> {
+        let (fs, store) = (Arc::new(self.fs.clone()), Arc::new(self.store.clone()));
+        let lake = Arc::new(Lake::open(Path::new("/data"), fs, store, clock.clone())?);
+        MetricStore::open(lake, StoreOptions::default(), clock.clone(), &Registry::new()).await
+    }
 }
