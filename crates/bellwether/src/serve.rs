@@ -63,14 +63,12 @@ async fn serve(options: Serve) -> Result<()> {
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
     let transports = Transports::new(HttpTransport::shared())
         .with_local(NODE_SOURCE, Arc::new(NodeSource(Arc::clone(&node))))
-        .with_local(SELF_SOURCE, Arc::new(SelfSource { registry: registry.clone(), engine: Arc::clone(&engine) }));
+        .with_local(
+            SELF_SOURCE,
+            Arc::new(SelfSource { registry: registry.clone(), engine: Arc::clone(&engine) }),
+        );
     let sink = Arc::new(EngineSink(Arc::clone(&engine)));
-    let manager = Arc::new(ScrapeManager::new(
-        sink,
-        Arc::clone(&clock),
-        &registry,
-        Arc::new(transports),
-    )?);
+    let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
     let running = Arc::new(Running {
         options,
@@ -156,7 +154,10 @@ async fn bind(options: &Serve) -> Result<HttpServer> {
 fn register_process_metrics(registry: &Registry) -> prometheus::Result<ReloadMetrics> {
     registry.register(Box::new(ProcessMetrics::new()?))?;
     let build = prometheus::IntGaugeVec::new(
-        prometheus::Opts::new("bellwether_build_info", "A constant 1, labelled by version and source revision."),
+        prometheus::Opts::new(
+            "bellwether_build_info",
+            "A constant 1, labelled by version and source revision.",
+        ),
         &["version", "revision"],
     )?;
     build.with_label_values(&[crate::VERSION, crate::REVISION]).set(1);

@@ -21,7 +21,10 @@ export function TargetRow({ target }: { target: ActiveTarget }) {
     <tr data-target={target.scrapeUrl}>
       <td><span className={classes.health} data-health={target.health}>{target.health}</span></td>
       <td className={classes.endpoint}>
-        <a href={target.scrapeUrl} className="mono" target="_blank" rel="noreferrer">{target.scrapeUrl}</a>
+        {/* A collector within the server has no address that a browser could open. */}
+        {/^https?:/.test(target.scrapeUrl)
+          ? <a href={target.scrapeUrl} className="mono" target="_blank" rel="noreferrer">{target.scrapeUrl}</a>
+          : <span className="mono">{target.scrapeUrl}</span>}
         {target.lastError !== '' && <p className={classes.error}>{target.lastError}</p>}
       </td>
       <td>
