@@ -29,11 +29,19 @@ impl Labels {
 
     /// A set from pairs in any order. A pair with an empty value is the same as none; of two with one name the last counts.
     pub fn from_pairs<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
-        let mut b = LabelsBuilder::default();
-        for (n, v) in pairs {
-            b.set(n.as_ref(), v.as_ref());
+        let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
+        // Stable, so that of several with one name the last one given ends up last.
+        pairs.sort_by(|(a, _), (b, _)| a.as_ref().cmp(b.as_ref()));
+        let mut packed = Vec::new();
+        for (i, (name, value)) in pairs.iter().enumerate() {
+            let (name, value) = (name.as_ref(), value.as_ref());
+            let is_last = pairs.get(i + 1).is_none_or(|(next, _)| next.as_ref() != name);
+            if is_last && !value.is_empty() {
+                put(&mut packed, name);
+                put(&mut packed, value);
+            }
         }
-        b.build()
+        Self::from_packed_unchecked(&packed)
     }
 
     /// A set from bytes that [`Labels::as_packed`] gave, checked for truncation, order and UTF-8.
@@ -335,6 +343,8 @@ mod tests {
         assert_eq!(Labels::from_packed(l.as_packed()), Ok(l.clone()));
         assert_eq!((l.metric(), l.get("b"), l.get("c"), l.len()), ("up", Some("2"), None, 3));
         assert_eq!(l.without_metric().metric(), "");
+        let last_wins = Labels::from_pairs([("a", "1"), ("b", "1"), ("a", "2"), ("b", "")]);
+        assert_eq!(last_wins.iter().collect::<Vec<_>>(), [("a", "2")]);
     }
 
     #[test]

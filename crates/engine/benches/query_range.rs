@@ -2,6 +2,7 @@
 //!
 //! Writes eight hours of a host's samples at 15 s, ending now, into the folder that `BELLWETHER_BENCH_FOLDER` names
 //! (kept, so that a real server can be started on it) or into a temporary one, and seals what is due.
+#![expect(clippy::disallowed_methods, reason = "a benchmark runs in real time")]
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -35,7 +36,8 @@ fn setup() -> &'static Setup {
     SETUP.get_or_init(|| {
         let named = std::env::var_os("BELLWETHER_BENCH_FOLDER").map(PathBuf::from);
         let temporary = named.is_none().then(|| tempfile::tempdir().expect("a temporary folder"));
-        let folder = named.or_else(|| temporary.as_ref().map(|t| t.path().to_path_buf())).expect("one of both");
+        let folder =
+            named.or_else(|| temporary.as_ref().map(|t| t.path().to_path_buf())).expect("one of both");
         let runtime = Runtime::new().expect("a runtime");
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         let end_ms = i64::try_from(now.as_millis()).expect("before the end of time");

@@ -20,6 +20,9 @@ pub const MAX_AHEAD: Duration = Duration::from_secs(600);
 /// times must not open files without end.
 pub const OPEN_WINDOWS: usize = 256;
 
+/// Bytes of one label set: a frame of the log must hold it. Ingestion has its own, lower bounds.
+pub const LABEL_SET_BYTES: usize = 1 << 20;
+
 /// Default for the bytes of chunks and labels that one selection may gather.
 pub const SELECT_BYTES: usize = 256 << 20;
 

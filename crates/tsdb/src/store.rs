@@ -134,6 +134,14 @@ impl MetricStore {
     /// Appends samples. Once it resolves those accepted are durable and selectable; the others were refused for the reasons
     /// counted. After an error none of them is stored, and the same append may be tried again.
     pub async fn append(&self, samples: &[SeriesSample]) -> Result<AppendOutcome> {
+        if let Some(large) = samples.iter().find(|s| s.labels.size_bytes() > limits::LABEL_SET_BYTES) {
+            return Err(Error::limit(format!(
+                "cannot append sample of {:?}: its labels have {} bytes (limit label_set_bytes is {})",
+                large.labels.metric().chars().take(100).collect::<String>(),
+                large.labels.size_bytes(),
+                limits::LABEL_SET_BYTES,
+            )));
+        }
         let now_ms = self.clock.now_ms();
         let oldest_ms = now_ms.saturating_sub(millis(self.options.retention)).max(0);
         let bounds_ms = (oldest_ms, now_ms.saturating_add(millis(limits::MAX_AHEAD)));
@@ -217,14 +225,26 @@ impl MetricStore {
         let _one = self.maintenance.lock().await;
         let mut done = Maintenance::default();
         let now_ms = self.clock.now_ms();
+        // A seal that fails, on a full disk say, must not keep retention from making room.
+        let sealed = self.seal_complete(now_ms, &mut done).await;
+        let expired = self.expire(now_ms, &mut done).await;
+        // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
+        self.install(self.table.view());
+        self.update_gauges();
+        sealed.and(expired).map(|()| done)
+    }
+
+    async fn seal_complete(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
         let windows = self.state.read().head.windows();
-        for end_ms in windows {
-            // Half a block is the time that samples may be late, as in Prometheus.
-            if end_ms.saturating_add(self.block_ms / 2) <= now_ms {
-                self.seal(end_ms).await?;
-                done.sealed += 1;
-            }
+        // Half a block is the time that samples may be late, as in Prometheus.
+        for end_ms in windows.into_iter().filter(|end| end.saturating_add(self.block_ms / 2) <= now_ms) {
+            self.seal(end_ms).await?;
+            done.sealed += 1;
         }
+        Ok(())
+    }
+
+    async fn expire(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
         let oldest_ms = now_ms.saturating_sub(millis(self.options.retention));
         let view = self.table.view();
         let expired: Vec<String> = view
@@ -233,6 +253,7 @@ impl MetricStore {
             .filter(|s| s.tenant() == self.options.tenant && s.time().end_ms < oldest_ms)
             .map(|s| s.path().to_owned())
             .collect();
+        // Its segments would count as held by a reader.
         drop(view);
         if !expired.is_empty() {
             self.install(self.table.remove(&expired).await?);
@@ -240,8 +261,7 @@ impl MetricStore {
             done.expired = expired.len();
         }
         done.vacuumed = self.table.vacuum().await?;
-        self.update_gauges();
-        Ok(done)
+        Ok(())
     }
 
     /// Finishes appends under way and refuses later ones. Nothing needs to be sealed: the log has it.
@@ -269,7 +289,7 @@ impl MetricStore {
             .reduce(|a, b| TimeRange::new(a.start_ms.min(b.start_ms), a.end_ms.max(b.end_ms)))
     }
 
-    /// Brings the gauges up to date; also a cheap thing to do before the metrics are served.
+    /// Brings the gauges up to date. Looks at every series of the head.
     pub fn update_gauges(&self) {
         let state = self.state.read();
         let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);

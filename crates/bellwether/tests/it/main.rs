@@ -1,4 +1,9 @@
 //! Starts the real binary, and real peers beside it.
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a test waits for real programs in real time, and says what it skips on standard output"
+)]
 
 mod api;
 mod browser;

@@ -228,7 +228,7 @@ impl Table {
             let path = file.object_store_path();
             match known.get(path.as_ref()) {
                 Some(segment) => segments.push((*segment).clone()),
-                None => segments.push(Arc::new(Segment::from_log(&self.spec, &file, &path)?)),
+                None => segments.push(Arc::new(Segment::from_log(&self.spec, &file, &path))),
             }
         }
         segments.sort_by(|a, b| (a.time().start_ms, a.path()).cmp(&(b.time().start_ms, b.path())));
@@ -270,24 +270,23 @@ impl Table {
 
 impl Segment {
     /// Reads what the log says of a segment.
-    fn from_log(spec: &TableSpec, file: &LogicalFileView, path: &Path) -> Result<Self> {
-        let stats: serde_json::Value =
-            file.stats().and_then(|s| serde_json::from_str(&s).ok()).ok_or_else(|| {
-                Error::corrupt(format!("cannot read segment {path}: the log has no statistics of it"))
-            })?;
+    fn from_log(spec: &TableSpec, file: &LogicalFileView, path: &Path) -> Self {
+        // An engine that rewrote the file may have left statistics out: then it may hold anything.
+        let stats =
+            file.stats().and_then(|s| serde_json::from_str(&s).ok()).unwrap_or(serde_json::Value::Null);
         let time = TimeRange::new(
             stats["minValues"][spec.time[0]].as_i64().unwrap_or(i64::MIN),
             stats["maxValues"][spec.time[1]].as_i64().unwrap_or(i64::MAX),
         );
         let mut partitions = file.partition_values_map();
         let mut partition = |name: &str| partitions.remove(name).flatten().unwrap_or_default();
-        Ok(Self::new(
+        Self::new(
             path.to_string(),
             u64::try_from(file.size()).unwrap_or(0),
             stats["numRecords"].as_u64().unwrap_or(0),
             time,
             PARTITIONS.map(&mut partition),
-        ))
+        )
     }
 }
 

@@ -87,9 +87,10 @@ pub struct WalOptions {
     pub metrics: WalMetrics,
 }
 
-/// The writing end of a log. Its thread ends with [`Wal::close`], or when the last handle is dropped.
+/// The writing end of a log. Its thread ends with [`Wal::close`], or when it is dropped.
 pub struct Wal<C: WalClient> {
-    queue: mpsc::Sender<Message<C>>,
+    /// Always there until the log is dropped.
+    queue: Option<mpsc::Sender<Message<C>>>,
     budget: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
@@ -117,7 +118,11 @@ impl<C: WalClient> Wal<C> {
             .name(format!("wal-{name}"))
             .spawn(move || writer.run(messages))
             .map_err(|e| Error::unavailable(format!("cannot start the thread of WAL {name}: {e}")))?;
-        Ok(Self { queue, budget: Arc::new(Semaphore::new(QUEUE_KIB)), thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            queue: Some(queue),
+            budget: Arc::new(Semaphore::new(QUEUE_KIB)),
+            thread: Mutex::new(Some(thread)),
+        })
     }
 
     /// Appends an item of about `bytes` bytes; resolves once it is durable and applied. After an error it is neither.
@@ -147,10 +152,14 @@ impl<C: WalClient> Wal<C> {
     /// Finishes what is queued and ends the thread. Later appends are refused.
     pub async fn close(&self) -> Result<()> {
         let (done, closed_now) = oneshot::channel();
-        if self.queue.send(Message::Close(done)).await.is_ok() {
+        if self.send(Message::Close(done)).await.is_ok() {
             // An error means that the thread ended before, which is what was asked for.
             closed_now.await.ok();
         }
+        self.join()
+    }
+
+    fn join(&self) -> Result<()> {
         match self.thread.lock().take().map(std::thread::JoinHandle::join) {
             Some(Err(_)) => Err(Error::internal("cannot close WAL: its thread panicked")),
             _ => Ok(()),
@@ -158,7 +167,18 @@ impl<C: WalClient> Wal<C> {
     }
 
     async fn send(&self, message: Message<C>) -> Result<()> {
-        self.queue.send(message).await.map_err(|_| closed())
+        let queue = self.queue.as_ref().ok_or_else(closed)?;
+        queue.send(message).await.map_err(|_| closed())
+    }
+}
+
+/// Waits for what is queued: nobody may open the folder while this log still writes to it.
+impl<C: WalClient> Drop for Wal<C> {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Err(error) = self.join() {
+            tracing::error!("{error}");
+        }
     }
 }
 

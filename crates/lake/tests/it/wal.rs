@@ -37,7 +37,10 @@ fn start(fs: &FaultFs) -> (Wal<Texts>, Vec<(i64, String)>, ReplayReport) {
     try_start(fs).unwrap()
 }
 
-fn try_start(fs: &FaultFs) -> Result<(Wal<Texts>, Vec<(i64, String)>, ReplayReport)> {
+/// A log, what its replay gave, and what it found.
+type Started = (Wal<Texts>, Vec<(i64, String)>, ReplayReport);
+
+fn try_start(fs: &FaultFs) -> Result<Started> {
     let (found, report) = read(fs, i64::MIN)?;
     let metrics = WalMetrics {
         fsync_seconds: prometheus::Histogram::with_opts(prometheus::HistogramOpts::new("a", "a")).unwrap(),

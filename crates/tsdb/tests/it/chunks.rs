@@ -122,6 +122,6 @@ fn a_regular_scrape_costs_a_few_bytes_and_equal_times_have_equal_bytes() {
     let timestamps: Vec<i64> = (0..480).map(|i| 1_767_225_600_000 + i * 15_000).collect();
     let encoded = sealed::encode_timestamps(&timestamps);
     assert!(encoded.len() <= 12, "{}", encoded.len());
-    assert_eq!(encoded, sealed::encode_timestamps(&timestamps.clone()));
+    assert_eq!(encoded, sealed::encode_timestamps(&timestamps));
     assert_eq!(sealed::encode_values(&[1.5; 480]).len(), 9);
 }

@@ -1,4 +1,9 @@
 //! Integration tests of the metric store.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_macros,
+    reason = "a test fails by panicking, helpers included, and prints its seed"
+)]
 
 mod support;
 
@@ -6,4 +11,5 @@ mod basics;
 mod chunks;
 mod faults;
 mod fixture;
+mod handover;
 mod model;

@@ -78,7 +78,7 @@ impl Run {
             }
             1 => {
                 drop(store);
-                self.disk.fs.crash(self.random.next());
+                self.disk.fs.crash(self.random.draw());
                 self.disk.open(&self.clock).await.unwrap()
             }
             2..5 => {

@@ -1,0 +1,198 @@
+//! Tables: exactly-once seals, pruned scans, removal and vacuum.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use base::{ErrorKind, ManualClock, TimeRange};
+use futures::{StreamExt, TryStreamExt};
+use lake::testing::{Fault, FaultFs, FaultStore, Faults};
+use lake::{Keys, Lake, NewSegment, Scan, Segment, Table, TableSpec};
+use object_store::ObjectStore;
+
+const ROWS: i64 = 40_000;
+
+fn spec() -> TableSpec {
+    let field = |name: &str, data_type| Field::new(name, data_type, false);
+    TableSpec {
+        name: "events",
+        schema: Arc::new(Schema::new(vec![
+            field("key", DataType::Utf8),
+            field("from", DataType::Int64),
+            field("to", DataType::Int64),
+            field("payload", DataType::Utf8),
+        ])),
+        sort: &["key", "from"],
+        time: ["from", "to"],
+        dictionary: &["key"],
+    }
+}
+
+struct Disk {
+    faults: Arc<Faults>,
+    fs: FaultFs,
+    store: FaultStore,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let faults = Faults::none();
+        Self { fs: FaultFs::new(faults.clone()), store: FaultStore::new(faults.clone()), faults }
+    }
+
+    /// A writer of its own for each folder, all in one store.
+    async fn table(&self, folder: &str) -> Table {
+        let clock = Arc::new(ManualClock::new(1_767_225_600_000));
+        let store: Arc<dyn ObjectStore> = Arc::new(self.store.clone());
+        let lake = Lake::open(Path::new(folder), Arc::new(self.fs.clone()), store, clock).unwrap();
+        lake.table(spec()).await.unwrap()
+    }
+
+    async fn parquet_files(&self) -> usize {
+        let files: Vec<_> = self.store.list(None).try_collect().await.unwrap();
+        let data = |path: &str| path.ends_with(".parquet") && !path.contains("_delta_log");
+        files.iter().filter(|f| data(f.location.as_ref())).count()
+    }
+}
+
+/// `rows` rows of a hundred keys, as many of each.
+async fn segment(table: &Table, epoch: i64, rows: i64) -> NewSegment {
+    let key = |i: i64| format!("key-{:02}", i * 100 / rows);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringArray::from_iter_values((0..rows).map(key))),
+        Arc::new(Int64Array::from_iter_values((0..rows).map(|i| epoch * 1000 + i % 7))),
+        Arc::new(Int64Array::from_iter_values((0..rows).map(|i| epoch * 1000 + 10 + i % 7))),
+        Arc::new(StringArray::from_iter_values((0..rows).map(|i| format!("payload {i}")))),
+    ];
+    let batch = RecordBatch::try_new(spec().schema, columns).unwrap();
+    let mut writer = table.segment_writer("t", "2026-01-01", epoch).unwrap();
+    writer.write(&batch).await.unwrap();
+    writer.finish().await.unwrap()
+}
+
+async fn read(table: &Table, segment: &Segment, scan: &Scan) -> Vec<RecordBatch> {
+    table.scan(segment, scan).await.unwrap().try_collect().await.unwrap()
+}
+
+fn rows(batches: &[RecordBatch]) -> i64 {
+    batches.iter().map(|b| b.num_rows() as i64).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scans_prune_by_key_and_time_and_filter_rows() {
+    let disk = Disk::new();
+    let table = disk.table("/a").await;
+    let new = segment(&table, 1, ROWS).await;
+    let view = table.commit_seal(1, &[new]).await.unwrap();
+    let committed = view.segments[0].clone();
+    assert_eq!((committed.rows(), committed.time()), (ROWS as u64, TimeRange::new(1000, 1016)));
+    assert_eq!(committed.tenant(), "t");
+    let scan = |keys: Keys, range: TimeRange| Scan { columns: vec!["key"], keys, range, predicate: None };
+    let all = rows(&read(&table, &committed, &scan(Keys::All, TimeRange::ALL)).await);
+    assert_eq!(all, ROWS);
+    let some = read(&table, &committed, &scan(Keys::Only(vec!["key-17".into()]), TimeRange::ALL)).await;
+    let keys = some.iter().flat_map(|b| {
+        let keys: &StringArray = b.column(0).as_any().downcast_ref().unwrap();
+        keys.iter().map(|k| k.unwrap().to_owned()).collect::<Vec<_>>()
+    });
+    let wanted = keys.filter(|k| k == "key-17").count();
+    assert_eq!(wanted as i64, ROWS / 100, "every row of the key is read");
+    assert!(rows(&some) <= ROWS / 100 + 2 * lake::limits::PAGE_ROWS as i64, "{} rows were read", rows(&some));
+    for nothing in [
+        scan(Keys::Only(vec!["key".into(), "z".into()]), TimeRange::ALL),
+        scan(Keys::All, TimeRange::new(0, 999)),
+        scan(Keys::All, TimeRange::new(1017, 2000)),
+    ] {
+        assert_eq!(rows(&read(&table, &committed, &nothing).await), 0);
+    }
+    let exactly: lake::RowPredicate = Arc::new(|batch| {
+        let payloads: &StringArray = batch.column(0).as_any().downcast_ref().unwrap();
+        Ok(payloads.iter().map(|p| Some(p == Some("payload 31007"))).collect::<BooleanArray>())
+    });
+    let predicate = Some((vec!["payload"], exactly));
+    let one = Scan { columns: vec!["from"], keys: Keys::All, range: TimeRange::ALL, predicate };
+    assert_eq!(rows(&read(&table, &committed, &one).await), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_seal_happens_once_however_often_it_is_tried() {
+    let disk = Disk::new();
+    let table = disk.table("/a").await;
+    let first = segment(&table, 5, 10).await;
+    // The commit reaches the store, and its answer is lost.
+    disk.faults.at(disk.faults.steps(), Fault::Fail { done: true });
+    table.commit_seal(5, std::slice::from_ref(&first)).await.unwrap();
+    assert!(disk.faults.happened().is_some());
+    let again = segment(&table, 5, 10).await;
+    let view = table.commit_seal(5, &[again]).await.unwrap();
+    assert_eq!((view.segments.len(), view.sealed_until), (1, 5));
+    assert_eq!(disk.parquet_files().await, 2);
+    assert_eq!(table.vacuum().await.unwrap(), 1, "the second upload is no part of the table");
+    let view = disk.table("/a").await.view();
+    assert_eq!((view.segments.len(), view.sealed_until), (1, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_share_a_table_without_touching_each_other() {
+    let disk = Disk::new();
+    let (a, b) = (disk.table("/a").await, disk.table("/b").await);
+    for epoch in 1..5 {
+        let (of_a, of_b) = (segment(&a, epoch, 10).await, segment(&b, epoch, 10).await);
+        let (of_a, of_b) = ([of_a], [of_b]);
+        let (a, b) = tokio::join!(a.commit_seal(epoch, &of_a), b.commit_seal(epoch, &of_b));
+        a.unwrap();
+        b.unwrap();
+    }
+    let not_committed = segment(&b, 3, 10).await;
+    assert!(not_committed.size_bytes() > 0);
+    let view = a.refresh().await.unwrap();
+    assert_eq!((view.segments.len(), view.sealed_until), (8, 4));
+    assert_eq!(a.vacuum().await.unwrap(), 0, "what another writer uploads may be about to be committed");
+    assert_eq!(b.vacuum().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_removed_segment_is_readable_until_its_last_reader_is_done() {
+    let disk = Disk::new();
+    let table = disk.table("/a").await;
+    let new = segment(&table, 1, 10).await;
+    let held = table.commit_seal(1, &[new]).await.unwrap().segments[0].clone();
+    let view = table.remove(&[held.path().to_owned()]).await.unwrap();
+    assert!(view.segments.is_empty());
+    drop(view);
+    assert_eq!(table.vacuum().await.unwrap(), 0);
+    let scan = Scan { columns: vec!["key"], keys: Keys::All, range: TimeRange::ALL, predicate: None };
+    assert_eq!(rows(&read(&table, &held, &scan).await), 10);
+    drop(held);
+    assert_eq!(table.vacuum().await.unwrap(), 1);
+    assert_eq!(disk.parquet_files().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_commits_leave_checkpoints_and_open_again() {
+    let disk = Disk::new();
+    let table = disk.table("/a").await;
+    for epoch in 1..=70 {
+        let new = segment(&table, epoch, 10).await;
+        table.commit_seal(epoch, &[new]).await.unwrap();
+    }
+    let checkpoints = disk.store.list(None).filter(|f| {
+        let checkpoint = f.as_ref().is_ok_and(|f| f.location.as_ref().contains(".checkpoint"));
+        std::future::ready(checkpoint)
+    });
+    assert_eq!(checkpoints.count().await, 2);
+    let view = disk.table("/a").await.view();
+    assert_eq!((view.segments.len(), view.sealed_until), (70, 70));
+    assert_eq!(view.segments[69].time(), TimeRange::new(70_000, 70_016), "statistics survive a checkpoint");
+}
+
+#[tokio::test]
+async fn refuses_tenants_that_do_not_fit_into_a_path() {
+    let disk = Disk::new();
+    let table = disk.table("/a").await;
+    for tenant in ["", "a/b", "..", "a b", "ä"] {
+        let refused = table.segment_writer(tenant, "2026-01-01", 1).err().unwrap();
+        assert_eq!(refused.kind(), ErrorKind::Invalid, "{tenant}");
+    }
+}
