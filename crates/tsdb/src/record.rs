@@ -6,7 +6,7 @@ use lake::Origin;
 use rustc_hash::FxHashMap;
 
 use crate::chunk::{put_varint, take_varint, unzigzag, zigzag};
-use crate::head::SeriesId;
+use crate::head::{Admission, Head, SeriesId};
 
 const VERSION: u8 = 1;
 
@@ -41,21 +41,23 @@ impl<'a> RecordWriter<'a> {
     }
 }
 
-/// Reads frames in the order in which they were written.
+/// Reads frames in the order in which they were written, into a head from which nothing is dropped meanwhile.
 #[derive(Default)]
 pub(crate) struct RecordReader {
     origin: Option<Origin>,
-    series: FxHashMap<u64, Labels>,
+    series: FxHashMap<u64, SeriesId>,
     /// Samples that refer to labels which were lost with a damaged frame.
     pub(crate) orphans: u64,
 }
 
 impl RecordReader {
+    /// Adds the samples of a frame from `min_valid_ms` on to the head.
     pub(crate) fn read(
         &mut self,
         origin: Origin,
         payload: &[u8],
-        mut sink: impl FnMut(&Labels, i64, f64),
+        min_valid_ms: i64,
+        head: &mut Head,
     ) -> Result<()> {
         // References are those of one file: another process numbered its series anew.
         if self.origin.replace(origin) != Some(origin) {
@@ -67,18 +69,24 @@ impl RecordReader {
         }
         let mut t_ms = 0i64;
         while !rest.is_empty() {
-            let head = take_varint(&mut rest)?;
-            if head & 1 == 1 {
+            let first = take_varint(&mut rest)?;
+            if first & 1 == 1 {
                 let len = usize::try_from(take_varint(&mut rest)?).unwrap_or(usize::MAX);
                 let (packed, tail) = rest.split_at_checked(len).ok_or_else(|| bad("labels are cut off"))?;
-                self.series.insert(head >> 1, Labels::from_packed(packed)?);
+                self.series.insert(first >> 1, head.get_or_insert(&Labels::from_packed(packed)?).0);
                 rest = tail;
             }
             t_ms = t_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
             let value = f64::from_bits(take_varint(&mut rest)?.swap_bytes());
-            match self.series.get(&(head >> 1)) {
-                Some(labels) => sink(labels, t_ms, value),
+            match self.series.get(&(first >> 1)) {
                 None => self.orphans += 1,
+                // A window that was sealed may share a file with one that was not, if the block's duration has changed.
+                Some(_) if t_ms < min_valid_ms => {}
+                Some(id) => {
+                    if head.series_mut(*id).admit(t_ms, value) == Admission::Accepted {
+                        head.push(*id, t_ms, value);
+                    }
+                }
             }
         }
         Ok(())

@@ -12,7 +12,7 @@ use parking_lot::RwLock;
 use prometheus::Registry;
 use rustc_hash::FxHashSet;
 
-use crate::head::{Admission, Head};
+use crate::head::Head;
 use crate::limits;
 use crate::log::{Batch, HeadLog, State};
 use crate::metrics::StoreMetrics;
@@ -357,18 +357,8 @@ impl MetricStore {
 fn replay(lake: &Lake, sealed_until: i64, block_ms: i64) -> Result<(Head, ReplayReport)> {
     let mut head = Head::new(block_ms);
     let mut reader = RecordReader::default();
-    let mut sink = |origin: lake::Origin, payload: &[u8]| {
-        reader.read(origin, payload, |labels, t_ms, value| {
-            // A window that was sealed may share a file with one that was not, if the block's duration has changed.
-            if t_ms < sealed_until {
-                return;
-            }
-            let (id, _) = head.get_or_insert(labels);
-            if head.series_mut(id).admit(t_ms, value) == Admission::Accepted {
-                head.push(id, t_ms, value);
-            }
-        })
-    };
+    let mut sink =
+        |origin: lake::Origin, payload: &[u8]| reader.read(origin, payload, sealed_until, &mut head);
     let report = lake::replay(lake.fs(), &lake.wal_dir(METRICS_TABLE), sealed_until, &mut sink)?;
     if reader.orphans > 0 {
         tracing::error!(
