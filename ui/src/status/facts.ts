@@ -18,11 +18,16 @@ function factText(key: string, value: unknown): string {
   if (typeof value === 'number') return value.toLocaleString('en');
   if (typeof value === 'boolean') return value ? 'yes' : 'no';
   if (typeof value === 'string') {
-    return /^\d{4}-\d{2}-\d{2}T/.test(value) ? instantText(Date.parse(value)) : value === '' ? '–' : value;
+    return /^\d{4}-\d{2}-\d{2}T/.test(value) ? instantText(Date.parse(value)) : value;
   }
   return JSON.stringify(value);
 }
 
+/** Fields that Prometheus' API has for Go's runtime. They say nothing of a server that is not written in Go. */
+const OF_GO = new Set(['GOGC', 'GODEBUG', 'GOMEMLIMIT', 'goVersion']);
+
 export function factRows(facts: Facts): Array<[string, string]> {
-  return Object.entries(facts).map(([key, value]) => [factName(key), factText(key, value)]);
+  return Object.entries(facts)
+    .filter(([key, value]) => value !== '' && !OF_GO.has(key))
+    .map(([key, value]) => [factName(key), factText(key, value)]);
 }
