@@ -32,9 +32,8 @@ impl Machine {
     }
 }
 
-/// Registries that lock files may name.
-const REGISTRIES: [&str; 2] =
-    ["https://registry.npmjs.org/", "registry+https://github.com/rust-lang/crates.io-index"];
+/// What cargo writes into its lock file for a package of the public registry. npm's lock file names no place at all.
+const CARGO_REGISTRY: &str = "registry+";
 
 /// Complains of every line that names the machine, or a mirror in a lock file.
 pub(super) fn check(file: &File, machine: &Machine) -> Vec<Complaint> {
@@ -88,12 +87,13 @@ fn check_lock(file: &File) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for (i, line) in file.text.lines().enumerate() {
         let line = line.trim();
-        let source = line.strip_prefix("\"resolved\": \"").or_else(|| line.strip_prefix("source = \""));
-        if source.is_some_and(|s| !REGISTRIES.iter().any(|r| s.starts_with(r))) {
+        let named_by_npm = line.starts_with("\"resolved\": \"http");
+        let source = line.strip_prefix("source = \"");
+        if named_by_npm || source.is_some_and(|s| !s.starts_with(CARGO_REGISTRY)) {
             complaints.push(Complaint::new(
                 &file.path,
                 i + 1,
-                "comes from another place than the public registry",
+                "names a place to download from: the client's settings decide that",
             ));
         }
     }
@@ -121,10 +121,10 @@ mod tests {
     }
 
     #[test]
-    fn finds_mirrors_in_lock_files() {
-        let npm = "\"resolved\": \"https://registry.npmjs.org/a\",\n\"resolved\": \"http://mirror/a\",\n";
+    fn finds_places_in_lock_files() {
+        let npm = "\"version\": \"1.0.0\",\n\"resolved\": \"http://mirror/a\",\n";
         assert_eq!(complaints("ui/package-lock.json", npm), [2]);
-        let cargo = "source = \"registry+https://github.com/rust-lang/crates.io-index\"\nsource = \"git+https://x\"\n";
+        let cargo = "source = \"registry+https://index\"\nsource = \"git+https://x\"\n";
         assert_eq!(complaints("Cargo.lock", cargo), [2]);
     }
 }
