@@ -46,23 +46,17 @@ impl Labels {
 
     /// A set from bytes that [`Labels::as_packed`] gave, checked for truncation, order and UTF-8.
     pub fn from_packed(bytes: &[u8]) -> Result<Self> {
-        let mut rest = bytes;
-        let mut last: Option<&str> = None;
-        while !rest.is_empty() {
-            let name = take_checked(&mut rest)?;
-            let value = take_checked(&mut rest)?;
-            if value.is_empty() || last.is_some_and(|l| l >= name) {
-                return Err(Error::corrupt(
-                    "cannot read label set: names are not in order or a value is empty",
-                ));
-            }
-            last = Some(name);
-        }
+        check_packed(bytes)?;
         Ok(Self::from_packed_unchecked(bytes))
     }
 
     fn from_packed_unchecked(bytes: &[u8]) -> Self {
-        Self { packed: bytes.into(), hash: xxhash_rust::xxh3::xxh3_64(bytes) }
+        Self::from_checked(bytes, hash_packed(bytes))
+    }
+
+    /// A set from bytes that were checked, and their hash.
+    pub(crate) fn from_checked(bytes: &[u8], hash: u64) -> Self {
+        Self { packed: bytes.into(), hash }
     }
 
     /// The packed form, the same on every machine; see the module's documentation.
@@ -282,6 +276,26 @@ impl LabelsBuilder {
         }
         Labels::from_packed_unchecked(&packed)
     }
+}
+
+/// Checks packed bytes for truncation, order and UTF-8.
+pub(crate) fn check_packed(bytes: &[u8]) -> Result<()> {
+    let mut rest = bytes;
+    let mut last: Option<&str> = None;
+    while !rest.is_empty() {
+        let name = take_checked(&mut rest)?;
+        let value = take_checked(&mut rest)?;
+        if value.is_empty() || last.is_some_and(|l| l >= name) {
+            return Err(Error::corrupt("cannot read label set: names are not in order or a value is empty"));
+        }
+        last = Some(name);
+    }
+    Ok(())
+}
+
+/// The hash of packed bytes, the same in every process.
+pub(crate) fn hash_packed(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
 }
 
 fn put(out: &mut Vec<u8>, s: &str) {

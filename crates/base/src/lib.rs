@@ -2,16 +2,20 @@
 //!
 //! Owns no I/O, no async and no HTTP; what needs a clock takes a [`Clock`].
 
+mod batch;
 mod duration;
 mod error;
+mod histogram;
 mod label;
 mod matcher;
 mod metadata;
 mod sample;
 mod time;
 
+pub use batch::{BatchSeries, WriteBatch};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result, nearest};
+pub use histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Span};
 pub use label::{LabelIter, Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
 pub use matcher::{MatchOp, Matcher, compile_anchored};
 pub use metadata::{Metadata, MetricType};

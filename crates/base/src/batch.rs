@@ -1,0 +1,178 @@
+//! What a write consists of: samples of many series in a few flat buffers.
+
+use crate::label::{check_packed, hash_packed};
+use crate::{Histogram, Labels, Result, Sample, SeriesSample};
+
+/// Samples on their way to a store. A series is begun, then gets its samples; it may be begun several times.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct WriteBatch {
+    /// Packed label sets, back to back.
+    labels: Vec<u8>,
+    entries: Vec<Entry>,
+    samples: Vec<Sample>,
+    histograms: Vec<(i64, Histogram)>,
+}
+
+/// Where the parts of a series end; they begin where those of the one before end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Entry {
+    hash: u64,
+    labels_end: usize,
+    samples_end: usize,
+    histograms_end: usize,
+}
+
+/// A series of a batch.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchSeries<'a> {
+    /// [`Labels::stable_hash`] of the labels.
+    pub hash: u64,
+    /// The labels as [`Labels::as_packed`] gives them.
+    pub labels: &'a [u8],
+    /// Samples, in the order in which they were added.
+    pub samples: &'a [Sample],
+    /// Histograms with their times in milliseconds, likewise.
+    pub histograms: &'a [(i64, Histogram)],
+}
+
+impl BatchSeries<'_> {
+    /// The labels, copied into a set of their own.
+    pub fn to_labels(&self) -> Labels {
+        Labels::from_checked(self.labels, self.hash)
+    }
+}
+
+impl WriteBatch {
+    /// An empty batch.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a series.
+    pub fn begin(&mut self, labels: &Labels) {
+        self.push(labels.as_packed(), labels.stable_hash());
+    }
+
+    /// Begins a series whose labels are packed as [`Labels::as_packed`] does; checks that they are, in order and UTF-8.
+    pub fn begin_packed(&mut self, packed: &[u8]) -> Result<()> {
+        check_packed(packed)?;
+        self.push(packed, hash_packed(packed));
+        Ok(())
+    }
+
+    fn push(&mut self, packed: &[u8], hash: u64) {
+        self.labels.extend_from_slice(packed);
+        self.entries.push(Entry {
+            hash,
+            labels_end: self.labels.len(),
+            samples_end: self.samples.len(),
+            histograms_end: self.histograms.len(),
+        });
+    }
+
+    /// Adds a sample to the series begun last.
+    pub fn sample(&mut self, t_ms: i64, value: f64) {
+        self.samples.push(Sample { t_ms, value });
+        self.last().samples_end += 1;
+    }
+
+    /// Adds a native histogram to the series begun last.
+    pub fn histogram(&mut self, t_ms: i64, histogram: Histogram) {
+        self.histograms.push((t_ms, histogram));
+        self.last().histograms_end += 1;
+    }
+
+    fn last(&mut self) -> &mut Entry {
+        self.entries.last_mut().expect("a series is begun before it gets samples")
+    }
+
+    /// The series, in the order in which they were begun.
+    pub fn series(&self) -> impl ExactSizeIterator<Item = BatchSeries<'_>> {
+        let (mut labels, mut samples, mut histograms) = (0, 0, 0);
+        self.entries.iter().map(move |e| {
+            let series = BatchSeries {
+                hash: e.hash,
+                labels: &self.labels[labels..e.labels_end],
+                samples: &self.samples[samples..e.samples_end],
+                histograms: &self.histograms[histograms..e.histograms_end],
+            };
+            (labels, samples, histograms) = (e.labels_end, e.samples_end, e.histograms_end);
+            series
+        })
+    }
+
+    /// Number of samples and histograms.
+    pub fn len(&self) -> usize {
+        self.samples.len() + self.histograms.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes held.
+    pub fn size_bytes(&self) -> usize {
+        let histograms: usize = self
+            .histograms
+            .iter()
+            .map(|(_, h)| size_of::<(i64, Histogram)>() + 8 * (h.positive.len() + h.negative.len()))
+            .sum();
+        self.labels.len() + size_of_val(&*self.entries) + size_of_val(&*self.samples) + histograms
+    }
+
+    /// Forgets the content and keeps the memory.
+    pub fn clear(&mut self) {
+        self.labels.clear();
+        self.entries.clear();
+        self.samples.clear();
+        self.histograms.clear();
+    }
+}
+
+impl From<&[SeriesSample]> for WriteBatch {
+    fn from(samples: &[SeriesSample]) -> Self {
+        let mut batch = Self::new();
+        for SeriesSample { labels, sample } in samples {
+            batch.begin(labels);
+            batch.sample(sample.t_ms, sample.value);
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gives_back_what_was_added_by_series() {
+        let (a, b) = (Labels::from_pairs([("__name__", "a")]), Labels::from_pairs([("x", "1")]));
+        let mut batch = WriteBatch::new();
+        batch.begin(&a);
+        batch.sample(1, 0.5);
+        batch.sample(2, 1.5);
+        batch.begin_packed(b.as_packed()).unwrap();
+        batch.histogram(3, Histogram::stale());
+        batch.begin(&a);
+        assert_eq!(batch.len(), 3);
+        let got: Vec<_> =
+            batch.series().map(|s| (s.to_labels(), s.hash, s.samples.len(), s.histograms.len())).collect();
+        let want = [
+            (a.clone(), a.stable_hash(), 2, 0),
+            (b.clone(), b.stable_hash(), 0, 1),
+            (a.clone(), a.stable_hash(), 0, 0),
+        ];
+        assert_eq!(got, want);
+        batch.clear();
+        assert!(batch.is_empty() && batch.series().len() == 0);
+    }
+
+    #[test]
+    fn refuses_labels_that_are_not_packed_and_stays_as_it_was() {
+        let mut batch = WriteBatch::new();
+        assert!(batch.begin_packed(b"\x01b\x011\x01a\x011").is_err());
+        assert!(batch.begin_packed(b"\x05ab").is_err());
+        assert_eq!(batch.series().len(), 0);
+    }
+}
