@@ -13,7 +13,7 @@ use server::process::Process;
 use server::{HttpMetrics, HttpServer, Readiness, ServerState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tsdb::{MetricStore, StoreOptions};
+use tsdb::{MetricStore, Retention, StoreOptions};
 
 use crate::assets::EmbeddedAssets;
 use crate::cli::Serve;
@@ -55,7 +55,8 @@ async fn serve(options: Serve) -> Result<()> {
     let reload_metrics = register_process_metrics(&registry)
         .map_err(|e| Error::internal(format!("cannot register process metrics: {e}")))?;
     let lake = Arc::new(Lake::open_local(&options.storage_path, Arc::clone(&clock))?);
-    let store_options = StoreOptions { retention: options.storage_retention, ..StoreOptions::default() };
+    let retention = Retention::of_age(options.storage_retention);
+    let store_options = StoreOptions { retention, ..StoreOptions::default() };
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
     let engine =
         Arc::new(Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?);

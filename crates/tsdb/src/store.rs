@@ -1,31 +1,27 @@
 //! The metric store: append, select, and what keeps it in order.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arrow::array::{Array, BinaryArray};
-use base::{Clock, Error, Labels, Matcher, Result, SeriesSample, TimeRange};
-use futures::StreamExt;
-use lake::{Lake, ReplayReport, Segment, Table, TableView, Wal, WalOptions};
+use base::{Clock, Error, Result, SeriesSample, TimeRange};
+use lake::{Lake, ReplayReport, Table, TableView, Wal, WalOptions};
 use parking_lot::RwLock;
 use prometheus::Registry;
-use rustc_hash::FxHashSet;
 
 use crate::head::Head;
 use crate::limits;
 use crate::log::{Batch, HeadLog, State};
 use crate::metrics::StoreMetrics;
 use crate::record::RecordReader;
-use crate::select::{Gather, SelectedSeries};
+use crate::retention::Retention;
 use crate::stats::{self, StoreStats};
-use crate::table::{self, LABELS, METRICS_TABLE, column};
+use crate::table::{self, METRICS_TABLE};
 
 /// How a store keeps its samples.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// How long samples are kept.
-    pub retention: Duration,
+    /// What is kept, and how long.
+    pub retention: Retention,
     /// The length of a window, which becomes one segment. Divides a day.
     pub block: Duration,
     /// Whose samples these are: letters, digits, `_` and `-`.
@@ -37,7 +33,7 @@ pub struct StoreOptions {
 impl Default for StoreOptions {
     fn default() -> Self {
         Self {
-            retention: Duration::from_secs(15 * 86_400),
+            retention: Retention::default(),
             block: Duration::from_secs(7200),
             tenant: "default".into(),
             select_bytes: limits::SELECT_BYTES,
@@ -62,17 +58,6 @@ pub struct AppendOutcome {
     pub new_series: u64,
 }
 
-/// What a round of maintenance did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Maintenance {
-    /// Windows sealed.
-    pub sealed: usize,
-    /// Segments removed because of their age.
-    pub expired: usize,
-    /// Files deleted.
-    pub vacuumed: usize,
-}
-
 /// The samples of one tenant: durable once appended, selectable from then on until retention takes them.
 pub struct MetricStore {
     pub(crate) table: Table,
@@ -83,8 +68,8 @@ pub struct MetricStore {
     pub(crate) wal: Wal<HeadLog>,
     pub(crate) metrics: Arc<StoreMetrics>,
     /// Held by the one round of maintenance that may run.
-    maintenance: tokio::sync::Mutex<()>,
-    _lake: Arc<Lake>,
+    pub(crate) maintenance: tokio::sync::Mutex<()>,
+    pub(crate) _lake: Arc<Lake>,
 }
 
 impl MetricStore {
@@ -143,125 +128,10 @@ impl MetricStore {
             )));
         }
         let now_ms = self.clock.now_ms();
-        let oldest_ms = now_ms.saturating_sub(millis(self.options.retention)).max(0);
+        let oldest_ms = self.options.retention.oldest_ms(now_ms).max(0);
         let bounds_ms = (oldest_ms, now_ms.saturating_add(millis(limits::MAX_AHEAD)));
         let bytes = samples.iter().map(|s| size_of::<SeriesSample>() + s.labels.size_bytes()).sum();
         self.wal.append(Batch::new(samples.to_vec(), bounds_ms), bytes).await
-    }
-
-    /// Gathers the chunks of the series that satisfy all matchers, with samples in the range, both ends included.
-    pub async fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SelectedSeries> {
-        let mut gather = Gather::new(self.options.select_bytes);
-        // One look at both: a window is either in the head or in the segments.
-        let (segments, head) = {
-            let state = self.state.read();
-            (self.segments(&state.view, range), state.head.select(matchers, range))
-        };
-        gather.add_head(head)?;
-        let scan = table::scan(matchers, range, Gather::COLUMNS.to_vec());
-        for segment in segments {
-            let mut batches = self.table.scan(&segment, &scan).await?;
-            while let Some(batch) = batches.next().await {
-                gather.add_segment(&batch?)?;
-            }
-        }
-        Ok(gather.finish(range))
-    }
-
-    /// The series that satisfy any of the sets of matchers and have chunks in the range, in order; no set means all. At most `limit`.
-    pub async fn series(
-        &self,
-        matcher_sets: &[Vec<Matcher>],
-        range: TimeRange,
-        limit: Option<usize>,
-    ) -> Result<Vec<Labels>> {
-        let mut found = FxHashSet::default();
-        self.visit_series(matcher_sets, range, &mut |labels| {
-            found.insert(labels.clone());
-        })
-        .await?;
-        let mut found: Vec<Labels> = found.into_iter().collect();
-        found.sort_unstable();
-        found.truncate(limit.unwrap_or(usize::MAX));
-        Ok(found)
-    }
-
-    /// The label names of those series, sorted.
-    pub async fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<String>> {
-        let mut names: BTreeSet<String> = BTreeSet::new();
-        self.visit_series(matcher_sets, range, &mut |labels| {
-            for (name, _) in labels {
-                if !names.contains(name) {
-                    names.insert(name.to_owned());
-                }
-            }
-        })
-        .await?;
-        Ok(names.into_iter().collect())
-    }
-
-    /// The values that a label has in those series, sorted.
-    pub async fn label_values(
-        &self,
-        name: &str,
-        matcher_sets: &[Vec<Matcher>],
-        range: TimeRange,
-    ) -> Result<Vec<String>> {
-        let mut values: BTreeSet<String> = BTreeSet::new();
-        self.visit_series(matcher_sets, range, &mut |labels| {
-            if let Some(value) = labels.get(name)
-                && !values.contains(value)
-            {
-                values.insert(value.to_owned());
-            }
-        })
-        .await?;
-        Ok(values.into_iter().collect())
-    }
-
-    /// Seals windows half a block after their end, removes segments older than retention and deletes their files. To be
-    /// called every minute or so. What fails is tried again by the next call.
-    pub async fn maintain(&self) -> Result<Maintenance> {
-        let _one = self.maintenance.lock().await;
-        let mut done = Maintenance::default();
-        let now_ms = self.clock.now_ms();
-        // A seal that fails, on a full disk say, must not keep retention from making room.
-        let sealed = self.seal_complete(now_ms, &mut done).await;
-        let expired = self.expire(now_ms, &mut done).await;
-        // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
-        self.install(self.table.view());
-        self.update_gauges();
-        sealed.and(expired).map(|()| done)
-    }
-
-    async fn seal_complete(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
-        let windows = self.state.read().head.windows();
-        // Half a block is the time that samples may be late, as in Prometheus.
-        for end_ms in windows.into_iter().filter(|end| end.saturating_add(self.block_ms / 2) <= now_ms) {
-            self.seal(end_ms).await?;
-            done.sealed += 1;
-        }
-        Ok(())
-    }
-
-    async fn expire(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
-        let oldest_ms = now_ms.saturating_sub(millis(self.options.retention));
-        let view = self.table.view();
-        let expired: Vec<String> = view
-            .segments
-            .iter()
-            .filter(|s| s.tenant() == self.options.tenant && s.time().end_ms < oldest_ms)
-            .map(|s| s.path().to_owned())
-            .collect();
-        // Its segments would count as held by a reader.
-        drop(view);
-        if !expired.is_empty() {
-            self.install(self.table.remove(&expired).await?);
-            self.metrics.time_retentions.inc();
-            done.expired = expired.len();
-        }
-        done.vacuumed = self.table.vacuum().await?;
-        Ok(())
     }
 
     /// Finishes appends under way and refuses later ones. Nothing needs to be sealed: the log has it.
@@ -312,45 +182,6 @@ impl MetricStore {
         state.min_valid_ms = state.min_valid_ms.max(view.sealed_until);
         state.view = view;
     }
-
-    fn segments(&self, view: &TableView, range: TimeRange) -> Vec<Arc<Segment>> {
-        let wanted = |s: &&Arc<Segment>| s.tenant() == self.options.tenant && s.time().overlaps(range);
-        view.segments.iter().filter(wanted).cloned().collect()
-    }
-
-    /// Calls `visit` for every series at least once.
-    async fn visit_series(
-        &self,
-        matcher_sets: &[Vec<Matcher>],
-        range: TimeRange,
-        visit: &mut (dyn FnMut(&Labels) + Send),
-    ) -> Result<()> {
-        let all = [Vec::new()];
-        let sets = if matcher_sets.is_empty() { &all } else { matcher_sets };
-        let (segments, head) = {
-            let state = self.state.read();
-            let head: Vec<Labels> = sets.iter().flat_map(|m| state.head.labels(m, range)).collect();
-            (self.segments(&state.view, range), head)
-        };
-        head.iter().for_each(&mut *visit);
-        for matchers in sets {
-            let scan = table::scan(matchers, range, vec![LABELS]);
-            for segment in &segments {
-                let mut batches = self.table.scan(segment, &scan).await?;
-                while let Some(batch) = batches.next().await {
-                    let batch = batch?;
-                    let labels: &BinaryArray = column(&batch, LABELS)?;
-                    for row in 0..labels.len() {
-                        // A series with several chunks has them in consecutive rows.
-                        if row == 0 || labels.value(row) != labels.value(row - 1) {
-                            visit(&Labels::from_packed(labels.value(row))?);
-                        }
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Rebuilds the head from the log.
@@ -369,6 +200,6 @@ fn replay(lake: &Lake, sealed_until: i64, block_ms: i64) -> Result<(Head, Replay
     Ok((head, report))
 }
 
-fn millis(d: Duration) -> i64 {
+pub(crate) fn millis(d: Duration) -> i64 {
     i64::try_from(d.as_millis()).unwrap_or(i64::MAX)
 }

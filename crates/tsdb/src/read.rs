@@ -1,0 +1,125 @@
+//! Reading across head and segments: selections of samples, and look-ups of series and labels.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray};
+use base::{Labels, Matcher, Result, TimeRange};
+use futures::StreamExt;
+use lake::{Segment, TableView};
+use rustc_hash::FxHashSet;
+
+use crate::select::{Gather, SelectedSeries};
+use crate::store::MetricStore;
+use crate::table::{self, LABELS, column};
+
+impl MetricStore {
+    /// Gathers the chunks of the series that satisfy all matchers, with samples in the range, both ends included.
+    pub async fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SelectedSeries> {
+        let mut gather = Gather::new(self.options.select_bytes);
+        // One look at both: a window is either in the head or in the segments.
+        let (segments, head) = {
+            let state = self.state.read();
+            (self.segments(&state.view, range), state.head.select(matchers, range))
+        };
+        gather.add_head(head)?;
+        let scan = table::scan(matchers, range, Gather::COLUMNS.to_vec());
+        for segment in segments {
+            let mut batches = self.table.scan(&segment, &scan).await?;
+            while let Some(batch) = batches.next().await {
+                gather.add_segment(&batch?)?;
+            }
+        }
+        Ok(gather.finish(range))
+    }
+
+    /// The series that satisfy any of the sets of matchers and have chunks in the range, in order; no set means all. At most `limit`.
+    pub async fn series(
+        &self,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        limit: Option<usize>,
+    ) -> Result<Vec<Labels>> {
+        let mut found = FxHashSet::default();
+        self.visit_series(matcher_sets, range, &mut |labels| {
+            found.insert(labels.clone());
+        })
+        .await?;
+        let mut found: Vec<Labels> = found.into_iter().collect();
+        found.sort_unstable();
+        found.truncate(limit.unwrap_or(usize::MAX));
+        Ok(found)
+    }
+
+    /// The label names of those series, sorted.
+    pub async fn label_names(&self, matcher_sets: &[Vec<Matcher>], range: TimeRange) -> Result<Vec<String>> {
+        let mut names: BTreeSet<String> = BTreeSet::new();
+        self.visit_series(matcher_sets, range, &mut |labels| {
+            for (name, _) in labels {
+                if !names.contains(name) {
+                    names.insert(name.to_owned());
+                }
+            }
+        })
+        .await?;
+        Ok(names.into_iter().collect())
+    }
+
+    /// The values that a label has in those series, sorted.
+    pub async fn label_values(
+        &self,
+        name: &str,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+    ) -> Result<Vec<String>> {
+        let mut values: BTreeSet<String> = BTreeSet::new();
+        self.visit_series(matcher_sets, range, &mut |labels| {
+            if let Some(value) = labels.get(name)
+                && !values.contains(value)
+            {
+                values.insert(value.to_owned());
+            }
+        })
+        .await?;
+        Ok(values.into_iter().collect())
+    }
+
+    fn segments(&self, view: &TableView, range: TimeRange) -> Vec<Arc<Segment>> {
+        let wanted = |s: &&Arc<Segment>| s.tenant() == self.options.tenant && s.time().overlaps(range);
+        view.segments.iter().filter(wanted).cloned().collect()
+    }
+
+    /// Calls `visit` for every series at least once.
+    async fn visit_series(
+        &self,
+        matcher_sets: &[Vec<Matcher>],
+        range: TimeRange,
+        visit: &mut (dyn FnMut(&Labels) + Send),
+    ) -> Result<()> {
+        let all = [Vec::new()];
+        let sets = if matcher_sets.is_empty() { &all } else { matcher_sets };
+        let (segments, head) = {
+            let state = self.state.read();
+            let head: Vec<Labels> = sets.iter().flat_map(|m| state.head.labels(m, range)).collect();
+            (self.segments(&state.view, range), head)
+        };
+        head.iter().for_each(&mut *visit);
+        for matchers in sets {
+            let scan = table::scan(matchers, range, vec![LABELS]);
+            for segment in &segments {
+                let mut batches = self.table.scan(segment, &scan).await?;
+                while let Some(batch) = batches.next().await {
+                    let batch = batch?;
+                    let labels: &BinaryArray = column(&batch, LABELS)?;
+                    for row in 0..labels.len() {
+                        // A series with several chunks has them in consecutive rows.
+                        if row == 0 || labels.value(row) != labels.value(row - 1) {
+                            visit(&Labels::from_packed(labels.value(row))?);
+                        }
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
