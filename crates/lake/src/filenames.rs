@@ -30,6 +30,39 @@ pub fn parse_wal_file(name: &str) -> Option<(i64, u64)> {
     (wal_file(epoch, sequence) == name).then_some((epoch, sequence))
 }
 
+/// What a file of a checkpoint holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum CheckpointPart {
+    /// What is complete for good, of one epoch.
+    Epoch(i64),
+    /// What names the things that the other parts speak of.
+    Names,
+    /// The state at the checkpoint. Its file is written last: the checkpoint is there once it is.
+    State,
+}
+
+/// The name of a file of the checkpoint before the WAL file `sequence`.
+pub fn checkpoint_file(sequence: u64, part: CheckpointPart) -> String {
+    match part {
+        CheckpointPart::Epoch(epoch) => format!("checkpoint-{sequence:010}-{epoch:020}.epoch"),
+        CheckpointPart::Names => format!("checkpoint-{sequence:010}.names"),
+        CheckpointPart::State => format!("checkpoint-{sequence:010}.state"),
+    }
+}
+
+/// Sequence number and part of a checkpoint file's name; `None` for other files.
+pub fn parse_checkpoint_file(name: &str) -> Option<(u64, CheckpointPart)> {
+    let (stem, suffix) = name.strip_prefix("checkpoint-")?.split_once('.')?;
+    let (sequence, part) = match (suffix, stem.split_once('-')) {
+        ("epoch", Some((sequence, epoch))) => (sequence, CheckpointPart::Epoch(epoch.parse().ok()?)),
+        ("names", None) => (stem, CheckpointPart::Names),
+        ("state", None) => (stem, CheckpointPart::State),
+        _ => return None,
+    };
+    let sequence = sequence.parse().ok()?;
+    (checkpoint_file(sequence, part) == name).then_some((sequence, part))
+}
+
 /// The name of a segment, without its partition folders: who sealed what, and a number that no earlier attempt had.
 pub fn segment_file(writer_id: &str, epoch: i64, attempt: u64) -> String {
     format!("{writer_id}-{epoch:020}-{attempt:06}.parquet")
@@ -55,6 +88,10 @@ mod tests {
         for other in ["x.wal", "1-2.wal", "00000000000000000001-0000000001.wal.corrupt", ""] {
             assert_eq!(parse_wal_file(other), None, "{other}");
         }
+        for part in [CheckpointPart::Epoch(7_200_000), CheckpointPart::Names, CheckpointPart::State] {
+            assert_eq!(parse_checkpoint_file(&checkpoint_file(12, part)), Some((12, part)));
+        }
+        assert_eq!(parse_checkpoint_file("checkpoint-12.names"), None);
         let name = format!("tenant=t/date=2026-01-01/{}", segment_file("w-1", 42, 7));
         assert_eq!(parse_segment_epoch(&name, "w-1"), Some(42));
         assert_eq!(parse_segment_epoch(&name, "w"), None);

@@ -4,6 +4,7 @@
 //! the crates above.
 
 pub mod filenames;
+pub mod frames;
 pub mod fs;
 pub mod limits;
 mod local_store;
@@ -21,7 +22,7 @@ use object_store::ObjectStore;
 
 pub use local_store::LocalStore;
 pub use table::{Keys, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView};
-pub use wal::{Group, Origin, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
+pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
 
 use fs::{Fs, LocalFs};
 use lock::FolderLock;

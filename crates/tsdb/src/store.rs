@@ -190,7 +190,8 @@ fn replay(lake: &Lake, sealed_until: i64, block_ms: i64) -> Result<(Head, Replay
     let mut reader = RecordReader::default();
     let mut sink =
         |origin: lake::Origin, payload: &[u8]| reader.read(origin, payload, sealed_until, &mut head);
-    let report = lake::replay(lake.fs(), &lake.wal_dir(METRICS_TABLE), sealed_until, &mut sink)?;
+    let from = lake::ReplayFrom { sealed_until, sequence: 0 };
+    let report = lake::replay(lake.fs(), &lake.wal_dir(METRICS_TABLE), from, &mut sink)?;
     if reader.orphans > 0 {
         tracing::error!(
             samples = reader.orphans,

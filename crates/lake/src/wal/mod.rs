@@ -6,18 +6,19 @@
 //!
 //! Owns framing, group commit, replay and repair. Does not know tables, samples or the Delta log.
 
-mod frame;
+pub(crate) mod frame;
 mod replay;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Clock, Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
-pub use replay::{Origin, ReplayReport, replay};
+pub use replay::{Origin, ReplayFrom, ReplayReport, replay};
 
 use crate::fs::Fs;
 use crate::limits::{QUEUE_KIB, QUEUE_RECORDS};
@@ -34,6 +35,9 @@ pub trait WalClient: Send + 'static {
 
     /// Makes an item visible: what it encoded is durable.
     fn apply(&mut self, item: Self::Item) -> Self::Outcome;
+
+    /// Notes that the files so far are finished: the next frames go to new ones, which know nothing of what those said.
+    fn rotated(&mut self) {}
 
     /// Takes back what `encode` noted for these items: they are not durable and their appenders get an error.
     /// Nothing may be assumed to be in the log's files that this group was the first to say.
@@ -93,12 +97,15 @@ pub struct Wal<C: WalClient> {
     queue: Option<mpsc::Sender<Message<C>>>,
     budget: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
+    live_bytes: Arc<AtomicU64>,
 }
 
 enum Message<C: WalClient> {
     Append(Record<C>),
     Barrier(oneshot::Sender<()>),
     DeleteUpTo(i64, oneshot::Sender<Result<()>>),
+    Rotate(oneshot::Sender<u64>),
+    DeleteBefore(u64, oneshot::Sender<Result<()>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -113,7 +120,8 @@ impl<C: WalClient> Wal<C> {
     pub fn start(options: WalOptions, replayed: &ReplayReport, client: C) -> Result<Self> {
         let (queue, messages) = mpsc::channel(QUEUE_RECORDS);
         let name = options.dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let writer = writer::Writer::new(options, replayed.next_sequence, client);
+        let live_bytes = Arc::new(AtomicU64::new(0));
+        let writer = writer::Writer::new(options, replayed, client, live_bytes.clone());
         let thread = std::thread::Builder::new()
             .name(format!("wal-{name}"))
             .spawn(move || writer.run(messages))
@@ -122,6 +130,7 @@ impl<C: WalClient> Wal<C> {
             queue: Some(queue),
             budget: Arc::new(Semaphore::new(QUEUE_KIB)),
             thread: Mutex::new(Some(thread)),
+            live_bytes,
         })
     }
 
@@ -147,6 +156,27 @@ impl<C: WalClient> Wal<C> {
         let (done, deleted) = oneshot::channel();
         self.send(Message::DeleteUpTo(epoch, done)).await?;
         deleted.await.map_err(|_| closed())?
+    }
+
+    /// Finishes the files so far. Resolves to the number that the next file has at least: what was appended before is applied
+    /// and in files of lower numbers, what is appended after is in others.
+    pub async fn rotate(&self) -> Result<u64> {
+        let (done, rotated) = oneshot::channel();
+        self.send(Message::Rotate(done)).await?;
+        let sequence = rotated.await.map_err(|_| closed())?;
+        Ok(sequence)
+    }
+
+    /// Deletes the files of lower numbers, of whatever epoch: a checkpoint has what they say.
+    pub async fn delete_before(&self, sequence: u64) -> Result<()> {
+        let (done, deleted) = oneshot::channel();
+        self.send(Message::DeleteBefore(sequence, done)).await?;
+        deleted.await.map_err(|_| closed())?
+    }
+
+    /// Bytes in files that a replay would read: the measure of how long it would take.
+    pub fn live_bytes(&self) -> u64 {
+        self.live_bytes.load(Ordering::Relaxed)
     }
 
     /// Finishes what is queued and ends the thread. Later appends are refused.

@@ -1,5 +1,6 @@
 //! Replay: what a WAL folder holds, read once at start, repaired where a crash left it half written.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ pub struct ReplayReport {
     pub corruptions: Vec<Error>,
     /// The number that the next file takes.
     pub(crate) next_sequence: u64,
+    /// Bytes of the files that are there, by epoch and number.
+    pub(crate) sizes: BTreeMap<(i64, u64), u64>,
 }
 
 /// Where a frame was found.
@@ -33,26 +36,35 @@ pub struct Origin {
     pub file: u64,
 }
 
-/// Hands over the payload of every good frame of epochs after `sealed_until`, in the order of epochs and, within one, of
-/// appends; removes the files of epochs up to it. Cuts torn tails off. A file with damage in its middle is kept under a
+/// What of a log is to be replayed.
+#[derive(Debug, Clone, Copy)]
+pub struct ReplayFrom {
+    /// Files of epochs up to this one are removed: they are sealed.
+    pub sealed_until: i64,
+    /// Files of lower numbers are removed: a checkpoint has what they say.
+    pub sequence: u64,
+}
+
+/// Hands over the payload of every good frame that `from` names, in the order of epochs and, within one, of
+/// appends; removes the other files. Cuts torn tails off. A file with damage in its middle is kept under a
 /// name that ends in `.corrupt`, and its good frames live on in a new file.
 pub fn replay(
     fs: &Arc<dyn Fs>,
     dir: &Path,
-    sealed_until: i64,
+    from: ReplayFrom,
     sink: &mut dyn FnMut(Origin, &[u8]) -> Result<()>,
 ) -> Result<ReplayReport> {
     let io = |verb: &str, path: &Path, e: std::io::Error| {
         Error::unavailable(format!("cannot {verb} {}: {e}", path.display()))
     };
     fs.create_dir_all(dir).map_err(|e| io("create WAL folder", dir, e))?;
-    let mut report = ReplayReport::default();
+    let mut report = ReplayReport { next_sequence: from.sequence, ..ReplayReport::default() };
     let mut files = Vec::new();
     for name in fs.list(dir).map_err(|e| io("list WAL folder", dir, e))? {
         match filenames::parse_wal_file(&name) {
             Some((epoch, sequence)) => {
                 report.next_sequence = report.next_sequence.max(sequence + 1);
-                if epoch > sealed_until {
+                if epoch > from.sealed_until && sequence >= from.sequence {
                     files.push((epoch, sequence));
                     continue;
                 }
@@ -66,21 +78,22 @@ pub fn replay(
     files.sort_unstable();
     for (epoch, sequence) in files {
         let path = dir.join(filenames::wal_file(epoch, sequence));
-        replay_file(fs, &path, Origin { epoch, file: sequence }, sink, &mut report)?;
+        let bytes = replay_file(fs, &path, Origin { epoch, file: sequence }, sink, &mut report)?;
+        report.sizes.insert((epoch, sequence), bytes);
     }
     fs.sync_dir(dir).map_err(|e| io("sync WAL folder", dir, e))?;
     Ok(report)
 }
 
 /// Replays one file, and leaves it durable: what a process wrote that died before its fsync may only be in the page cache,
-/// but from now on it is taken for stored.
+/// but from now on it is taken for stored. Returns how many bytes there are.
 fn replay_file(
     fs: &Arc<dyn Fs>,
     path: &Path,
     origin: Origin,
     sink: &mut dyn FnMut(Origin, &[u8]) -> Result<()>,
     report: &mut ReplayReport,
-) -> Result<()> {
+) -> Result<u64> {
     let io =
         |e: std::io::Error| Error::unavailable(format!("cannot replay WAL file {}: {e}", path.display()));
     let mut reader = FrameReader::new(fs.clone(), path);
@@ -104,7 +117,8 @@ fn replay_file(
                     report.torn_bytes += torn;
                     tracing::warn!(file = %path.display(), offset = bad, bytes = torn, "cut off the torn tail of a WAL file");
                     if report.corruptions.len() == corruptions_before {
-                        return cut(fs, path, bad).map_err(io);
+                        cut(fs, path, bad).map_err(io)?;
+                        return Ok(bad);
                     }
                     break;
                 }
@@ -121,9 +135,11 @@ fn replay_file(
         }
     }
     if report.corruptions.len() > corruptions_before {
-        return set_aside(fs, path).map_err(io);
+        set_aside(fs, path).map_err(io)?;
+    } else {
+        fs.open_append(path).and_then(|mut file| file.sync()).map_err(io)?;
     }
-    fs.open_append(path).and_then(|mut file| file.sync()).map_err(io)
+    Ok(reader.offset)
 }
 
 fn corrupt_name(path: &Path) -> PathBuf {

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Error, Result};
 use tokio::sync::mpsc;
 
 use super::frame::FILE_HEADER;
-use super::{Group, Message, Record, WalClient, WalOptions};
+use super::{Group, Message, Record, ReplayReport, WalClient, WalOptions};
 use crate::filenames;
 use crate::fs::AppendFile;
 use crate::limits::GROUP_BYTES;
@@ -21,10 +23,14 @@ pub(super) struct Writer<C: WalClient> {
     next_sequence: u64,
     /// Files with bytes behind `durable` that were never acknowledged and have to go before anything is written.
     repairs: Vec<Repair>,
+    /// Durable bytes of each file that is there, by epoch and number.
+    sizes: BTreeMap<(i64, u64), u64>,
+    live_bytes: Arc<AtomicU64>,
 }
 
 struct OpenFile {
     path: PathBuf,
+    sequence: u64,
     handle: Box<dyn AppendFile>,
     /// Bytes that are durable.
     durable: u64,
@@ -36,8 +42,27 @@ struct Repair {
 }
 
 impl<C: WalClient> Writer<C> {
-    pub(super) fn new(options: WalOptions, next_sequence: u64, client: C) -> Self {
-        Self { options, client, files: BTreeMap::new(), next_sequence, repairs: Vec::new() }
+    pub(super) fn new(
+        options: WalOptions,
+        replayed: &ReplayReport,
+        client: C,
+        live_bytes: Arc<AtomicU64>,
+    ) -> Self {
+        let writer = Self {
+            options,
+            client,
+            files: BTreeMap::new(),
+            next_sequence: replayed.next_sequence,
+            repairs: Vec::new(),
+            sizes: replayed.sizes.clone(),
+            live_bytes,
+        };
+        writer.note_sizes();
+        writer
+    }
+
+    fn note_sizes(&self) {
+        self.live_bytes.store(self.sizes.values().sum(), Ordering::Relaxed);
     }
 
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message<C>>) {
@@ -49,7 +74,15 @@ impl<C: WalClient> Writer<C> {
                 Message::Barrier(done) => {
                     done.send(()).ok();
                 }
-                Message::DeleteUpTo(epoch, done) => drop(done.send(self.delete_up_to(epoch))),
+                Message::DeleteUpTo(epoch, done) => drop(done.send(self.delete(|e, _| e <= epoch))),
+                Message::Rotate(done) => {
+                    self.files.clear();
+                    self.client.rotated();
+                    done.send(self.next_sequence).ok();
+                }
+                Message::DeleteBefore(sequence, done) => {
+                    drop(done.send(self.delete(|_, s| s < sequence)));
+                }
                 Message::Close(done) => {
                     done.send(()).ok();
                     return;
@@ -143,12 +176,15 @@ impl<C: WalClient> Writer<C> {
         for (epoch, bytes) in &group.epochs {
             let file = self.files.get_mut(epoch).expect("written above");
             file.durable = file.durable.max(FILE_HEADER.len() as u64) + bytes.len() as u64;
+            self.sizes.insert((*epoch, file.sequence), file.durable);
         }
+        self.note_sizes();
         Ok(())
     }
 
     fn create(&mut self, epoch: i64) -> Result<()> {
-        let path = self.options.dir.join(filenames::wal_file(epoch, self.next_sequence));
+        let sequence = self.next_sequence;
+        let path = self.options.dir.join(filenames::wal_file(epoch, sequence));
         self.next_sequence += 1;
         let opened = self.options.fs.open_append(&path).and_then(|mut handle| {
             handle.append(&FILE_HEADER)?;
@@ -156,7 +192,7 @@ impl<C: WalClient> Writer<C> {
         });
         match opened {
             Ok(handle) => {
-                self.files.insert(epoch, OpenFile { path, handle, durable: 0 });
+                self.files.insert(epoch, OpenFile { path, sequence, handle, durable: 0 });
                 Ok(())
             }
             Err(e) => {
@@ -189,13 +225,16 @@ impl<C: WalClient> Writer<C> {
         file.sync()
     }
 
-    fn delete_up_to(&mut self, epoch: i64) -> Result<()> {
-        self.files.retain(|e, _| *e > epoch);
-        let of_sealed = |name: &str| filenames::parse_wal_file(name).is_some_and(|(e, _)| e <= epoch);
-        self.repairs.retain(|r| !r.path.file_name().is_some_and(|n| of_sealed(&n.to_string_lossy())));
+    /// Deletes the files whose epoch and number `gone` names.
+    fn delete(&mut self, gone: impl Fn(i64, u64) -> bool) -> Result<()> {
+        self.files.retain(|epoch, file| !gone(*epoch, file.sequence));
+        let is_gone = |name: &str| filenames::parse_wal_file(name).is_some_and(|(e, s)| gone(e, s));
+        self.repairs.retain(|r| !r.path.file_name().is_some_and(|n| is_gone(&n.to_string_lossy())));
+        self.sizes.retain(|(epoch, sequence), _| !gone(*epoch, *sequence));
+        self.note_sizes();
         let dir = &self.options.dir;
         let names = self.options.fs.list(dir).map_err(|e| cannot("list folder of", dir, &e))?;
-        for name in names.iter().filter(|n| of_sealed(n)) {
+        for name in names.iter().filter(|n| is_gone(n)) {
             let path = dir.join(name);
             self.options.fs.remove(&path).map_err(|e| cannot("remove", &path, &e))?;
         }

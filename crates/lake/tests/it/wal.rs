@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use base::{ErrorKind, ManualClock, Result};
+use lake::frames::{FrameWriter, read_frames};
 use lake::fs::Fs;
 use lake::testing::{Fault, FaultFs, Faults, Random};
-use lake::{Group, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, filenames, replay};
+use lake::{Group, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, filenames, replay};
 use parking_lot::Mutex;
 
 const DIR: &str = "/wal/t";
@@ -56,15 +57,80 @@ fn try_start(fs: &FaultFs) -> Result<Started> {
 fn read(fs: &FaultFs, sealed_until: i64) -> Result<(Vec<(i64, String)>, ReplayReport)> {
     let fs: Arc<dyn Fs> = Arc::new(fs.clone());
     let mut found = Vec::new();
-    let report = replay(&fs, Path::new(DIR), sealed_until, &mut |origin, payload| {
-        found.push((origin.epoch, String::from_utf8(payload.to_vec()).unwrap()));
-        Ok(())
-    })?;
+    let report =
+        replay(&fs, Path::new(DIR), ReplayFrom { sealed_until, sequence: 0 }, &mut |origin, payload| {
+            found.push((origin.epoch, String::from_utf8(payload.to_vec()).unwrap()));
+            Ok(())
+        })?;
     Ok((found, report))
 }
 
 fn item(epoch: i64, n: u64) -> (i64, String) {
     (epoch, format!("record {n} of {epoch} {}", "x".repeat((n % 50) as usize)))
+}
+
+#[tokio::test]
+async fn rotation_divides_before_from_after_and_what_a_checkpoint_has_goes() {
+    let fs = FaultFs::new(Faults::none());
+    let (wal, ..) = start(&fs);
+    for n in 0..4 {
+        wal.append(item(1 + n as i64 % 2, n), 1).await.unwrap();
+    }
+    let sequence = wal.rotate().await.unwrap();
+    assert_eq!(wal.rotate().await.unwrap(), sequence, "nothing was written between");
+    let before = wal.live_bytes();
+    wal.append(item(1, 4), 1).await.unwrap();
+    assert!(wal.live_bytes() > before);
+    wal.delete_before(sequence).await.unwrap();
+    assert!(wal.live_bytes() < before);
+    wal.close().await.unwrap();
+    let live_bytes = wal.live_bytes();
+    drop(wal);
+    let (wal, found, report) = start(&fs);
+    assert_eq!((found, report.files), (vec![item(1, 4)], 1));
+    wal.append(item(2, 5), 1).await.unwrap();
+    assert!(wal.live_bytes() > live_bytes, "replayed files count");
+    wal.close().await.unwrap();
+    // A start from a later checkpoint leaves out and removes what lies before it, and numbers go on behind it.
+    let fs: Arc<dyn Fs> = Arc::new(fs);
+    let from = ReplayFrom { sealed_until: i64::MIN, sequence: sequence + 100 };
+    let report = replay(&fs, Path::new(DIR), from, &mut |_, _| panic!("nothing is left")).unwrap();
+    assert_eq!(report.files, 0);
+    assert_eq!(fs.list(Path::new(DIR)).unwrap(), [""; 0]);
+}
+
+#[test]
+fn files_of_frames_read_back_and_name_their_damage() {
+    let fs: Arc<dyn Fs> = Arc::new(FaultFs::new(Faults::none()));
+    fs.create_dir_all(Path::new(DIR)).unwrap();
+    let path = Path::new(DIR).join(filenames::checkpoint_file(1, filenames::CheckpointPart::State));
+    let temporary = lake::frames::temporary(&path);
+    let mut writer = FrameWriter::create(&fs, &temporary).unwrap();
+    for text in ["one", "two", "three"] {
+        writer.frame(|out| out.extend_from_slice(text.as_bytes())).unwrap();
+    }
+    let bytes = writer.finish(Some(&path)).unwrap();
+    let read = || {
+        let mut found = Vec::new();
+        let damage = read_frames(&fs, &path, &mut |payload| {
+            found.push(String::from_utf8(payload.to_vec()).unwrap());
+            Ok(())
+        });
+        (found, damage.unwrap())
+    };
+    assert_eq!(read(), (vec!["one".into(), "two".into(), "three".into()], vec![]));
+    let mut whole = vec![0; bytes as usize];
+    assert_eq!(fs.read_at(&path, 0, &mut whole).unwrap(), whole.len());
+    let second = whole.windows(3).position(|w| w == b"two").unwrap();
+    whole[second] ^= 1;
+    let mut file = fs.open_append(&path).unwrap();
+    file.truncate(0).unwrap();
+    file.append(&whole[..whole.len() - 1]).unwrap();
+    let (found, damage) = read();
+    assert_eq!(found, ["one"]);
+    let texts: Vec<String> = damage.iter().map(ToString::to_string).collect();
+    assert!(texts[0].contains("offset 23"), "{texts:?}");
+    assert_eq!(damage.len(), 1);
 }
 
 #[tokio::test]
