@@ -21,7 +21,10 @@ use base::{Clock, Error, Result};
 use object_store::ObjectStore;
 
 pub use local_store::LocalStore;
-pub use table::{Keys, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView};
+pub use table::{
+    Keys, Layout, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView,
+    TimeColumns,
+};
 pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
 
 use fs::{Fs, LocalFs};

@@ -19,14 +19,20 @@ pub const QUEUE_KIB: usize = 64 << 10;
 /// Bytes that replay reads at once.
 pub const REPLAY_BUFFER_BYTES: usize = 1 << 20;
 
-/// Rows of one row group: the unit that statistics prune and that a writer holds in memory.
-pub const ROW_GROUP_ROWS: usize = 16 << 10;
+/// Bytes, in memory, of the batches that one row group gathers: the most that a scan of it may have to hold.
+pub const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// Rows of one page: the unit that the page index prunes. A selector of one metric reads at least this.
-pub const PAGE_ROWS: usize = 512;
+/// Pages whose rows a scan decodes at once, if they are within [`SCAN_BATCH_BYTES`].
+pub const SCAN_BATCH_PAGES: usize = 2;
 
-/// Rows that a scan decodes at once.
-pub const SCAN_BATCH_ROWS: usize = 1024;
+/// Bytes that a scan decodes at once, estimated from what the columns of a row group hold: large rows come in small batches.
+pub const SCAN_BATCH_BYTES: usize = 8 << 20;
+
+/// Bytes of text kept in the Delta log as least value of a column; a longer greatest value is left out.
+pub const STATISTICS_TEXT_BYTES: usize = 256;
+
+/// Share of row groups that a bloom filter lets pass although they do not have the value.
+pub const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 
 /// Bytes of segment footers and page indexes kept decoded.
 pub const METADATA_CACHE_BYTES: usize = 16 << 20;

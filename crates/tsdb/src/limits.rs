@@ -26,6 +26,12 @@ pub const LABEL_SET_BYTES: usize = 1 << 20;
 /// Default for the bytes of chunks and labels that one selection may gather.
 pub const SELECT_BYTES: usize = 256 << 20;
 
+/// Chunks of one row group of a segment: large enough that statistics prune, small enough to be held while writing.
+pub const ROW_GROUP_ROWS: usize = 16 << 10;
+
+/// Chunks of one page: the unit that the page index prunes. A selector of one metric reads at least this.
+pub const PAGE_ROWS: usize = 512;
+
 /// pco's level for sealed values: beyond it, size gains less than a percent on node_exporter data.
 pub const PCO_LEVEL: usize = 8;
 

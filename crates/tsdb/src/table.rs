@@ -6,11 +6,12 @@ use arrow::array::{
     Array, ArrayRef, BinaryArray, BinaryBuilder, BooleanArray, Int32Array, Int64Array, RecordBatch,
     StringArray, StringBuilder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use base::{Error, Labels, METRIC_NAME, MatchOp, Matcher, Result, TimeRange};
-use lake::{Keys, RowPredicate, Scan, TableSpec};
+use lake::{Keys, Layout, RowPredicate, Scan, TableSpec, TimeColumns};
 
 use crate::chunk::{sealed, take_varint};
+use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
 
 pub(crate) const METRIC: &str = "metric";
 pub(crate) const LABELS: &str = "labels";
@@ -40,8 +41,12 @@ pub(crate) fn spec() -> TableSpec {
             field(VALUES, DataType::Binary),
         ])),
         sort: &[METRIC, LABELS, T_MIN],
-        time: [T_MIN, T_MAX],
+        time: TimeColumns { first: T_MIN, last: T_MAX, unit: TimeUnit::Millisecond },
         dictionary: &[METRIC, TIMESTAMPS],
+        encodings: &[],
+        statistics: &[],
+        bloom: &[],
+        layout: Layout { row_group_rows: ROW_GROUP_ROWS, page_rows: PAGE_ROWS },
     }
 }
 
@@ -118,7 +123,8 @@ pub(crate) fn scan(matchers: &[Matcher], range: TimeRange, columns: Vec<&'static
     };
     let matchers: Arc<[Matcher]> = matchers.into();
     let predicate: RowPredicate = Arc::new(move |batch| matching_rows(batch, &matchers, range));
-    Scan { columns, keys, range, predicate: Some((vec![METRIC, LABELS, T_MIN, T_MAX], predicate)) }
+    let predicate = Some((vec![METRIC, LABELS, T_MIN, T_MAX], predicate));
+    Scan { keys, predicate, ..Scan::range(columns, range) }
 }
 
 fn matching_rows(batch: &RecordBatch, matchers: &[Matcher], range: TimeRange) -> Result<BooleanArray> {

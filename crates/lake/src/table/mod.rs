@@ -5,14 +5,16 @@
 
 mod scan;
 mod segment;
+mod spec;
+mod statistics;
 mod vacuum;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use base::{Clock, Error, Result, TimeRange};
+use arrow::datatypes::{DataType, Field, Schema};
+use base::{Clock, Error, Result};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
 use deltalake_core::kernel::{Action, LogicalFileView, StructType, Transaction};
@@ -27,6 +29,7 @@ use parking_lot::Mutex;
 
 pub use scan::{Keys, RowPredicate, Scan};
 pub use segment::{NewSegment, Segment, SegmentWriter};
+pub use spec::{Layout, TableSpec, TimeColumns};
 
 use crate::filenames;
 use crate::limits::{COMMIT_RETRIES, COMMITS_PER_CHECKPOINT};
@@ -34,21 +37,6 @@ use scan::MetadataCache;
 
 /// Partition columns of every table.
 const PARTITIONS: [&str; 2] = ["tenant", "date"];
-
-/// What a table stores.
-#[derive(Debug, Clone)]
-pub struct TableSpec {
-    /// Its name, which is also its folder.
-    pub name: &'static str,
-    /// The columns of its segments, without the partition columns `tenant` and `date`.
-    pub schema: SchemaRef,
-    /// The columns by which rows are sorted. The first is text and prunes scans.
-    pub sort: &'static [&'static str],
-    /// The columns that hold the first and the last millisecond of a row.
-    pub time: [&'static str; 2],
-    /// Columns whose values repeat.
-    pub dictionary: &'static [&'static str],
-}
 
 /// What the Delta log says, as one.
 #[derive(Debug, Clone)]
@@ -82,6 +70,7 @@ impl Table {
         clock: Arc<dyn Clock>,
         writer_id: &str,
     ) -> Result<Self> {
+        spec.check()?;
         let name = spec.name;
         let folder = format!("{}/{name}", filenames::TABLES);
         let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
@@ -155,7 +144,7 @@ impl Table {
             return Ok(view);
         }
         let now_ms = self.clock.now_ms();
-        let adds = segments.iter().map(|s| Action::Add(s.add(&self.spec, now_ms))).collect();
+        let adds = segments.iter().map(|s| Action::Add(s.add(now_ms))).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(PARTITIONS.map(str::to_owned).to_vec()),
@@ -271,20 +260,12 @@ impl Table {
 impl Segment {
     /// Reads what the log says of a segment.
     fn from_log(spec: &TableSpec, file: &LogicalFileView, path: &Path) -> Self {
-        // An engine that rewrote the file may have left statistics out: then it may hold anything.
-        let stats =
-            file.stats().and_then(|s| serde_json::from_str(&s).ok()).unwrap_or(serde_json::Value::Null);
-        let time = TimeRange::new(
-            stats["minValues"][spec.time[0]].as_i64().unwrap_or(i64::MIN),
-            stats["maxValues"][spec.time[1]].as_i64().unwrap_or(i64::MAX),
-        );
         let mut partitions = file.partition_values_map();
         let mut partition = |name: &str| partitions.remove(name).flatten().unwrap_or_default();
         Self::new(
             path.to_string(),
             u64::try_from(file.size()).unwrap_or(0),
-            stats["numRecords"].as_u64().unwrap_or(0),
-            time,
+            statistics::read(spec, file.stats().as_deref()),
             PARTITIONS.map(&mut partition),
         )
     }

@@ -23,9 +23,11 @@ use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 use parquet::file::page_index::column_index::ColumnIndexMetaData;
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::SchemaDescriptor;
 
+use super::segment::leaf_of;
 use super::{Segment, Table, TableSpec};
-use crate::limits::{METADATA_CACHE_BYTES, SCAN_BATCH_ROWS};
+use crate::limits::{METADATA_CACHE_BYTES, SCAN_BATCH_BYTES, SCAN_BATCH_PAGES};
 
 /// Decides which rows of a batch of the filter columns to read.
 pub type RowPredicate = Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>;
@@ -48,8 +50,17 @@ pub struct Scan {
     pub keys: Keys,
     /// Times. Prunes by statistics; rows outside may be left.
     pub range: TimeRange,
+    /// A column with a bloom filter and values of it, one of which is wanted. Prunes row groups; rows of other values may be left.
+    pub any_of: Option<(&'static str, Vec<String>)>,
     /// The exact condition, and the columns that it reads.
     pub predicate: Option<(Vec<&'static str>, RowPredicate)>,
+}
+
+impl Scan {
+    /// All rows of a range of times.
+    pub fn range(columns: Vec<&'static str>, range: TimeRange) -> Self {
+        Self { columns, keys: Keys::All, range, any_of: None, predicate: None }
+    }
 }
 
 impl Table {
@@ -65,11 +76,21 @@ impl Table {
         let schema = metadata.parquet_schema();
         let mask = |columns: &[&str]| ProjectionMask::columns(schema, columns.iter().copied());
         let parquet = metadata.metadata();
-        let groups: Vec<usize> = (0..parquet.num_row_groups())
-            .filter(|i| wants_group(&self.spec, parquet.row_group(*i), scan))
-            .collect();
-        let selection = select_pages(&self.spec, parquet, &groups, &scan.keys);
+        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, (*metadata).clone());
+        let mut groups = Vec::new();
+        if meets(segment.key_bounds(), &scan.keys) {
+            for group in 0..parquet.num_row_groups() {
+                if wants_group(&self.spec, schema, parquet.row_group(group), scan)
+                    && may_have(&mut builder, schema, group, scan).await.map_err(|e| fail(&e))?
+                {
+                    groups.push(group);
+                }
+            }
+        }
+        let selection = select_pages(&self.spec, schema, parquet, &groups, &scan.keys);
         let projection = mask(&scan.columns);
+        let filtered = scan.predicate.as_ref().map_or_else(Vec::new, |(columns, _)| columns.clone());
+        let rows = batch_rows(&self.spec, parquet, &groups, &[projection.clone(), mask(&filtered)]);
         let filter = scan.predicate.as_ref().map(|(columns, predicate)| {
             let predicate = predicate.clone();
             let evaluate = move |batch: RecordBatch| {
@@ -77,10 +98,7 @@ impl Table {
             };
             RowFilter::new(vec![Box::new(ArrowPredicateFn::new(mask(columns), evaluate))])
         });
-        let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, (*metadata).clone())
-            .with_batch_size(SCAN_BATCH_ROWS)
-            .with_row_groups(groups)
-            .with_projection(projection);
+        builder = builder.with_batch_size(rows).with_row_groups(groups).with_projection(projection);
         if let Some(selection) = selection {
             builder = builder.with_row_selection(selection);
         }
@@ -157,12 +175,17 @@ impl Keys {
     }
 }
 
+/// Whether values between two bounds, as far as they are known, may be wanted.
+fn meets(bounds: (Option<&str>, Option<&str>), keys: &Keys) -> bool {
+    match bounds {
+        (Some(min), Some(max)) => keys.meets(min.as_bytes(), max.as_bytes()),
+        _ => true,
+    }
+}
+
 /// Whether a row group may hold wanted rows. Without statistics it may.
-fn wants_group(spec: &TableSpec, group: &RowGroupMetaData, scan: &Scan) -> bool {
-    let statistics = |name: &str| {
-        let at = spec.schema.index_of(name).ok()?;
-        group.column(at).statistics()
-    };
+fn wants_group(spec: &TableSpec, schema: &SchemaDescriptor, group: &RowGroupMetaData, scan: &Scan) -> bool {
+    let statistics = |name: &str| group.column(leaf_of(schema, name)?).statistics();
     let time = |name: &str| match statistics(name) {
         Some(Statistics::Int64(s)) => s.min_opt().copied().zip(s.max_opt().copied()),
         _ => None,
@@ -170,15 +193,54 @@ fn wants_group(spec: &TableSpec, group: &RowGroupMetaData, scan: &Scan) -> bool 
     let key_met = statistics(spec.sort[0])
         .and_then(|s| s.min_bytes_opt().zip(s.max_bytes_opt()))
         .is_none_or(|(min, max)| scan.keys.meets(min, max));
-    let [t_min, t_max] = spec.time;
-    let begins_in_time = time(t_min).is_none_or(|(min, _)| min <= scan.range.end_ms);
-    let ends_in_time = time(t_max).is_none_or(|(_, max)| max >= scan.range.start_ms);
+    let (start, end) = spec.time.bounds(scan.range);
+    let first = time(spec.time.first);
+    // A row without an end has its beginning.
+    let last = time(spec.time.last).map(|(_, max)| first.map_or(max, |(_, first)| first.max(max)));
+    let begins_in_time = first.is_none_or(|(min, _)| min <= end);
+    let ends_in_time = last.is_none_or(|max| max >= start);
     key_met && begins_in_time && ends_in_time
+}
+
+/// Whether a row group's bloom filter lets one of the wanted values pass. Without a filter it does.
+async fn may_have(
+    builder: &mut ParquetRecordBatchStreamBuilder<SegmentReader>,
+    schema: &SchemaDescriptor,
+    group: usize,
+    scan: &Scan,
+) -> ParquetResult<bool> {
+    let Some((column, values)) = &scan.any_of else { return Ok(true) };
+    let Some(leaf) = leaf_of(schema, column) else { return Ok(true) };
+    let filter = builder.get_row_group_column_bloom_filter(group, leaf).await?;
+    Ok(filter.is_none_or(|filter| values.iter().any(|v| filter.check(&v.as_str()))))
+}
+
+/// How many rows to decode at once, so that a batch of the columns of `masks` stays within bounds.
+fn batch_rows(
+    spec: &TableSpec,
+    metadata: &ParquetMetaData,
+    groups: &[usize],
+    masks: &[ProjectionMask],
+) -> usize {
+    let bytes_per_row = |group: &usize| {
+        let group = metadata.row_group(*group);
+        let decoded = |leaf: usize| {
+            let column = group.column(leaf);
+            // What text takes without its dictionary, which is what it takes in memory.
+            column.unencoded_byte_array_data_bytes().unwrap_or(0).max(column.uncompressed_size())
+        };
+        let leaves = (0..group.num_columns()).filter(|leaf| masks.iter().any(|m| m.leaf_included(*leaf)));
+        leaves.map(decoded).sum::<i64>() / group.num_rows().max(1)
+    };
+    let widest = groups.iter().map(bytes_per_row).max().unwrap_or(0);
+    let rows = SCAN_BATCH_BYTES / usize::try_from(widest).unwrap_or(usize::MAX).max(1);
+    rows.clamp(1, SCAN_BATCH_PAGES * spec.layout.page_rows)
 }
 
 /// The rows of the chosen row groups whose pages may hold wanted keys.
 fn select_pages(
     spec: &TableSpec,
+    schema: &SchemaDescriptor,
     metadata: &ParquetMetaData,
     groups: &[usize],
     keys: &Keys,
@@ -186,7 +248,7 @@ fn select_pages(
     if *keys == Keys::All {
         return None;
     }
-    let column = spec.schema.index_of(spec.sort[0]).ok()?;
+    let column = leaf_of(schema, spec.sort[0])?;
     let (indexes, offsets) = (metadata.column_index()?, metadata.offset_index()?);
     let mut ranges: Vec<Range<usize>> = Vec::new();
     let mut before = 0;

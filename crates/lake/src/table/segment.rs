@@ -3,40 +3,34 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Int64Type;
+use arrow::array::RecordBatch;
 use base::{Error, Result, TimeRange};
 use deltalake_core::kernel::Add;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
-use parquet::arrow::AsyncArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
+use parquet::basic::{Compression, Encoding, Type as PhysicalType, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::SchemaDescriptor;
 
+use super::statistics::{Known, Statistics};
 use super::{PARTITIONS, TableSpec};
-use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
+use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES};
 
 /// A committed segment. Whoever holds it keeps its file from being vacuumed by this process.
 #[derive(Debug)]
 pub struct Segment {
     path: String,
     size_bytes: u64,
-    rows: u64,
-    time: TimeRange,
+    known: Known,
     partition: [String; 2],
 }
 
 impl Segment {
-    pub(super) fn new(
-        path: String,
-        size_bytes: u64,
-        rows: u64,
-        time: TimeRange,
-        partition: [String; 2],
-    ) -> Self {
-        Self { path, size_bytes, rows, time, partition }
+    pub(super) fn new(path: String, size_bytes: u64, known: Known, partition: [String; 2]) -> Self {
+        Self { path, size_bytes, known, partition }
     }
 
     /// Its path within the table.
@@ -51,17 +45,27 @@ impl Segment {
 
     /// Rows.
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.known.rows
     }
 
     /// First and last millisecond of its rows.
     pub fn time(&self) -> TimeRange {
-        self.time
+        self.known.time
     }
 
     /// Whose rows these are.
     pub fn tenant(&self) -> &str {
         &self.partition[0]
+    }
+
+    /// The UTC date that it is filed under, as `yyyy-mm-dd`.
+    pub fn date(&self) -> &str {
+        &self.partition[1]
+    }
+
+    /// Least and greatest value of the first sort column, as far as they are known.
+    pub fn key_bounds(&self) -> (Option<&str>, Option<&str>) {
+        (self.known.key.0.as_deref(), self.known.key.1.as_deref())
     }
 }
 
@@ -71,14 +75,7 @@ pub struct NewSegment {
     path: String,
     size_bytes: u64,
     partition: [String; 2],
-    stats: Stats,
-}
-
-#[derive(Debug, Clone, Default)]
-struct Stats {
-    rows: u64,
-    time: Option<(i64, i64)>,
-    key: Option<(String, String)>,
+    stats: Statistics,
 }
 
 impl NewSegment {
@@ -87,22 +84,7 @@ impl NewSegment {
         self.size_bytes
     }
 
-    pub(super) fn add(&self, spec: &TableSpec, now_ms: i64) -> Add {
-        let (t_min, t_max) = self.stats.time.unwrap_or((i64::MAX, i64::MIN));
-        let mut min = serde_json::Map::new();
-        let mut max = serde_json::Map::new();
-        min.insert(spec.time[0].into(), t_min.into());
-        max.insert(spec.time[1].into(), t_max.into());
-        if let Some((first, last)) = &self.stats.key {
-            min.insert(spec.sort[0].into(), first.as_str().into());
-            max.insert(spec.sort[0].into(), last.as_str().into());
-        }
-        let stats = serde_json::json!({
-            "numRecords": self.stats.rows,
-            "minValues": min,
-            "maxValues": max,
-            "nullCount": {},
-        });
+    pub(super) fn add(&self, now_ms: i64) -> Add {
         let [tenant, date] = self.partition.clone();
         Add {
             path: self.path.clone(),
@@ -113,7 +95,7 @@ impl NewSegment {
             size: i64::try_from(self.size_bytes).unwrap_or(i64::MAX),
             modification_time: now_ms,
             data_change: true,
-            stats: Some(stats.to_string()),
+            stats: Some(self.stats.to_json()),
             ..Add::default()
         }
     }
@@ -125,7 +107,9 @@ pub struct SegmentWriter {
     writer: AsyncArrowWriter<BufWriter>,
     path: String,
     partition: [String; 2],
-    stats: Stats,
+    stats: Statistics,
+    /// Bytes in memory of the batches that went into the row group that is being written.
+    group_bytes: usize,
 }
 
 impl SegmentWriter {
@@ -136,18 +120,34 @@ impl SegmentWriter {
         partition: [String; 2],
     ) -> Result<Self> {
         let sink = BufWriter::new(store, Path::from(path.as_str()));
-        let writer = AsyncArrowWriter::try_new(sink, spec.schema.clone(), Some(properties(spec)))
+        let writer = AsyncArrowWriter::try_new(sink, spec.schema.clone(), Some(properties(spec)?))
             .map_err(|e| cannot_write(&path, &e))?;
-        Ok(Self { spec: spec.clone(), writer, path, partition, stats: Stats::default() })
+        Ok(Self { spec: spec.clone(), writer, path, partition, stats: Statistics::default(), group_bytes: 0 })
     }
 
-    /// Appends rows, which have to follow those before in the table's order.
+    /// Appends rows, which have to follow those before in the table's order. Batches are small, and no slices of large ones: row
+    /// groups end between two of them.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        self.note(batch)?;
-        self.writer.write(batch).await.map_err(|e| cannot_write(&self.path, &e))
+        self.stats
+            .note(&self.spec, batch)
+            .map_err(|e| e.context(format!("cannot write segment {}", self.path)))?;
+        // A row group is what a reader may have to hold, however large its rows are.
+        let bytes = batch.get_array_memory_size();
+        if self.group_bytes > 0 && self.group_bytes.saturating_add(bytes) > ROW_GROUP_BYTES {
+            self.writer.flush().await.map_err(|e| cannot_write(&self.path, &e))?;
+            self.group_bytes = 0;
+        }
+        self.writer.write(batch).await.map_err(|e| cannot_write(&self.path, &e))?;
+        // A batch that completed a row group by its number of rows has begun the next one, or not.
+        self.group_bytes = match self.writer.in_progress_rows() {
+            0 => 0,
+            rows if rows < batch.num_rows() => bytes,
+            _ => self.group_bytes + bytes,
+        };
+        Ok(())
     }
 
     /// Uploads what is left. The segment is complete, and as durable as its store makes it.
@@ -156,55 +156,53 @@ impl SegmentWriter {
         let size_bytes = self.writer.bytes_written() as u64;
         Ok(NewSegment { path: self.path, size_bytes, partition: self.partition, stats: self.stats })
     }
-
-    fn note(&mut self, batch: &RecordBatch) -> Result<()> {
-        let column = |name: &str| {
-            batch.column_by_name(name).ok_or_else(|| {
-                Error::internal(format!("cannot write segment {}: batch has no column {name}", self.path))
-            })
-        };
-        let [t_min, t_max] = self.spec.time;
-        let first = arrow::compute::min(column(t_min)?.as_primitive::<Int64Type>()).unwrap_or(i64::MIN);
-        let last = arrow::compute::max(column(t_max)?.as_primitive::<Int64Type>()).unwrap_or(i64::MAX);
-        let keys = column(self.spec.sort[0])?.as_string::<i32>();
-        let (low, high) = (keys.value(0), keys.value(keys.len() - 1));
-        self.stats.rows += batch.num_rows() as u64;
-        self.stats.time = Some(self.stats.time.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
-        match &mut self.stats.key {
-            Some((_, end)) => high.clone_into(end),
-            none => *none = Some((low.to_owned(), high.to_owned())),
-        }
-        Ok(())
-    }
 }
 
-fn properties(spec: &TableSpec) -> WriterProperties {
-    let index_of = |name: &str| spec.schema.index_of(name).ok().and_then(|i| i32::try_from(i).ok());
-    let sorted = spec.sort.iter().filter_map(|c| index_of(c));
-    let sorted =
-        sorted.map(|i| SortingColumn { column_idx: i, descending: false, nulls_first: false }).collect();
+fn properties(spec: &TableSpec) -> Result<WriterProperties> {
+    let leaves = ArrowSchemaConverter::new()
+        .convert(&spec.schema)
+        .map_err(|e| Error::internal(format!("cannot describe table {}: {e}", spec.name)))?;
     let mut properties = WriterProperties::builder()
         .set_created_by("bellwether".into())
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).expect("a level that zstd has")))
-        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
-        .set_sorting_columns(Some(sorted))
+        .set_max_row_group_row_count(Some(spec.layout.row_group_rows))
+        .set_data_page_row_count_limit(spec.layout.page_rows)
+        .set_write_batch_size(spec.layout.page_rows)
+        .set_sorting_columns(Some(sorting_columns(spec, &leaves)))
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::None);
-    for field in spec.schema.fields() {
-        let path = || field.name().as_str().into();
-        let pruned = spec.sort[0] == field.name() || spec.time.contains(&field.name().as_str());
-        if pruned {
-            properties = properties.set_column_statistics_enabled(path(), EnabledStatistics::Page);
+    for leaf in leaves.columns() {
+        let path = leaf.path();
+        let column = path.parts()[0].as_str();
+        if spec.has_statistics(column) {
+            properties = properties.set_column_statistics_enabled(path.clone(), EnabledStatistics::Page);
         }
-        if spec.dictionary.contains(&field.name().as_str()) {
-            properties = properties.set_column_dictionary_enabled(path(), true);
-        } else if field.data_type().is_integer() {
-            properties = properties.set_column_encoding(path(), Encoding::DELTA_BINARY_PACKED);
+        if spec.bloom.contains(&column) {
+            properties = properties
+                .set_column_bloom_filter_enabled(path.clone(), true)
+                .set_column_bloom_filter_fpp(path.clone(), BLOOM_FALSE_POSITIVES);
+        }
+        let integer = matches!(leaf.physical_type(), PhysicalType::INT32 | PhysicalType::INT64);
+        let named = spec.encodings.iter().find(|(name, _)| *name == column).map(|(_, encoding)| *encoding);
+        if spec.dictionary.contains(&column) {
+            properties = properties.set_column_dictionary_enabled(path.clone(), true);
+        } else if let Some(encoding) = named.or(integer.then_some(Encoding::DELTA_BINARY_PACKED)) {
+            properties = properties.set_column_encoding(path.clone(), encoding);
         }
     }
-    properties.build()
+    Ok(properties.build())
+}
+
+fn sorting_columns(spec: &TableSpec, leaves: &SchemaDescriptor) -> Vec<SortingColumn> {
+    let sorted = spec.sort.iter().filter_map(|name| leaf_of(leaves, name));
+    let sorted = sorted.filter_map(|at| i32::try_from(at).ok());
+    let (descending, nulls_first) = (TableSpec::SORT.descending, TableSpec::SORT.nulls_first);
+    sorted.map(|column_idx| SortingColumn { column_idx, descending, nulls_first }).collect()
+}
+
+/// The position of a column that has nothing nested among the leaves of a file.
+pub(super) fn leaf_of(leaves: &SchemaDescriptor, column: &str) -> Option<usize> {
+    leaves.columns().iter().position(|leaf| matches!(leaf.path().parts(), [name] if name == column))
 }
 
 fn cannot_write(path: &str, e: &parquet::errors::ParquetError) -> Error {

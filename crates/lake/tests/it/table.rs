@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use base::{ErrorKind, ManualClock, TimeRange};
 use futures::{StreamExt, TryStreamExt};
 use lake::testing::{Fault, FaultFs, FaultStore, Faults};
-use lake::{Keys, Lake, NewSegment, Scan, Segment, Table, TableSpec};
+use lake::{Keys, Lake, Layout, NewSegment, Scan, Segment, Table, TableSpec, TimeColumns};
 use object_store::ObjectStore;
 
 const ROWS: i64 = 40_000;
+const LAYOUT: Layout = Layout { row_group_rows: 16 << 10, page_rows: 512 };
 
 fn spec() -> TableSpec {
     let field = |name: &str, data_type| Field::new(name, data_type, false);
@@ -24,8 +25,12 @@ fn spec() -> TableSpec {
             field("payload", DataType::Utf8),
         ])),
         sort: &["key", "from"],
-        time: ["from", "to"],
+        time: TimeColumns { first: "from", last: "to", unit: TimeUnit::Millisecond },
         dictionary: &["key"],
+        encodings: &[],
+        statistics: &[],
+        bloom: &[],
+        layout: LAYOUT,
     }
 }
 
@@ -88,7 +93,7 @@ async fn scans_prune_by_key_and_time_and_filter_rows() {
     let committed = view.segments[0].clone();
     assert_eq!((committed.rows(), committed.time()), (ROWS as u64, TimeRange::new(1000, 1016)));
     assert_eq!(committed.tenant(), "t");
-    let scan = |keys: Keys, range: TimeRange| Scan { columns: vec!["key"], keys, range, predicate: None };
+    let scan = |keys: Keys, range: TimeRange| Scan { keys, ..Scan::range(vec!["key"], range) };
     let all = rows(&read(&table, &committed, &scan(Keys::All, TimeRange::ALL)).await);
     assert_eq!(all, ROWS);
     let some = read(&table, &committed, &scan(Keys::Only(vec!["key-17".into()]), TimeRange::ALL)).await;
@@ -98,7 +103,7 @@ async fn scans_prune_by_key_and_time_and_filter_rows() {
     });
     let wanted = keys.filter(|k| k == "key-17").count();
     assert_eq!(wanted as i64, ROWS / 100, "every row of the key is read");
-    assert!(rows(&some) <= ROWS / 100 + 2 * lake::limits::PAGE_ROWS as i64, "{} rows were read", rows(&some));
+    assert!(rows(&some) <= ROWS / 100 + 2 * LAYOUT.page_rows as i64, "{} rows were read", rows(&some));
     for nothing in [
         scan(Keys::Only(vec!["key".into(), "z".into()]), TimeRange::ALL),
         scan(Keys::All, TimeRange::new(0, 999)),
@@ -111,7 +116,7 @@ async fn scans_prune_by_key_and_time_and_filter_rows() {
         Ok(payloads.iter().map(|p| Some(p == Some("payload 31007"))).collect::<BooleanArray>())
     });
     let predicate = Some((vec!["payload"], exactly));
-    let one = Scan { columns: vec!["from"], keys: Keys::All, range: TimeRange::ALL, predicate };
+    let one = Scan { predicate, ..Scan::range(vec!["from"], TimeRange::ALL) };
     assert_eq!(rows(&read(&table, &committed, &one).await), 1);
 }
 
@@ -162,7 +167,7 @@ async fn a_removed_segment_is_readable_until_its_last_reader_is_done() {
     assert!(view.segments.is_empty());
     drop(view);
     assert_eq!(table.vacuum().await.unwrap(), 0);
-    let scan = Scan { columns: vec!["key"], keys: Keys::All, range: TimeRange::ALL, predicate: None };
+    let scan = Scan::range(vec!["key"], TimeRange::ALL);
     assert_eq!(rows(&read(&table, &held, &scan).await), 10);
     drop(held);
     assert_eq!(table.vacuum().await.unwrap(), 1);
