@@ -1,0 +1,30 @@
+//! Push protocols: the bytes that a sender brings become a [`base::WriteBatch`], checked and within limits.
+//!
+//! Owns wire formats and their bounds. Knows no HTTP, no store and no clock: it is handed a body and hands back what is in it.
+
+pub mod limits;
+mod protobuf;
+pub mod remote_write;
+mod snappy;
+pub mod testing;
+
+/// Bounds that an operator may set; the others are fixed in [`limits`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LabelLimits {
+    /// Labels of one series, its name included.
+    pub labels: usize,
+    /// Bytes of one label's name.
+    pub name_bytes: usize,
+    /// Bytes of one label's value.
+    pub value_bytes: usize,
+}
+
+impl Default for LabelLimits {
+    fn default() -> Self {
+        Self {
+            labels: limits::LABELS_PER_SERIES,
+            name_bytes: limits::LABEL_NAME_BYTES,
+            value_bytes: limits::LABEL_VALUE_BYTES,
+        }
+    }
+}

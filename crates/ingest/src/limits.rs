@@ -1,0 +1,35 @@
+//! How much one request may ask of the process that reads it.
+
+/// Bytes of one request as sent. Prometheus sends some 100 KiB, vmagent up to 32 MiB.
+pub const COMPRESSED_BYTES: usize = 32 << 20;
+
+/// Bytes of one request once decompressed. Snappy makes label sets ten times smaller at best; more than this is an attack.
+pub const DECOMPRESSED_BYTES: usize = 64 << 20;
+
+/// Series of one request. Senders group thousands.
+pub const SERIES_PER_REQUEST: usize = 500_000;
+
+/// Samples of one request, histograms included. An empty sample is two bytes on the wire and sixteen in memory.
+pub const SAMPLES_PER_REQUEST: usize = 2_000_000;
+
+/// Labels of one series by default. Label sets beyond a hundred are mistakes; this leaves room.
+pub const LABELS_PER_SERIES: usize = 1024;
+
+/// Bytes of one label's name by default.
+pub const LABEL_NAME_BYTES: usize = 1024;
+
+/// Bytes of one label's value by default. Stack traces and queries end up in labels, but nothing longer.
+pub const LABEL_VALUE_BYTES: usize = 64 << 10;
+
+/// Bytes of one whole label set: below what the store's log takes.
+pub const LABEL_SET_BYTES: usize = 256 << 10;
+
+/// Buckets of one side of a native histogram, and its custom bounds. Clients stop at 160; a bucket that takes a byte on the wire
+/// takes eight in memory.
+pub const HISTOGRAM_BUCKETS: usize = 16_384;
+
+/// Buckets of all histograms of one request, for the same reason.
+pub const BUCKETS_PER_REQUEST: usize = 4_000_000;
+
+/// Characters of a label set that an error quotes.
+pub(crate) const QUOTED_CHARS: usize = 256;

@@ -1,0 +1,183 @@
+//! Reads protobuf's wire format from a slice, field by field. Nothing is copied and nothing recurses: a message within a
+//! message is a slice that the caller reads in turn.
+
+/// Why bytes are no message. Small, as it is the error of the innermost loops.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Malformed {
+    /// The bytes end within a field.
+    CutShort,
+    /// A number has more than 64 bits.
+    Overflow,
+    /// A field has another wire type than its number has here, or one that is not in use any more.
+    WireType,
+}
+
+impl Malformed {
+    pub(crate) fn cause(self) -> &'static str {
+        match self {
+            Self::CutShort => "unexpected EOF",
+            Self::Overflow => "proto: integer overflow",
+            Self::WireType => "proto: wrong wireType",
+        }
+    }
+}
+
+/// The value of a field, as the wire has it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Value<'a> {
+    Varint(u64),
+    Fixed64(u64),
+    Bytes(&'a [u8]),
+    Fixed32,
+}
+
+impl<'a> Value<'a> {
+    #[inline]
+    pub(crate) fn bytes(self) -> Result<&'a [u8], Malformed> {
+        if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(Malformed::WireType) }
+    }
+
+    #[inline]
+    pub(crate) fn varint(self) -> Result<u64, Malformed> {
+        if let Self::Varint(n) = self { Ok(n) } else { Err(Malformed::WireType) }
+    }
+
+    #[inline]
+    pub(crate) fn double(self) -> Result<f64, Malformed> {
+        if let Self::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(Malformed::WireType) }
+    }
+
+    /// An `int64`: the varint's bits.
+    #[inline]
+    pub(crate) fn int64(self) -> Result<i64, Malformed> {
+        self.varint().map(|n| n as i64)
+    }
+
+    /// A `sint32`.
+    pub(crate) fn sint32(self) -> Result<i32, Malformed> {
+        self.varint().map(|n| zigzag(n) as i32)
+    }
+}
+
+/// The signed number behind a `sint32` or `sint64`.
+pub(crate) fn zigzag(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
+
+/// Reads fields one after the other.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What has not been read.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The number and the value of the next field.
+    #[inline]
+    pub(crate) fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.varint()?;
+        let value = match tag & 7 {
+            2 => Value::Bytes(self.bytes()?),
+            0 => Value::Varint(self.varint()?),
+            1 => {
+                let (head, tail) = self.rest.split_first_chunk::<8>().ok_or(Malformed::CutShort)?;
+                self.rest = tail;
+                Value::Fixed64(u64::from_le_bytes(*head))
+            }
+            5 => {
+                self.rest = self.rest.get(4..).ok_or(Malformed::CutShort)?;
+                Value::Fixed32
+            }
+            // Groups went out of use before this format came into it.
+            _ => return Err(Malformed::WireType),
+        };
+        Ok(Some((tag >> 3, value)))
+    }
+
+    /// A length and so many bytes.
+    #[inline]
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+        let len = usize::try_from(self.varint()?).map_err(|_| Malformed::CutShort)?;
+        let (head, tail) = self.rest.split_at_checked(len).ok_or(Malformed::CutShort)?;
+        self.rest = tail;
+        Ok(head)
+    }
+
+    #[inline]
+    pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+        match self.rest {
+            [byte, rest @ ..] if *byte < 0x80 => {
+                self.rest = rest;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, Malformed> {
+        let mut n = 0u64;
+        for (i, byte) in self.rest.iter().enumerate().take(10) {
+            // The tenth byte has room for the highest bit only.
+            if i == 9 && *byte > 1 {
+                return Err(Malformed::Overflow);
+            }
+            n |= u64::from(byte & 0x7f) << (7 * i);
+            if *byte < 0x80 {
+                self.rest = &self.rest[i + 1..];
+                return Ok(n);
+            }
+        }
+        Err(if self.rest.len() < 10 { Malformed::CutShort } else { Malformed::Overflow })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_each_wire_type() {
+        let mut r = Reader::new(b"\x08\x96\x01\x11\0\0\0\0\0\0\xf0\x3f\x1a\x02hi\x25\x01\0\0\0");
+        assert_eq!(r.field(), Ok(Some((1, Value::Varint(150)))));
+        let (number, one) = r.field().unwrap().unwrap();
+        assert_eq!((number, one.double()), (2, Ok(1.0)));
+        assert_eq!(r.field(), Ok(Some((3, Value::Bytes(b"hi")))));
+        assert_eq!(r.field(), Ok(Some((4, Value::Fixed32))));
+        assert_eq!(r.field(), Ok(None));
+    }
+
+    #[test]
+    fn numbers_have_64_bits() {
+        let read = |bytes: &[u8]| Reader::new(bytes).varint();
+        assert_eq!(read(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"), Ok(u64::MAX));
+        assert_eq!(read(b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02"), Err(Malformed::Overflow));
+        assert_eq!(read(b"\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01"), Err(Malformed::Overflow));
+        assert_eq!(read(b"\x80"), Err(Malformed::CutShort));
+        assert_eq!((zigzag(0), zigzag(1), zigzag(2), zigzag(u64::MAX)), (0, -1, 1, i64::MIN));
+    }
+
+    #[test]
+    fn what_is_cut_short_is_an_error() {
+        for bad in [
+            &b"\x0a\x05ab"[..],
+            b"\x09\0\0",
+            b"\x25\0",
+            b"\x08",
+            b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+        ] {
+            assert_eq!(Reader::new(bad).field(), Err(Malformed::CutShort), "{bad:?}");
+        }
+        assert_eq!(Reader::new(b"\x0b\x0c").field(), Err(Malformed::WireType));
+    }
+}

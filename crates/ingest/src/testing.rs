@@ -1,0 +1,163 @@
+//! Writes what senders send, for tests and benches of this crate and of those above it.
+
+use base::{CounterResetHint, Histogram, Span};
+
+/// A `prometheus.WriteRequest` that is being written. A series gets what is added until the next one begins.
+#[derive(Debug, Default, Clone)]
+pub struct RequestWriter {
+    message: Vec<u8>,
+    series: Vec<u8>,
+}
+
+impl RequestWriter {
+    /// An empty request.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Begins a series with labels as given: in that order, sound or not.
+    pub fn series<'a, B: AsRef<[u8]> + 'a>(
+        &mut self,
+        labels: impl IntoIterator<Item = &'a (B, B)>,
+    ) -> &mut Self {
+        self.end();
+        for (name, value) in labels {
+            let mut label = Vec::new();
+            put_bytes(&mut label, 1, name.as_ref());
+            put_bytes(&mut label, 2, value.as_ref());
+            put_bytes(&mut self.series, 1, &label);
+        }
+        self
+    }
+
+    /// Adds a sample.
+    pub fn sample(&mut self, t_ms: i64, value: f64) -> &mut Self {
+        let mut sample = Vec::new();
+        put_double(&mut sample, 1, value);
+        put_varint_field(&mut sample, 2, t_ms as u64);
+        put_bytes(&mut self.series, 2, &sample);
+        self
+    }
+
+    /// Adds an exemplar without labels.
+    pub fn exemplar(&mut self, t_ms: i64, value: f64) -> &mut Self {
+        let mut exemplar = Vec::new();
+        put_double(&mut exemplar, 2, value);
+        put_varint_field(&mut exemplar, 3, t_ms as u64);
+        put_bytes(&mut self.series, 3, &exemplar);
+        self
+    }
+
+    /// Adds a histogram: its counts as floats if it is one of floats, else as whole numbers and differences.
+    pub fn histogram(&mut self, t_ms: i64, h: &Histogram) -> &mut Self {
+        let mut out = Vec::new();
+        if h.is_float {
+            put_double(&mut out, 2, h.count);
+            put_double(&mut out, 7, h.zero_count);
+        } else {
+            put_varint_field(&mut out, 1, h.count as u64);
+            put_varint_field(&mut out, 6, h.zero_count as u64);
+        }
+        put_double(&mut out, 3, h.sum);
+        put_varint_field(&mut out, 4, zigzag(h.schema.into()));
+        put_double(&mut out, 5, h.zero_threshold);
+        put_side(&mut out, [8, 9, 10], &h.negative_spans, &h.negative, h.is_float);
+        put_side(&mut out, [11, 12, 13], &h.positive_spans, &h.positive, h.is_float);
+        let hint = match h.counter_reset_hint {
+            CounterResetHint::Unknown => 0,
+            CounterResetHint::Reset => 1,
+            CounterResetHint::NotReset => 2,
+            CounterResetHint::Gauge => 3,
+        };
+        put_varint_field(&mut out, 14, hint);
+        put_varint_field(&mut out, 15, t_ms as u64);
+        put_doubles(&mut out, 16, &h.custom_bounds);
+        put_bytes(&mut self.series, 4, &out);
+        self
+    }
+
+    /// Adds the description of a metric.
+    pub fn metadata(&mut self, metric: &str, help: &str) -> &mut Self {
+        self.end();
+        let mut out = Vec::new();
+        put_varint_field(&mut out, 1, 2);
+        put_bytes(&mut out, 2, metric.as_bytes());
+        put_bytes(&mut out, 4, help.as_bytes());
+        put_bytes(&mut self.message, 3, &out);
+        self
+    }
+
+    /// The message.
+    pub fn message(&mut self) -> Vec<u8> {
+        self.end();
+        std::mem::take(&mut self.message)
+    }
+
+    /// The body of the request.
+    pub fn body(&mut self) -> Vec<u8> {
+        compress(&self.message())
+    }
+
+    fn end(&mut self) {
+        if !self.series.is_empty() {
+            put_bytes(&mut self.message, 1, &self.series);
+            self.series.clear();
+        }
+    }
+}
+
+/// A snappy block.
+pub fn compress(message: &[u8]) -> Vec<u8> {
+    snap::raw::Encoder::new().compress_vec(message).expect("a test's message is below 4 GiB")
+}
+
+fn put_side(out: &mut Vec<u8>, [spans, deltas, counts]: [u64; 3], of: &[Span], buckets: &[f64], float: bool) {
+    for span in of {
+        let mut message = Vec::new();
+        put_varint_field(&mut message, 1, zigzag(span.offset.into()));
+        put_varint_field(&mut message, 2, span.length.into());
+        put_bytes(out, spans, &message);
+    }
+    if float {
+        return put_doubles(out, counts, buckets);
+    }
+    let (mut packed, mut last) = (Vec::new(), 0);
+    for count in buckets {
+        put_varint(&mut packed, zigzag(*count as i64 - last));
+        last = *count as i64;
+    }
+    put_bytes(out, deltas, &packed);
+}
+
+fn put_doubles(out: &mut Vec<u8>, number: u64, values: &[f64]) {
+    let packed: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+    put_bytes(out, number, &packed);
+}
+
+fn put_double(out: &mut Vec<u8>, number: u64, value: f64) {
+    put_varint(out, number << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+fn put_varint_field(out: &mut Vec<u8>, number: u64, value: u64) {
+    put_varint(out, number << 3);
+    put_varint(out, value);
+}
+
+fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
+    put_varint(out, number << 3 | 2);
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn put_varint(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+fn zigzag(n: i64) -> u64 {
+    ((n << 1) ^ (n >> 63)) as u64
+}
