@@ -280,15 +280,24 @@ impl LabelsBuilder {
 
 /// Checks packed bytes for truncation, order and UTF-8.
 pub(crate) fn check_packed(bytes: &[u8]) -> Result<()> {
+    // A length below 128 is an ASCII byte: where all are, each text is UTF-8 exactly if the whole is.
+    let mut one_by_one = std::str::from_utf8(bytes).is_err();
     let mut rest = bytes;
-    let mut last: Option<&str> = None;
-    while !rest.is_empty() {
-        let name = take_checked(&mut rest)?;
-        let value = take_checked(&mut rest)?;
-        if value.is_empty() || last.is_some_and(|l| l >= name) {
+    let mut last: &[u8] = &[];
+    let mut first = true;
+    while let [name_len, ..] = rest {
+        one_by_one |= *name_len >= 0x80;
+        let name = take_bytes(&mut rest)?;
+        one_by_one |= rest.first().is_some_and(|value_len| *value_len >= 0x80);
+        let value = take_bytes(&mut rest)?;
+        if value.is_empty() || (last >= name && !first) {
             return Err(Error::corrupt("cannot read label set: names are not in order or a value is empty"));
         }
-        last = Some(name);
+        (last, first) = (name, false);
+    }
+    let mut rest = bytes;
+    while one_by_one && !rest.is_empty() {
+        take_checked(&mut rest)?;
     }
     Ok(())
 }
@@ -313,6 +322,12 @@ fn take<'a>(rest: &mut &'a [u8]) -> &'a str {
 }
 
 fn take_checked<'a>(rest: &mut &'a [u8]) -> Result<&'a str> {
+    std::str::from_utf8(take_bytes(rest)?)
+        .map_err(|_| Error::corrupt("cannot read label set: it is not UTF-8"))
+}
+
+#[inline]
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
     let cut = || Error::corrupt("cannot read label set: it is cut short");
     let (mut len, mut shift) = (0usize, 0u32);
     loop {
@@ -329,7 +344,7 @@ fn take_checked<'a>(rest: &mut &'a [u8]) -> Result<&'a str> {
     }
     let (head, tail) = rest.split_at_checked(len).ok_or_else(cut)?;
     *rest = tail;
-    std::str::from_utf8(head).map_err(|_| Error::corrupt("cannot read label set: it is not UTF-8"))
+    Ok(head)
 }
 
 /// Whether a name is `[a-zA-Z_:][a-zA-Z0-9_:]*`, so that PromQL and the text format take it without quotes.
@@ -378,6 +393,8 @@ mod tests {
             b"\x01a\x00",
             b"\xff\xff\xff\xff\xff\xff",
             b"\x01\xff\x011",
+            b"\x01a\x02\xc3\xa9\x01b\x01\xc3",
+            b"\x01\xc3\x29\xa9aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         ] {
             assert!(Labels::from_packed(bad).is_err(), "{bad:?}");
         }

@@ -1,6 +1,6 @@
 //! The labels of one `prometheus.TimeSeries`, packed as `base::Labels` packs them.
 //!
-//! Senders give labels sorted, each once and none empty: [`pack_sorted`] takes those as they come. Everything else, and everything
+//! Senders give labels sorted, each once and none empty: [`pack_as_sent`] takes those as they come. Everything else, and everything
 //! that is wrong, goes to [`pack_any`], which takes its time and says what is wrong.
 
 use base::{Error, METRIC_NAME, Result};
@@ -14,8 +14,9 @@ pub(super) type Pair<'a> = (&'a [u8], &'a [u8]);
 
 /// What a first look at a series finds.
 pub(super) struct Found<'a> {
-    /// Whether its labels are packed. They are in order, named, within the limits, and not known to be UTF-8.
-    pub(super) sorted: bool,
+    /// Whether its labels are packed as they came: named and within the limits. The batch finds out whether they are in order, none of them
+    /// empty, and UTF-8.
+    pub(super) packed: bool,
     /// The fields from the first on that is no label.
     pub(super) rest: &'a [u8],
     /// Samples and histograms among them.
@@ -23,7 +24,7 @@ pub(super) struct Found<'a> {
 }
 
 /// Looks at every field of a series and packs its labels, if they are as they should be.
-pub(super) fn pack_sorted<'a>(
+pub(super) fn pack_as_sent<'a>(
     message: &'a [u8],
     limits: LabelLimits,
     packed: &mut Vec<u8>,
@@ -31,22 +32,27 @@ pub(super) fn pack_sorted<'a>(
     packed.clear();
     // Packed labels are shorter than the message that they come in.
     packed.reserve(message.len());
-    let mut reader = Reader::new(message);
-    let mut found = Found { sorted: true, rest: &[], samples: 0 };
-    let (mut last, mut labels, mut named): (&[u8], usize, bool) = (&[], 0, false);
+    let mut found = Found { packed: true, rest: &[], samples: 0 };
+    let (mut labels, mut named) = (0, false);
+    let mut rest = message;
+    // What senders send: labels first, all lengths of one byte, which stand in the packed form as they do here.
+    while let Some((label, after)) = plain_label(rest) {
+        rest = after;
+        labels += 1;
+        named |= label.name() == METRIC_NAME.as_bytes();
+        found.packed &= label.name().len() <= limits.name_bytes && label.value().len() <= limits.value_bytes;
+        packed.extend_from_slice(label.name);
+        packed.extend_from_slice(label.value);
+    }
+    let mut reader = Reader::new(rest);
     loop {
         let before = reader.rest();
         let Some((number, value)) = reader.field()? else { break };
         if number == 1 {
             let (name, text) = pair(value.bytes()?)?;
-            let sound = name > last
-                && !text.is_empty()
-                && name.len() <= limits.name_bytes
-                && text.len() <= limits.value_bytes;
-            found.sorted &= sound;
-            named |= name == METRIC_NAME.as_bytes();
             labels += 1;
-            last = name;
+            named |= name == METRIC_NAME.as_bytes();
+            found.packed &= name.len() <= limits.name_bytes && text.len() <= limits.value_bytes;
             put(packed, name);
             put(packed, text);
             continue;
@@ -56,8 +62,36 @@ pub(super) fn pack_sorted<'a>(
         }
         found.samples += usize::from(number == 2 || number == 4);
     }
-    found.sorted &= named && labels <= limits.labels && packed.len() <= LABEL_SET_BYTES;
+    found.packed &= named && labels <= limits.labels && packed.len() <= LABEL_SET_BYTES;
     Ok(found)
+}
+
+/// A label whose name and value are shorter than 128 bytes, each with its length in front.
+struct PlainLabel<'a> {
+    name: &'a [u8],
+    value: &'a [u8],
+}
+
+impl<'a> PlainLabel<'a> {
+    fn name(&self) -> &'a [u8] {
+        &self.name[1..]
+    }
+
+    fn value(&self) -> &'a [u8] {
+        &self.value[1..]
+    }
+}
+
+/// The label at the beginning of a series, if it is one that is written in the plainest way, and what comes after it.
+#[inline]
+fn plain_label(series: &[u8]) -> Option<(PlainLabel<'_>, &[u8])> {
+    let [0x0a, len, rest @ ..] = series else { return None };
+    let (label, after) = rest.split_at_checked(usize::from(*len))?;
+    let [0x0a, fields @ ..] = label else { return None };
+    let (name, value) = fields.split_at_checked(1 + usize::from(*fields.first()?))?;
+    let [0x12, value @ ..] = value else { return None };
+    let plain = *len < 0x80 && value.len() == 1 + usize::from(*value.first()?);
+    plain.then_some((PlainLabel { name, value }, after))
 }
 
 /// Packs labels in any order. The inner error says why a series cannot be taken, in Prometheus' words where it has some.

@@ -145,24 +145,26 @@ impl<'a> Request<'a, '_> {
         if self.series > SERIES_PER_REQUEST {
             return Err(Stop::Limit("series_per_request", SERIES_PER_REQUEST));
         }
-        let found = labels::pack_sorted(message, self.limits, self.packed)?;
+        let found = labels::pack_as_sent(message, self.limits, self.packed)?;
         self.samples += found.samples;
         if self.samples > SAMPLES_PER_REQUEST {
             return Err(Stop::Limit("samples_per_request", SAMPLES_PER_REQUEST));
         }
-        // Not UTF-8 is found by the batch, which checks anyway.
-        if !(found.sorted && self.out.batch.begin_packed(self.packed).is_ok()) {
-            if let Err(why) = labels::pack_any(message, self.limits, &mut self.pairs, self.packed)?
-                .and_then(|()| self.out.batch.begin_packed(self.packed))
-            {
-                let limited = why.kind() == ErrorKind::Limit;
-                *if limited { &mut self.out.refused.limited_series } else { &mut self.out.refused.series } +=
-                    1;
-                self.out.refused.note(found.samples as u64, why);
-                return Ok(());
-            }
+        if (!found.packed || self.out.batch.begin_packed(self.packed).is_err())
+            && let Err(why) = self.begin_thoroughly(message)?
+        {
+            let limited = why.kind() == ErrorKind::Limit;
+            *if limited { &mut self.out.refused.limited_series } else { &mut self.out.refused.series } += 1;
+            self.out.refused.note(found.samples as u64, why);
+            return Ok(());
         }
         self.samples(found.rest)
+    }
+
+    /// Begins a series whose labels are not as they should be, if they can be put in order.
+    fn begin_thoroughly(&mut self, message: &'a [u8]) -> Result<Result<()>, Malformed> {
+        let packed = labels::pack_any(message, self.limits, &mut self.pairs, self.packed)?;
+        Ok(packed.and_then(|()| self.out.batch.begin_packed(self.packed)))
     }
 
     fn samples(&mut self, fields: &'a [u8]) -> Result<(), Stop> {
