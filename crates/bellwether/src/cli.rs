@@ -54,6 +54,10 @@ pub struct Serve {
     #[arg(long = "web.allow-unauthenticated")]
     pub web_allow_unauthenticated: bool,
 
+    /// Take in samples that others send by remote write, at /api/v1/write.
+    #[arg(long = "web.enable-remote-write-receiver")]
+    pub web_enable_remote_write_receiver: bool,
+
     /// How log lines are written.
     #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base::{Clock, Error, Labels, Metadata, Result, SeriesSample, format_duration};
+use base::{Clock, Error, Labels, Metadata, Result, SeriesSample, WriteBatch, format_duration};
 use collect::exporters::node::NodeCollector;
 use collect::family::encode_text;
 use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
@@ -23,7 +23,7 @@ pub(crate) struct EngineSink(pub(crate) Arc<Engine>);
 #[async_trait]
 impl Sink for EngineSink {
     async fn append(&self, samples: &[SeriesSample]) -> Result<()> {
-        self.0.append(samples).await.map(|_| ())
+        self.0.append(WriteBatch::from(samples)).await.map(|_| ())
     }
 }
 
@@ -153,6 +153,7 @@ impl Process for Running {
             ("storage.path".into(), o.storage_path.display().to_string()),
             ("storage.retention".into(), format_duration(o.storage_retention)),
             ("web.listen-address".into(), o.web_listen_address.clone()),
+            ("web.enable-remote-write-receiver".into(), o.web_enable_remote_write_receiver.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
             ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),
             ("log.level".into(), format!("{:?}", o.log_level).to_lowercase()),

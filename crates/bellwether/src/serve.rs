@@ -10,7 +10,7 @@ use engine::{Engine, EngineOptions};
 use lake::Lake;
 use prometheus::Registry;
 use server::process::Process;
-use server::{HttpMetrics, HttpServer, Readiness, ServerState};
+use server::{HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tsdb::{MetricStore, Retention, StoreOptions};
@@ -89,9 +89,12 @@ async fn serve(options: Serve) -> Result<()> {
     });
     running.apply(&checked).await?;
 
+    let receives = running.options.web_enable_remote_write_receiver;
+    let receiver = receives.then(|| WriteReceiver::register(ingest::LabelLimits::default(), &registry));
     let readiness = Arc::new(Readiness::default());
     let state = Arc::new(ServerState {
         engine,
+        write_receiver: receiver.transpose()?.map(Arc::new),
         targets: Arc::clone(&running) as _,
         process: Arc::clone(&running) as _,
         assets: Arc::new(EmbeddedAssets),

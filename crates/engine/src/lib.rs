@@ -13,15 +13,15 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Result, SeriesSample};
+use base::{Clock, Error, Result, SeriesSample, WriteBatch};
 use tokio::sync::Semaphore;
-use tsdb::{AppendOutcome, MetricStore};
+use tsdb::MetricStore;
 
 use crate::metrics::QueryMetrics;
 
 pub use promql::{Annotations, Grid, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
-pub use tsdb::{NameCount, StoreStats};
+pub use tsdb::{AppendOutcome, NameCount, StoreStats};
 
 /// Limits of queries, for the process as a whole.
 #[derive(Debug, Clone)]
@@ -70,8 +70,17 @@ impl Engine {
     }
 
     /// Writes samples; durable when it resolves.
-    pub async fn append(&self, samples: &[SeriesSample]) -> Result<AppendOutcome> {
-        self.store.append(samples).await
+    pub async fn append(&self, batch: WriteBatch) -> Result<AppendOutcome> {
+        let mut samples = Vec::with_capacity(batch.len());
+        for series in batch.series() {
+            if !series.histograms.is_empty() {
+                return Err(Error::invalid("cannot append native histograms: they are not stored yet"));
+            }
+            let labels = series.to_labels();
+            samples
+                .extend(series.samples.iter().map(|s| SeriesSample { labels: labels.clone(), sample: *s }));
+        }
+        self.store.append(&samples).await
     }
 
     /// Facts about what the store holds in memory.

@@ -15,6 +15,7 @@ pub mod process;
 mod prometheus;
 mod state;
 
+pub use self::prometheus::WriteReceiver;
 pub use assets::{Asset, Assets};
 pub use http::{HttpServer, router};
 pub use metrics::HttpMetrics;

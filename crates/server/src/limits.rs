@@ -19,3 +19,28 @@ pub(crate) const MAX_CONNECTIONS: usize = 512;
 
 /// How long open requests may go on once the process was told to stop.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// Bytes of bodies of remote write requests that are in memory at the same time, as sent. Two of the largest, hundreds of usual ones.
+pub(crate) const WRITE_BODY_BYTES: usize = 2 * ingest::limits::COMPRESSED_BYTES;
+
+/// Bytes that those requests unfold to, from decompressing until they are stored. Two of the largest, a hundred of usual ones.
+pub(crate) const WRITE_DECODED_BYTES: usize = 2 * ingest::limits::DECOMPRESSED_BYTES;
+
+/// How long a remote write request waits for room before it is sent away. Senders wait for 30 seconds by default.
+pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(10);
+
+/// How long the body of a remote write request may take: one that trickles in holds room that others need.
+pub(crate) const WRITE_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// When a sender is to come again. A disk does not get room within a second.
+pub(crate) const WRITE_RETRY_AFTER_SECONDS: u64 = 5;
+
+/// Bytes up to which a request is decoded at once, on the thread that serves others too: below a tenth of a millisecond, as much as a
+/// hand-over costs. Larger ones go to a thread of their own.
+pub(crate) const INLINE_DECODE_BYTES: usize = 256 << 10;
+
+/// Decoders that are kept for the next request, and the bytes that each may hold.
+pub(crate) const KEPT_DECODERS: usize = 16;
+
+/// See [`KEPT_DECODERS`].
+pub(crate) const KEPT_DECODER_BYTES: usize = 8 << 20;

@@ -9,11 +9,14 @@ use engine::Engine;
 use crate::assets::Assets;
 use crate::metrics::HttpMetrics;
 use crate::process::{Process, Targets};
+use crate::prometheus::WriteReceiver;
 
 /// What the handlers need; the binary fills it in once.
 pub struct ServerState {
     /// Answers queries.
     pub engine: Arc<Engine>,
+    /// Takes in what senders push; `None` unless that was asked for.
+    pub write_receiver: Option<Arc<WriteReceiver>>,
     /// Knows the scrape targets.
     pub targets: Arc<dyn Targets>,
     /// Knows the process.

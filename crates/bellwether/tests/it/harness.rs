@@ -39,7 +39,13 @@ impl Bellwether {
 
     /// Starts on a folder that is there.
     pub(crate) fn start_in(folder: TempDir, configuration: Option<&str>) -> Self {
+        Self::start_with(folder, configuration, &[])
+    }
+
+    /// The same with more on the command line.
+    pub(crate) fn start_with(folder: TempDir, configuration: Option<&str>, arguments: &[&str]) -> Self {
         let mut command = Self::command(folder.path());
+        command.args(arguments);
         if let Some(text) = configuration {
             let file = folder.path().join("prometheus.yml");
             std::fs::write(&file, text).expect("the configuration is written");

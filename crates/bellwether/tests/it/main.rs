@@ -12,3 +12,4 @@ mod crash;
 mod harness;
 mod lifecycle;
 mod peers;
+mod remote_write;

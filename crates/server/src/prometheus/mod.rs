@@ -5,13 +5,16 @@ mod query;
 mod series;
 mod status;
 mod targets;
+mod write;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::state::ServerState;
+
+pub use write::WriteReceiver;
 
 pub(crate) fn routes() -> Router<Arc<ServerState>> {
     Router::new()
@@ -21,6 +24,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::label_names).post(series::label_names))
         .route("/label/{name}/values", get(series::label_values))
+        .route("/write", post(write::write))
         .route("/metadata", get(targets::metadata))
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(targets::target_metadata))
