@@ -68,13 +68,40 @@ pub fn segment_file(writer_id: &str, epoch: i64, attempt: u64) -> String {
     format!("{writer_id}-{epoch:020}-{attempt:06}.parquet")
 }
 
-/// Whether a writer made this segment, and for which epoch.
-pub fn parse_segment_epoch(path: &str, writer_id: &str) -> Option<i64> {
+/// The name of a segment that was made of other segments: `level` says how often its rows were merged, from 1 on.
+pub fn compacted_file(writer_id: &str, epoch: i64, attempt: u64, level: u8) -> String {
+    format!("{writer_id}-{epoch:020}-{attempt:06}-c{level}.parquet")
+}
+
+/// What a segment's name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SegmentName<'a> {
+    /// The data folder that made it.
+    pub writer_id: &'a str,
+    /// The epoch that it was sealed from; of a merged segment the latest of those that it was made of.
+    pub epoch: i64,
+    /// Distinguishes attempts.
+    pub attempt: u64,
+    /// How often its rows were merged; 0 for sealed ones.
+    pub level: u8,
+}
+
+/// Reads the name at the end of a segment's path; `None` for files that have another.
+pub fn parse_segment(path: &str) -> Option<SegmentName<'_>> {
     let name = path.rsplit('/').next()?;
-    let numbers = name.strip_prefix(writer_id)?.strip_prefix('-')?.strip_suffix(".parquet")?;
-    let (epoch, attempt) = numbers.split_once('-')?;
+    let stem = name.strip_suffix(".parquet")?;
+    let (stem, level) = match stem.rsplit_once("-c") {
+        Some((stem, level)) => (stem, level.parse().ok()?),
+        None => (stem, 0),
+    };
+    let (stem, attempt) = stem.rsplit_once('-')?;
+    let (writer_id, epoch) = stem.rsplit_once('-')?;
     let (epoch, attempt) = (epoch.parse().ok()?, attempt.parse().ok()?);
-    (segment_file(writer_id, epoch, attempt) == name).then_some(epoch)
+    let written = match level {
+        0 => segment_file(writer_id, epoch, attempt),
+        level => compacted_file(writer_id, epoch, attempt, level),
+    };
+    (written == name).then_some(SegmentName { writer_id, epoch, attempt, level })
 }
 
 #[cfg(test)]
@@ -93,7 +120,18 @@ mod tests {
         }
         assert_eq!(parse_checkpoint_file("checkpoint-12.names"), None);
         let name = format!("tenant=t/date=2026-01-01/{}", segment_file("w-1", 42, 7));
-        assert_eq!(parse_segment_epoch(&name, "w-1"), Some(42));
-        assert_eq!(parse_segment_epoch(&name, "w"), None);
+        assert_eq!(
+            parse_segment(&name),
+            Some(SegmentName { writer_id: "w-1", epoch: 42, attempt: 7, level: 0 })
+        );
+        let id = "ea632ab3-c1ed-4d0f-978d-c698206cb6c2";
+        let name = compacted_file(id, 42, 7, 2);
+        assert_eq!(
+            parse_segment(&name),
+            Some(SegmentName { writer_id: id, epoch: 42, attempt: 7, level: 2 })
+        );
+        for other in ["part-00000-c1.parquet", "w-1-2.parquet", "x.parquet", "w-c1.parquet", ""] {
+            assert_eq!(parse_segment(other), None, "{other}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 //! Owns the data folder and its lock, WALs, tables, segments, scans and vacuum. Knows no signal: what a row means is the affair of
 //! the crates above.
 
+pub mod compact;
+mod disk;
 pub mod filenames;
 pub mod frames;
 pub mod fs;
@@ -20,6 +22,7 @@ use std::sync::Arc;
 use base::{Clock, Error, Result};
 use object_store::ObjectStore;
 
+pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use table::{
     Keys, Layout, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView,
@@ -29,6 +32,7 @@ pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetric
 
 use fs::{Fs, LocalFs};
 use lock::FolderLock;
+use table::Shared;
 
 /// A data folder with the object store that its tables lie in.
 pub struct Lake {
@@ -37,6 +41,8 @@ pub struct Lake {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
     writer_id: String,
+    disk: Arc<dyn Disk>,
+    compaction: Arc<tokio::sync::Mutex<()>>,
     _lock: Option<FolderLock>,
 }
 
@@ -48,7 +54,7 @@ impl Lake {
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
         let mut lake = Self::open(folder, Arc::new(LocalFs), Arc::new(store), clock)?;
         lake._lock = Some(lock);
-        Ok(lake)
+        Ok(lake.with_disk(Arc::new(LocalDisk::new(folder))))
     }
 
     /// Opens a lake whose WALs lie in `folder` of `fs` and whose tables lie in `store`. The caller sees to it that nobody
@@ -61,12 +67,32 @@ impl Lake {
     ) -> Result<Self> {
         let writer_id = writer_id(fs.as_ref(), folder)
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
-        Ok(Self { folder: folder.into(), fs, store, clock, writer_id, _lock: None })
+        let disk = Arc::new(Unbounded);
+        let compaction = Arc::default();
+        Ok(Self { folder: folder.into(), fs, store, clock, writer_id, disk, compaction, _lock: None })
+    }
+
+    /// Says which disk the tables lie on; for a lake that was opened over a store that does not tell.
+    #[must_use]
+    pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> Self {
+        self.disk = disk;
+        self
     }
 
     /// Opens a table, or creates it.
     pub async fn table(&self, spec: TableSpec) -> Result<Table> {
-        Table::open(spec, &self.store, self.clock.clone(), &self.writer_id).await
+        let shared = Shared {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            compaction: self.compaction.clone(),
+        };
+        Table::open(spec, shared, &self.writer_id).await
+    }
+
+    /// The disk that the tables lie on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// The folder of a table's WAL.

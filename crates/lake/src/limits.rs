@@ -42,3 +42,16 @@ pub const COMMITS_PER_CHECKPOINT: usize = 32;
 
 /// Times a commit is tried again when another writer committed first.
 pub const COMMIT_RETRIES: usize = 15;
+
+/// Bytes of a segment beyond which a compaction begins another.
+pub const SEGMENT_TARGET_BYTES: i64 = 1 << 30;
+
+/// Bytes that the inputs of one compaction may have, and so the space that it may need while both they and its result exist.
+pub const COMPACTION_JOB_BYTES: u64 = 8 << 30;
+
+/// Segments that one compaction may read at once: a day of windows and some late ones. With [`ROW_GROUP_BYTES`] of each this bounds
+/// its memory.
+pub const COMPACTION_INPUTS: usize = 16;
+
+/// Bytes that must stay free on the disk beside what a compaction may need: the WAL has to go on.
+pub const COMPACTION_SPARE_BYTES: u64 = 256 << 20;

@@ -9,7 +9,7 @@ mod spec;
 mod statistics;
 mod vacuum;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
@@ -31,9 +31,11 @@ pub use scan::{Keys, RowPredicate, Scan};
 pub use segment::{NewSegment, Segment, SegmentWriter};
 pub use spec::{Layout, TableSpec, TimeColumns};
 
+use crate::disk::Disk;
 use crate::filenames;
-use crate::limits::{COMMIT_RETRIES, COMMITS_PER_CHECKPOINT};
+use crate::limits::{COMMIT_RETRIES, COMMITS_PER_CHECKPOINT, SEGMENT_TARGET_BYTES};
 use scan::MetadataCache;
+use segment::PendingFiles;
 
 /// Partition columns of every table.
 const PARTITIONS: [&str; 2] = ["tenant", "date"];
@@ -60,17 +62,26 @@ pub struct Table {
     /// Segments that left the view; their files go when no reader holds them.
     retired: Mutex<HashMap<String, Weak<Segment>>>,
     metadata: MetadataCache,
+    pending: PendingFiles,
+    disk: Arc<dyn Disk>,
+    /// Held by the one compaction that may run in the lake.
+    pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// What a table shares with the others of its lake.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Table {
     /// Opens a table, or creates it.
-    pub(crate) async fn open(
-        spec: TableSpec,
-        store: &Arc<dyn ObjectStore>,
-        clock: Arc<dyn Clock>,
-        writer_id: &str,
-    ) -> Result<Self> {
+    pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
+        let Shared { store, clock, disk, compaction } = shared;
         let name = spec.name;
         let folder = format!("{}/{name}", filenames::TABLES);
         let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
@@ -96,6 +107,9 @@ impl Table {
             view: Mutex::new(TableView { segments: Arc::new([]), sealed_until: i64::MIN }),
             retired: Mutex::new(HashMap::new()),
             metadata: MetadataCache::default(),
+            pending: PendingFiles::default(),
+            disk,
+            compaction,
         };
         let delta = table.delta.lock().await;
         table.check_schema(&delta)?;
@@ -107,6 +121,11 @@ impl Table {
     /// The table's description.
     pub fn spec(&self) -> &TableSpec {
         &self.spec
+    }
+
+    /// The disk that the segments lie on.
+    pub fn disk(&self) -> &Arc<dyn Disk> {
+        &self.disk
     }
 
     /// What the log said at the last look.
@@ -122,17 +141,33 @@ impl Table {
 
     /// Begins a segment of an epoch. It is part of the table once [`Table::commit_seal`] has committed it.
     pub fn segment_writer(&self, tenant: &str, date: &str, epoch: i64) -> Result<SegmentWriter> {
+        let file = filenames::segment_file(&self.writer_id, epoch, self.next_attempt());
+        self.writer_of(tenant, date, &file)
+    }
+
+    /// Begins a segment that is made of others, the latest of `epoch`. It is part of the table once [`Table::commit_replace`] has
+    /// committed it.
+    pub fn compacted_writer(&self, tenant: &str, date: &str, epoch: i64, level: u8) -> Result<SegmentWriter> {
+        let file = filenames::compacted_file(&self.writer_id, epoch, self.next_attempt(), level.max(1));
+        self.writer_of(tenant, date, &file)
+    }
+
+    /// A number that no attempt had before: they count from the time of the start, so that no file of an earlier process
+    /// is overwritten.
+    fn next_attempt(&self) -> u64 {
+        let attempt = self.attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        attempt + u64::try_from(self.clock.now_ms()).unwrap_or(0)
+    }
+
+    fn writer_of(&self, tenant: &str, date: &str, file: &str) -> Result<SegmentWriter> {
         if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
             return Err(Error::invalid(format!(
                 "cannot write segment: tenant {tenant:?} has other characters than letters, digits, '_' and '-'"
             )));
         }
-        let attempt = self.attempts.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        // Attempts count from the time of the start, so that no file of an earlier process is overwritten.
-        let attempt = attempt + u64::try_from(self.clock.now_ms()).unwrap_or(0);
-        let file = filenames::segment_file(&self.writer_id, epoch, attempt);
         let path = format!("tenant={tenant}/date={date}/{file}");
-        SegmentWriter::new(&self.spec, self.store.clone(), path, [tenant, date].map(str::to_owned))
+        let partition = [tenant, date].map(str::to_owned);
+        SegmentWriter::new(&self.spec, self.store.clone(), path, partition, &self.pending)
     }
 
     /// Commits the segments of an epoch and that it is sealed, exactly once: if the log has the epoch already, which an earlier
@@ -144,7 +179,7 @@ impl Table {
             return Ok(view);
         }
         let now_ms = self.clock.now_ms();
-        let adds = segments.iter().map(|s| Action::Add(s.add(now_ms))).collect();
+        let adds = segments.iter().map(|s| Action::Add(s.add(now_ms, true))).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(PARTITIONS.map(str::to_owned).to_vec()),
@@ -164,17 +199,59 @@ impl Table {
     pub async fn remove(&self, paths: &[String]) -> Result<TableView> {
         let mut delta = self.delta.lock().await;
         self.reload(&mut delta).await?;
-        let snapshot = delta.snapshot().map_err(|e| self.error("read the log of", &e))?;
-        let removes: Vec<Action> = snapshot
-            .log_data()
-            .into_iter()
-            .filter(|f| paths.iter().any(|p| *p == f.object_store_path().as_ref()))
-            .map(|f| Action::Remove(f.remove_action(true)))
-            .collect();
+        let removes = self.remove_actions(&delta, paths, true)?;
         if removes.is_empty() {
             return Ok(self.view());
         }
         self.commit(&mut delta, removes, Vec::new(), DeltaOperation::Delete { predicate: None }).await
+    }
+
+    /// Puts segments in the place of others, in one commit. `None` if the log does not have all of the others any more, because someone
+    /// removed or replaced them first: then nothing changes, and the new files go with the next vacuum once they are dropped.
+    /// `data_change` says whether the rows differ, and not only their arrangement.
+    pub async fn commit_replace(
+        &self,
+        removes: &[String],
+        adds: &[NewSegment],
+        data_change: bool,
+    ) -> Result<Option<TableView>> {
+        let mut delta = self.delta.lock().await;
+        self.reload(&mut delta).await?;
+        let mut actions = self.remove_actions(&delta, removes, data_change)?;
+        if actions.len() < removes.len() {
+            return Ok(None);
+        }
+        let now_ms = self.clock.now_ms();
+        actions.extend(adds.iter().map(|s| Action::Add(s.add(now_ms, data_change))));
+        let operation = match data_change {
+            false => DeltaOperation::Optimize { predicate: None, target_size: SEGMENT_TARGET_BYTES },
+            true => DeltaOperation::Delete { predicate: None },
+        };
+        let error = match self.commit(&mut delta, actions, Vec::new(), operation).await {
+            Ok(view) => return Ok(Some(view)),
+            Err(error) => error,
+        };
+        // The commit may have happened although its answer was lost, or another one may have come before it.
+        let view = self.reload(&mut delta).await?;
+        let active = |path: &str| view.segments.iter().any(|s| s.path() == path);
+        if !adds.is_empty() && adds.iter().all(|s| active(s.path())) {
+            return Ok(Some(view));
+        }
+        if removes.iter().any(|path| !active(path)) {
+            return Ok(if adds.is_empty() { Some(view) } else { None });
+        }
+        Err(error.context("cannot replace segments"))
+    }
+
+    fn remove_actions(&self, delta: &DeltaTable, paths: &[String], data_change: bool) -> Result<Vec<Action>> {
+        let snapshot = delta.snapshot().map_err(|e| self.error("read the log of", &e))?;
+        let paths: HashSet<&str> = paths.iter().map(String::as_str).collect();
+        Ok(snapshot
+            .log_data()
+            .into_iter()
+            .filter(|f| paths.contains(f.object_store_path().as_ref()))
+            .map(|f| Action::Remove(f.remove_action(data_change)))
+            .collect())
     }
 
     async fn commit(
@@ -221,8 +298,9 @@ impl Table {
             }
         }
         segments.sort_by(|a, b| (a.time().start_ms, a.path()).cmp(&(b.time().start_ms, b.path())));
+        let active: HashSet<&str> = segments.iter().map(|s| s.path()).collect();
         let mut retired = self.retired.lock();
-        for gone in before.segments.iter().filter(|s| !segments.iter().any(|n| n.path() == s.path())) {
+        for gone in before.segments.iter().filter(|s| !active.contains(s.path())) {
             retired.insert(gone.path().to_owned(), Arc::downgrade(gone));
             self.metadata.remove(gone.path());
         }

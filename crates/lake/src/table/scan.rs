@@ -109,6 +109,20 @@ impl Table {
         Ok(stream.map(move |batch| batch.map_err(|e| fail(&e))).boxed())
     }
 
+    /// Reads all rows and columns of a segment, in the table's order.
+    pub async fn scan_all(&self, segment: &Segment) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+        let path = segment.path().to_owned();
+        let fail = move |e: &dyn std::fmt::Display| read_error(&path, e);
+        let (metadata, reader) = self.metadata_of(segment).await?;
+        let parquet = metadata.metadata();
+        let groups: Vec<usize> = (0..parquet.num_row_groups()).collect();
+        let stream = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, (*metadata).clone())
+            .with_batch_size(batch_rows(&self.spec, parquet, &groups, &[ProjectionMask::all()]))
+            .build()
+            .map_err(|e| fail(&e))?;
+        Ok(stream.map(move |batch| batch.map_err(|e| fail(&e))).boxed())
+    }
+
     async fn metadata_of(&self, segment: &Segment) -> Result<(Arc<ArrowReaderMetadata>, SegmentReader)> {
         let mut reader = SegmentReader {
             store: self.store.clone(),

@@ -1,6 +1,6 @@
 //! A segment: one immutable Parquet file of sorted rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -9,6 +9,7 @@ use deltalake_core::kernel::Add;
 use object_store::ObjectStore;
 use object_store::buffered::BufWriter;
 use object_store::path::Path;
+use parking_lot::Mutex;
 use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
 use parquet::basic::{Compression, Encoding, Type as PhysicalType, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
@@ -17,6 +18,7 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::statistics::{Known, Statistics};
 use super::{PARTITIONS, TableSpec};
+use crate::filenames;
 use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES};
 
 /// A committed segment. Whoever holds it keeps its file from being vacuumed by this process.
@@ -63,6 +65,11 @@ impl Segment {
         &self.partition[1]
     }
 
+    /// What its name says; `None` if another program gave it.
+    pub fn name(&self) -> Option<filenames::SegmentName<'_>> {
+        filenames::parse_segment(&self.path)
+    }
+
     /// Least and greatest value of the first sort column, as far as they are known.
     pub fn key_bounds(&self) -> (Option<&str>, Option<&str>) {
         (self.known.key.0.as_deref(), self.known.key.1.as_deref())
@@ -76,15 +83,54 @@ pub struct NewSegment {
     size_bytes: u64,
     partition: [String; 2],
     stats: Statistics,
+    _pending: Arc<Pending>,
+}
+
+/// Files that are being written or committed. A vacuum leaves them alone, whatever the log says of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct PendingFiles(Arc<Mutex<HashSet<String>>>);
+
+/// Keeps one file pending until it is dropped.
+#[derive(Debug)]
+pub(super) struct Pending {
+    files: PendingFiles,
+    path: String,
+}
+
+impl PendingFiles {
+    fn begin(&self, path: &str) -> Pending {
+        self.0.lock().insert(path.to_owned());
+        Pending { files: self.clone(), path: path.to_owned() }
+    }
+
+    pub(super) fn contains(&self, path: &str) -> bool {
+        self.0.lock().contains(path)
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.files.0.lock().remove(&self.path);
+    }
 }
 
 impl NewSegment {
+    /// Its path within the table.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Rows.
+    pub fn rows(&self) -> u64 {
+        self.stats.rows()
+    }
+
     /// Bytes of the file.
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes
     }
 
-    pub(super) fn add(&self, now_ms: i64) -> Add {
+    pub(super) fn add(&self, now_ms: i64, data_change: bool) -> Add {
         let [tenant, date] = self.partition.clone();
         Add {
             path: self.path.clone(),
@@ -94,7 +140,7 @@ impl NewSegment {
             ]),
             size: i64::try_from(self.size_bytes).unwrap_or(i64::MAX),
             modification_time: now_ms,
-            data_change: true,
+            data_change,
             stats: Some(self.stats.to_json()),
             ..Add::default()
         }
@@ -108,6 +154,7 @@ pub struct SegmentWriter {
     path: String,
     partition: [String; 2],
     stats: Statistics,
+    pending: Pending,
     /// Bytes in memory of the batches that went into the row group that is being written.
     group_bytes: usize,
 }
@@ -118,11 +165,14 @@ impl SegmentWriter {
         store: Arc<dyn ObjectStore>,
         path: String,
         partition: [String; 2],
+        pending: &PendingFiles,
     ) -> Result<Self> {
+        let pending = pending.begin(&path);
         let sink = BufWriter::new(store, Path::from(path.as_str()));
         let writer = AsyncArrowWriter::try_new(sink, spec.schema.clone(), Some(properties(spec)?))
             .map_err(|e| cannot_write(&path, &e))?;
-        Ok(Self { spec: spec.clone(), writer, path, partition, stats: Statistics::default(), group_bytes: 0 })
+        let (spec, stats) = (spec.clone(), Statistics::default());
+        Ok(Self { spec, writer, path, partition, stats, pending, group_bytes: 0 })
     }
 
     /// Appends rows, which have to follow those before in the table's order. Batches are small, and no slices of large ones: row
@@ -150,11 +200,17 @@ impl SegmentWriter {
         Ok(())
     }
 
+    /// Bytes of the file so far, without the row group in memory.
+    pub fn bytes_written(&self) -> u64 {
+        self.writer.bytes_written() as u64
+    }
+
     /// Uploads what is left. The segment is complete, and as durable as its store makes it.
     pub async fn finish(mut self) -> Result<NewSegment> {
         self.writer.finish().await.map_err(|e| cannot_write(&self.path, &e))?;
         let size_bytes = self.writer.bytes_written() as u64;
-        Ok(NewSegment { path: self.path, size_bytes, partition: self.partition, stats: self.stats })
+        let Self { path, partition, stats, pending, .. } = self;
+        Ok(NewSegment { path, size_bytes, partition, stats, _pending: Arc::new(pending) })
     }
 }
 

@@ -37,6 +37,11 @@ enum Bounds {
 }
 
 impl Statistics {
+    /// Rows so far.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Takes rows into account.
     pub(super) fn note(&mut self, spec: &TableSpec, batch: &RecordBatch) -> base::Result<()> {
         self.rows += batch.num_rows() as u64;

@@ -8,8 +8,8 @@ use super::Table;
 use crate::filenames;
 
 impl Table {
-    /// Deletes files that this writer made for epochs it has sealed, that the log does not name, and that no reader of this
-    /// process holds. Returns how many. Files of other writers stay: only they know whether these are being committed.
+    /// Deletes files that this writer made for epochs it has sealed or by merging, that the log does not name, and that nobody
+    /// of this process reads or writes. Returns how many. Files of other writers stay: only they know whether these are being committed.
     pub async fn vacuum(&self) -> Result<usize> {
         // With the log locked no commit can begin to name a file that is about to go.
         let mut delta = self.delta.lock().await;
@@ -21,10 +21,11 @@ impl Table {
         let mut deleted = 0;
         for file in files {
             let path = file.location.as_ref();
-            let sealed = filenames::parse_segment_epoch(path, &self.writer_id)
-                .is_some_and(|epoch| epoch <= view.sealed_until);
+            let ours = filenames::parse_segment(path).filter(|name| name.writer_id == self.writer_id);
+            // What was merged has no epoch to wait for: it is pending, in the log, or of no use.
+            let decided = ours.is_some_and(|name| name.level > 0 || name.epoch <= view.sealed_until);
             let active = view.segments.iter().any(|s| s.path() == path);
-            if !sealed || active || self.is_held(path) {
+            if !decided || active || self.pending.contains(path) || self.is_held(path) {
                 continue;
             }
             self.store.delete(&file.location).await.map_err(fail)?;

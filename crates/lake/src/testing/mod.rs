@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 pub use fault_fs::FaultFs;
 pub use fault_store::FaultStore;
 
+use crate::disk::{Disk, DiskSpace};
+
 /// What goes wrong at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -109,6 +111,28 @@ impl Faults {
 
     fn is_full(&self) -> bool {
         self.state.lock().full
+    }
+}
+
+/// A disk whose free space a test sets.
+#[derive(Debug)]
+pub struct FakeDisk(Mutex<DiskSpace>);
+
+impl FakeDisk {
+    /// A disk of a size, with all of it free.
+    pub fn new(total_bytes: u64) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(DiskSpace { available_bytes: total_bytes, total_bytes })))
+    }
+
+    /// Leaves this much free.
+    pub fn set_available(&self, available_bytes: u64) {
+        self.0.lock().available_bytes = available_bytes;
+    }
+}
+
+impl Disk for FakeDisk {
+    fn space(&self) -> io::Result<Option<DiskSpace>> {
+        Ok(Some(*self.0.lock()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Integration tests of the lake.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
 
+mod compact;
 mod table;
 mod wal;
