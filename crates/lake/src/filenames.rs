@@ -90,10 +90,9 @@ pub struct SegmentName<'a> {
 pub fn parse_segment(path: &str) -> Option<SegmentName<'_>> {
     let name = path.rsplit('/').next()?;
     let stem = name.strip_suffix(".parquet")?;
-    let (stem, level) = match stem.rsplit_once("-c") {
-        Some((stem, level)) => (stem, level.parse().ok()?),
-        None => (stem, 0),
-    };
+    let level = |(stem, level): (_, &str)| Some((stem, level.parse().ok()?));
+    // A writer's id may have the same letters in it, but not at the end of the name.
+    let (stem, level) = stem.rsplit_once("-c").and_then(level).unwrap_or((stem, 0));
     let (stem, attempt) = stem.rsplit_once('-')?;
     let (writer_id, epoch) = stem.rsplit_once('-')?;
     let (epoch, attempt) = (epoch.parse().ok()?, attempt.parse().ok()?);
@@ -125,6 +124,7 @@ mod tests {
             Some(SegmentName { writer_id: "w-1", epoch: 42, attempt: 7, level: 0 })
         );
         let id = "ea632ab3-c1ed-4d0f-978d-c698206cb6c2";
+        assert!(parse_segment(&segment_file(id, 42, 7)).is_some());
         let name = compacted_file(id, 42, 7, 2);
         assert_eq!(
             parse_segment(&name),

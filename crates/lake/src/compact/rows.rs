@@ -48,7 +48,12 @@ pub async fn merge_rows(
 
 fn converter(table: &Table) -> Result<RowConverter> {
     let spec = table.spec();
-    let field = |name: &&str| Ok(SortField::new_with_options(spec.schema.field_with_name(name)?.data_type().clone(), TableSpec::SORT));
+    let field = |name: &&str| {
+        Ok(SortField::new_with_options(
+            spec.schema.field_with_name(name)?.data_type().clone(),
+            TableSpec::SORT,
+        ))
+    };
     let fields: std::result::Result<Vec<SortField>, arrow::error::ArrowError> =
         spec.sort.iter().map(field).collect();
     fields.and_then(RowConverter::new).map_err(|e| cannot_merge(table, &e))

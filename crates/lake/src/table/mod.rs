@@ -47,6 +47,8 @@ pub struct TableView {
     pub segments: Arc<[Arc<Segment>]>,
     /// The last epoch that this writer has sealed; `i64::MIN` if none.
     pub sealed_until: i64,
+    /// The version of the log.
+    pub version: i64,
 }
 
 /// A Delta table that this process writes to.
@@ -104,7 +106,7 @@ impl Table {
             clock,
             attempts: AtomicU64::new(0),
             delta: tokio::sync::Mutex::new(delta),
-            view: Mutex::new(TableView { segments: Arc::new([]), sealed_until: i64::MIN }),
+            view: Mutex::new(TableView { segments: Arc::new([]), sealed_until: i64::MIN, version: -1 }),
             retired: Mutex::new(HashMap::new()),
             metadata: MetadataCache::default(),
             pending: PendingFiles::default(),
@@ -186,7 +188,7 @@ impl Table {
             predicate: None,
         };
         let txn = Transaction::new_with_last_update(&self.app_id, epoch, Some(now_ms));
-        match self.commit(&mut delta, adds, vec![txn], operation).await {
+        match self.commit(&mut delta, adds, vec![txn], operation, COMMIT_RETRIES).await {
             Ok(view) => Ok(view),
             Err(error) => match self.reload(&mut delta).await {
                 Ok(view) if view.sealed_until >= epoch => Ok(view),
@@ -203,7 +205,8 @@ impl Table {
         if removes.is_empty() {
             return Ok(self.view());
         }
-        self.commit(&mut delta, removes, Vec::new(), DeltaOperation::Delete { predicate: None }).await
+        let operation = DeltaOperation::Delete { predicate: None };
+        self.commit(&mut delta, removes, Vec::new(), operation, COMMIT_RETRIES).await
     }
 
     /// Puts segments in the place of others, in one commit. `None` if the log does not have all of the others any more, because someone
@@ -216,31 +219,38 @@ impl Table {
         data_change: bool,
     ) -> Result<Option<TableView>> {
         let mut delta = self.delta.lock().await;
-        self.reload(&mut delta).await?;
-        let mut actions = self.remove_actions(&delta, removes, data_change)?;
-        if actions.len() < removes.len() {
-            return Ok(None);
+        let mut view = self.reload(&mut delta).await?;
+        let mut attempts = 0;
+        loop {
+            let mut actions = self.remove_actions(&delta, removes, data_change)?;
+            if actions.len() < removes.len() {
+                return Ok(None);
+            }
+            let now_ms = self.clock.now_ms();
+            actions.extend(adds.iter().map(|s| Action::Add(s.add(now_ms, data_change))));
+            let operation = match data_change {
+                false => DeltaOperation::Optimize { predicate: None, target_size: SEGMENT_TARGET_BYTES },
+                true => DeltaOperation::Delete { predicate: None },
+            };
+            // Never on top of a commit that was not looked at: the Delta library takes two rearrangements of one file for compatible.
+            let error = match self.commit(&mut delta, actions, Vec::new(), operation, 0).await {
+                Ok(view) => return Ok(Some(view)),
+                Err(error) => error,
+            };
+            // The commit may have happened although its answer was lost, or another one may have come before it.
+            let (before, after) = (view, self.reload(&mut delta).await?);
+            let active = |path: &str| after.segments.iter().any(|s| s.path() == path);
+            let gone = removes.iter().all(|path| !active(path));
+            if gone && adds.iter().all(|s| active(s.path())) {
+                return Ok(Some(after));
+            }
+            attempts += 1;
+            let unchanged = before.version == after.version;
+            if attempts > COMMIT_RETRIES || unchanged {
+                return Err(error.context("cannot replace segments"));
+            }
+            view = after;
         }
-        let now_ms = self.clock.now_ms();
-        actions.extend(adds.iter().map(|s| Action::Add(s.add(now_ms, data_change))));
-        let operation = match data_change {
-            false => DeltaOperation::Optimize { predicate: None, target_size: SEGMENT_TARGET_BYTES },
-            true => DeltaOperation::Delete { predicate: None },
-        };
-        let error = match self.commit(&mut delta, actions, Vec::new(), operation).await {
-            Ok(view) => return Ok(Some(view)),
-            Err(error) => error,
-        };
-        // The commit may have happened although its answer was lost, or another one may have come before it.
-        let view = self.reload(&mut delta).await?;
-        let active = |path: &str| view.segments.iter().any(|s| s.path() == path);
-        if !adds.is_empty() && adds.iter().all(|s| active(s.path())) {
-            return Ok(Some(view));
-        }
-        if removes.iter().any(|path| !active(path)) {
-            return Ok(if adds.is_empty() { Some(view) } else { None });
-        }
-        Err(error.context("cannot replace segments"))
     }
 
     fn remove_actions(&self, delta: &DeltaTable, paths: &[String], data_change: bool) -> Result<Vec<Action>> {
@@ -260,9 +270,10 @@ impl Table {
         actions: Vec<Action>,
         txns: Vec<Transaction>,
         operation: DeltaOperation,
+        retries: usize,
     ) -> Result<TableView> {
         let properties =
-            CommitProperties::default().with_application_transactions(txns).with_max_retries(COMMIT_RETRIES);
+            CommitProperties::default().with_application_transactions(txns).with_max_retries(retries);
         let snapshot = delta.snapshot().map_err(|e| self.error("commit to", &e))?;
         let committed = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -305,7 +316,8 @@ impl Table {
             self.metadata.remove(gone.path());
         }
         drop(retired);
-        let view = TableView { segments: segments.into(), sealed_until };
+        let version = i64::try_from(snapshot.version()).unwrap_or(i64::MAX);
+        let view = TableView { segments: segments.into(), sealed_until, version };
         *self.view.lock() = view.clone();
         Ok(view)
     }
