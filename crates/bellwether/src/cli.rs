@@ -38,13 +38,23 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", alias = "config.file")]
     pub config: Option<PathBuf>,
 
-    /// Folder that holds the data.
-    #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
-    pub storage_path: PathBuf,
+    /// Folder that holds the data [default: ./data, or storage.path of the configuration file].
+    #[arg(long = "storage.path", value_name = "DIR", alias = "storage.tsdb.path")]
+    pub storage_path: Option<String>,
 
-    /// How long samples are kept, such as 15d.
-    #[arg(long = "storage.retention", value_name = "DURATION", default_value = "15d", value_parser = parse_duration)]
-    pub storage_retention: Duration,
+    /// How long samples are kept, such as 15d [default: 15d, or no bound if there is one on their size]. The configuration file's
+    /// storage.tsdb.retention comes before it.
+    #[arg(long = "storage.retention", value_name = "DURATION", value_parser = parse_duration, alias = "storage.tsdb.retention.time")]
+    pub storage_retention: Option<Duration>,
+
+    /// How many bytes stored samples may take, such as 50GB; the oldest go first.
+    #[arg(long = "storage.retention.size", value_name = "SIZE", value_parser = parse_size, alias = "storage.tsdb.retention.size")]
+    pub storage_retention_size: Option<u64>,
+
+    /// Memory for samples that are being written, queries and caches together, such as 2GB [default: three fifths of what the
+    /// machine or its control group has].
+    #[arg(long = "limits.memory", value_name = "SIZE", value_parser = parse_memory)]
+    pub limits_memory: Option<u64>,
 
     /// Address of the web interface and of every HTTP API.
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = "127.0.0.1:9090")]
@@ -150,6 +160,19 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn parse_size(text: &str) -> Result<u64, String> {
+    let bytes = crate::config::parse_size(text)?;
+    u64::try_from(bytes)
+        .ok()
+        .filter(|n| *n > 0)
+        .ok_or_else(|| "it must be more than nothing, such as 50GB".into())
+}
+
+fn parse_memory(text: &str) -> Result<u64, String> {
+    let (bytes, least) = (parse_size(text)?, lake::limits::MEMORY_BYTES_LEAST);
+    if bytes < least { Err(format!("it must be at least {}MB", least >> 20)) } else { Ok(bytes) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,20 +189,26 @@ mod tests {
     fn reads_what_it_declares() {
         let s = serve(&[]);
         assert_eq!((s.config.clone(), s.web_listen_address.as_str()), (None, "127.0.0.1:9090"));
-        assert_eq!(s.storage_retention, Duration::from_secs(15 * 86_400));
+        assert_eq!((s.storage_retention, s.storage_retention_size, s.limits_memory), (None, None, None));
         let s = serve(&[
             "--config.file=p.yml",
             "--log.format=json",
             "--log.level",
             "debug",
-            "--storage.retention=36h",
+            "--storage.tsdb.retention.time=36h",
+            "--storage.tsdb.retention.size=1GB512MB",
+            "--storage.tsdb.path=/d",
+            "--limits.memory=2GB",
         ]);
+        assert_eq!(
+            (s.storage_retention, s.storage_path),
+            (Some(Duration::from_secs(36 * 3600)), Some("/d".into()))
+        );
+        assert_eq!((s.storage_retention_size, s.limits_memory), (Some(1536 << 20), Some(2 << 30)));
         assert_eq!(s.config, Some(PathBuf::from("p.yml")));
         assert_eq!((s.log_format, s.log_level), (LogFormat::Json, LogLevel::Debug));
-        assert_eq!(s.storage_retention, Duration::from_secs(36 * 3600));
-        for bad in [&["bellwether", "serve", "--storage.retention=0"][..], &["bellwether", "serve", "--nope"]]
-        {
-            assert!(Cli::try_parse_from(bad).is_err(), "{bad:?}");
+        for bad in ["--storage.retention=0", "--limits.memory=1KB", "--storage.retention.size=7", "--nope"] {
+            assert!(Cli::try_parse_from(["bellwether", "serve", bad]).is_err(), "{bad}");
         }
     }
 

@@ -6,9 +6,11 @@ pub mod cli;
 mod clock;
 pub mod config;
 mod logging;
+mod machine;
 mod process_metrics;
 mod running;
 pub mod serve;
+mod settings;
 
 /// Version and source revision.
 pub fn version_line() -> String {

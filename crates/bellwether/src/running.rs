@@ -12,10 +12,12 @@ use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
 use engine::Engine;
 use parking_lot::Mutex;
 use prometheus::{Encoder, Gauge, Registry, TextEncoder};
+use server::WriteReceiver;
 use server::process::{self, Process, Targets, TargetsView};
 
 use crate::cli::Serve;
 use crate::config::{self, Checked};
+use crate::settings::Settings;
 
 /// Hands scraped samples to the engine.
 pub(crate) struct EngineSink(pub(crate) Arc<Engine>);
@@ -63,6 +65,7 @@ pub(crate) struct Running {
     pub(crate) hostname: String,
     pub(crate) manager: Arc<ScrapeManager>,
     pub(crate) node: NodeSource,
+    pub(crate) write_receiver: Option<Arc<WriteReceiver>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) start_ms: i64,
     pub(crate) listen_port: u16,
@@ -74,6 +77,8 @@ pub(crate) struct Running {
 
 /// The configuration in force.
 pub(crate) struct Current {
+    /// Those of the stores; what needs a restart stands as it was at start.
+    pub(crate) settings: Settings,
     pub(crate) yaml: String,
     pub(crate) applied_ms: i64,
     pub(crate) last_reload_succeeded: bool,
@@ -109,10 +114,26 @@ impl Running {
         self.manager.apply(checked.pools(&self.hostname)).await?;
         let now_ms = self.clock.now_ms();
         let yaml = checked.original_text_without_secrets.clone();
-        *self.current.lock() = Current { yaml, applied_ms: now_ms, last_reload_succeeded: true };
+        let settings = self.apply_settings(checked);
+        *self.current.lock() = Current { settings, yaml, applied_ms: now_ms, last_reload_succeeded: true };
         self.reload_metrics.succeeded.set(1.0);
         self.reload_metrics.succeeded_at_seconds.set(now_ms as f64 / 1000.0);
         Ok(())
+    }
+
+    /// Changes what can change while running, and says what cannot.
+    fn apply_settings(&self, checked: &Checked) -> Settings {
+        let before = self.current.lock().settings.clone();
+        let mut settings = Settings::new(&self.options, checked, crate::machine::default_memory_bytes());
+        for key in settings.needs_restart(&before) {
+            tracing::warn!(key, "configuration: the change takes effect when the program is started again");
+        }
+        if let Some(receiver) = &self.write_receiver {
+            receiver.set_limits(settings.labels);
+        }
+        (settings.path, settings.wal_path, settings.memory_bytes) =
+            (before.path, before.wal_path, before.memory_bytes);
+        settings
     }
 
     async fn try_reload(&self) -> Result<()> {
@@ -147,11 +168,13 @@ impl Process for Running {
 
     fn flags(&self) -> BTreeMap<String, String> {
         let o = &self.options;
+        let settings = &self.current.lock().settings;
         let config = o.config.as_ref().map(|p| p.display().to_string()).unwrap_or_default();
         BTreeMap::from([
             ("config".into(), config),
-            ("storage.path".into(), o.storage_path.display().to_string()),
-            ("storage.retention".into(), format_duration(o.storage_retention)),
+            ("storage.path".into(), settings.path.clone()),
+            ("storage.retention".into(), settings.retention_text()),
+            ("limits.memory".into(), settings.memory_bytes.to_string()),
             ("web.listen-address".into(), o.web_listen_address.clone()),
             ("web.enable-remote-write-receiver".into(), o.web_enable_remote_write_receiver.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
@@ -169,7 +192,7 @@ impl Process for Running {
             reload_succeeded: current.last_reload_succeeded,
             last_config_ms: current.applied_ms,
             worker_threads: tokio::runtime::Handle::current().metrics().num_workers(),
-            storage_retention: format_duration(self.options.storage_retention),
+            storage_retention: current.settings.retention_text(),
         }
     }
 

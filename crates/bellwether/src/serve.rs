@@ -1,5 +1,6 @@
 //! `bellwether serve`: start-up from top to bottom, and its reverse.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use server::process::Process;
 use server::{HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tsdb::{MetricStore, Retention, StoreOptions};
+use tsdb::{MetricStore, StoreOptions};
 
 use crate::assets::EmbeddedAssets;
 use crate::cli::Serve;
@@ -21,6 +22,7 @@ use crate::clock::SystemClock;
 use crate::config::{self, Checked, NODE_SOURCE, SELF_SOURCE};
 use crate::process_metrics::ProcessMetrics;
 use crate::running::{Current, EngineSink, NodeSource, ReloadMetrics, Running, SelfSource};
+use crate::settings::Settings;
 
 /// How often the store looks for what to seal and what to drop. Blocks last hours, so a minute late is on time.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
@@ -54,8 +56,9 @@ async fn serve(options: Serve) -> Result<()> {
     let registry = Registry::new();
     let reload_metrics = register_process_metrics(&registry)
         .map_err(|e| Error::internal(format!("cannot register process metrics: {e}")))?;
-    let lake = Arc::new(Lake::open_local(&options.storage_path, Arc::clone(&clock))?);
-    let retention = Retention::of_age(options.storage_retention);
+    let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
+    let lake = Arc::new(Lake::open_local(Path::new(&settings.path), Arc::clone(&clock))?);
+    let retention = settings.retention.clone();
     let store_options = StoreOptions { retention, ..StoreOptions::default() };
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
     let engine =
@@ -71,8 +74,12 @@ async fn serve(options: Serve) -> Result<()> {
     let sink = Arc::new(EngineSink(Arc::clone(&engine)));
     let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
+    let receives = options.web_enable_remote_write_receiver;
+    let receiver = receives.then(|| WriteReceiver::register(settings.labels, &registry));
+    let write_receiver = receiver.transpose()?.map(Arc::new);
     let running = Arc::new(Running {
         options,
+        write_receiver: write_receiver.clone(),
         hostname: hostname(),
         manager: Arc::clone(&manager),
         node: NodeSource(node),
@@ -82,6 +89,7 @@ async fn serve(options: Serve) -> Result<()> {
         reload_metrics,
         reloading: tokio::sync::Mutex::new(()),
         current: parking_lot::Mutex::new(Current {
+            settings,
             yaml: String::new(),
             applied_ms: start_ms,
             last_reload_succeeded: true,
@@ -89,12 +97,10 @@ async fn serve(options: Serve) -> Result<()> {
     });
     running.apply(&checked).await?;
 
-    let receives = running.options.web_enable_remote_write_receiver;
-    let receiver = receives.then(|| WriteReceiver::register(ingest::LabelLimits::default(), &registry));
     let readiness = Arc::new(Readiness::default());
     let state = Arc::new(ServerState {
         engine,
-        write_receiver: receiver.transpose()?.map(Arc::new),
+        write_receiver,
         targets: Arc::clone(&running) as _,
         process: Arc::clone(&running) as _,
         assets: Arc::new(EmbeddedAssets),

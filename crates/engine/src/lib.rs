@@ -13,7 +13,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Error, Result, SeriesSample, WriteBatch};
+use base::{Clock, Error, Matcher, Result, SeriesSample, WriteBatch};
 use tokio::sync::Semaphore;
 use tsdb::MetricStore;
 
@@ -45,6 +45,11 @@ impl Default for EngineOptions {
             lookback: limits::LOOKBACK,
         }
     }
+}
+
+/// Reads a selector such as `up{job="node"}`.
+pub fn parse_selector(text: &str) -> Result<Vec<Matcher>> {
+    Ok(promql::parse_metric_selector(text)?)
 }
 
 /// Owns the stores and answers queries against them.

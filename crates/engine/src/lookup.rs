@@ -29,9 +29,4 @@ impl Engine {
     ) -> Result<Vec<String>> {
         self.store.label_values(name, sets, range).await
     }
-
-    /// Reads a selector such as `up{job="node"}`.
-    pub fn parse_selector(&self, text: &str) -> Result<Vec<Matcher>> {
-        Ok(promql::parse_metric_selector(text)?)
-    }
 }

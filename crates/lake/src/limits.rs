@@ -55,3 +55,6 @@ pub const COMPACTION_INPUTS: usize = 16;
 
 /// Bytes that must stay free on the disk beside what a compaction may need: the WAL has to go on.
 pub const COMPACTION_SPARE_BYTES: u64 = 256 << 20;
+
+/// Least that `limits.memory` may be, in bytes: below it the head of a single host and one query do not fit side by side.
+pub const MEMORY_BYTES_LEAST: u64 = 64 << 20;

@@ -6,11 +6,13 @@ use std::time::Duration;
 use base::{Error, Labels, Result};
 use collect::config::{Scheme, ScrapeConfig, TargetGroup};
 
+use super::bounds::{self, Limits};
 use super::exporters::{self, Exporters};
 use super::global::{self, Global};
 use super::grammar::{self, Map, Notice};
 use super::raw::{self, Node, Outcome, Problem};
-use super::{alerting, limits, remote, render, root, scrape, storage};
+use super::storage::{self, Storage};
+use super::{alerting, limits, remote, render, root, scrape};
 
 /// Address by which the scrape loop finds the host's collector within the process, and its job.
 pub const NODE_SOURCE: &str = "node";
@@ -32,6 +34,10 @@ pub struct Checked {
     pub external_labels: Labels,
     /// Which built-in collectors run.
     pub exporters: Exporters,
+    /// Where and how samples are kept.
+    pub storage: Storage,
+    /// What may be taken.
+    pub limits: Limits,
     /// What the file asks for that is not done.
     pub unsupported: Vec<Notice>,
     /// The file as YAML, with `<secret>` in place of each secret and without comments.
@@ -49,6 +55,8 @@ impl Checked {
             scrape_configs: Vec::new(),
             external_labels: Labels::empty(),
             exporters: Exporters { node: true, bellwether: true },
+            storage: Storage::default(),
+            limits: Limits::default(),
             unsupported: Vec::new(),
             original_text_without_secrets:
                 "global:\n  scrape_interval: 15s\nexporters:\n  node:\n    enabled: true\n  bellwether:\n    enabled: true\n"
@@ -133,6 +141,8 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
         scrape_configs,
         global,
         exporters: exporters::read(&map.map("exporters"))?,
+        storage: storage::read(&map.map("storage"), dir)?,
+        limits: bounds::read(&map.map("limits"))?,
         unsupported: notices,
         original_text_without_secrets: render::without_secrets(&root::SECTION, document),
     })

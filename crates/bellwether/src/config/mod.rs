@@ -5,6 +5,7 @@
 //! has no effect here is handed back as [`Notice`]s.
 
 mod alerting;
+mod bounds;
 mod checked;
 #[cfg(test)]
 mod conformance;
@@ -29,7 +30,10 @@ mod storage;
 mod tests;
 mod url;
 
+pub use bounds::Limits;
 pub use checked::{Checked, NODE_SOURCE, SELF_SOURCE, load, load_str};
 pub use exporters::Exporters;
 pub use global::Global;
 pub use grammar::Notice;
+pub(crate) use scalar::parse_size;
+pub use storage::{Storage, TsdbRetention};

@@ -3,7 +3,7 @@
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::pattern::only_last_part_has_star;
 use super::raw::Outcome;
-use super::{alerting, exporters, global, remote, scrape, storage};
+use super::{alerting, bounds, exporters, global, remote, scrape, storage};
 
 const SCRAPE_CONFIGS: Key = Key::new(
     "scrape_configs",
@@ -22,8 +22,8 @@ pub(super) static SECTION: Section = Section {
             .without_effect("there is no garbage collector to tune"),
         Key::new("alerting", Shape::Section(&alerting::SECTION)).without_effect("alerts are not sent yet"),
         Key::new("rule_files", Shape::Texts).without_effect("not evaluated yet"),
-        Key::new("storage", Shape::Section(&storage::STORAGE))
-            .without_effect("not read from the file yet; use --storage.retention on the command line"),
+        Key::new("storage", Shape::Section(&storage::STORAGE)),
+        Key::new("limits", Shape::Section(&bounds::SECTION)),
         Key::new("tracing", Shape::Section(&storage::TRACING))
             .without_effect("this program's own traces are not exported yet"),
         Key::new(

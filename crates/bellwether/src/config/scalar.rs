@@ -80,7 +80,7 @@ fn scalar<'a>(key: &str, node: &'a Node) -> Outcome<Option<&'a Scalar>> {
 }
 
 /// Sums parts such as `1GB512MB`. The messages are Prometheus'.
-fn parse_size(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_size(text: &str) -> Result<i64, String> {
     let invalid = || format!("units: invalid {text}");
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),

@@ -1,28 +1,113 @@
-//! The sections `storage`, `tracing`, `otlp` and `runtime`: checked, without effect yet.
+//! The sections `storage` and, checked without effect yet, `tracing`, `otlp` and `runtime`.
 
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use base::Matcher;
 use collect::config::NameValidation;
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::http_client;
 use super::raw::Outcome;
 
-/// The section `storage`.
+/// The section `storage`: Prometheus' keys, and our own for what it has none for.
 pub(super) static STORAGE: Section = Section {
     name: "storage",
-    keys: &[&[Key::new("tsdb", Shape::Section(&TSDB)), Key::new("exemplars", Shape::Section(&EXEMPLARS))]],
+    keys: &[&[
+        Key::new("tsdb", Shape::Section(&TSDB)),
+        Key::new("exemplars", Shape::Section(&EXEMPLARS)).without_effect("exemplars are not stored yet"),
+        Key::new("path", Shape::Text),
+        Key::new("wal_path", Shape::Text).without_effect("the logs lie in storage.path"),
+        Key::new("retention", Shape::Sections(&RETENTION_BY_MATCHER, None)),
+    ]],
     check: no_rules,
 };
 
 static TSDB: Section = Section {
     name: "storage.tsdb",
     keys: &[&[
-        Key::new("out_of_order_time_window", Shape::Duration),
-        Key::new("stale_series_compaction_threshold", Shape::Float),
-        Key::new("chunk_encoding", Shape::Section(&CHUNK_ENCODING)),
+        Key::new("out_of_order_time_window", Shape::Duration)
+            .without_effect("late samples are not taken yet"),
+        Key::new("stale_series_compaction_threshold", Shape::Float)
+            .without_effect("series leave the head with their last window, stale or not"),
+        Key::new("chunk_encoding", Shape::Section(&CHUNK_ENCODING))
+            .without_effect("chunks have an encoding of their own"),
         Key::new("retention", Shape::Section(&RETENTION)),
     ]],
     check: no_rules,
 };
+
+static RETENTION_BY_MATCHER: Section = Section {
+    name: "storage.retention",
+    keys: &[&[Key::new("match", Shape::Text), Key::new("age", Shape::Duration)]],
+    check: |map| {
+        map.require(
+            map.filled("match"),
+            "match",
+            "storage.retention needs match, a selector such as {env=\"dev\"}",
+        )?;
+        map.require(
+            !map.duration("age")?.is_zero(),
+            "age",
+            "storage.retention needs age, a duration such as 3d",
+        )
+    },
+};
+
+/// How samples are stored. What is not given here is as the command line says.
+#[derive(Debug, Clone, Default)]
+pub struct Storage {
+    /// Where the data lies: a folder or the address of a bucket.
+    pub path: Option<String>,
+    /// The folder of the write-ahead logs.
+    pub wal_path: Option<PathBuf>,
+    /// How much later than the newest sample of its series a sample may come.
+    pub out_of_order_window: Duration,
+    /// `tsdb.retention`.
+    pub retention: Option<TsdbRetention>,
+    /// Ages of their own for the series that satisfy all matchers of an entry.
+    pub retention_by_matcher: Vec<(Vec<Matcher>, Duration)>,
+}
+
+/// `storage.tsdb.retention`; zero means no bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TsdbRetention {
+    /// How long samples are kept.
+    pub age: Duration,
+    /// Bytes that they may take.
+    pub size_bytes: u64,
+    /// The same in percent of the disk; where it is given the bytes do not count.
+    pub disk_percentage: f64,
+}
+
+/// Reads the section. A relative path is relative to `dir`.
+pub(super) fn read(map: &Map<'_>, dir: &Path) -> Outcome<Storage> {
+    let tsdb = map.map("tsdb");
+    let retention = tsdb.map("retention");
+    let given = tsdb.has("retention");
+    let given = given.then_some(TsdbRetention {
+        age: retention.duration("time")?,
+        size_bytes: u64::try_from(retention.size("size")?).unwrap_or(0),
+        disk_percentage: retention.float("percentage")?,
+    });
+    let mut by_matcher = Vec::new();
+    for entry in map.maps("retention")? {
+        let selector = entry.text("match")?;
+        match engine::parse_selector(selector) {
+            Ok(matchers) => by_matcher.push((matchers, entry.duration("age")?)),
+            Err(e) => return entry.problem("match", format!("match: {e}")),
+        }
+    }
+    let path = map.filled("path").then(|| map.text("path")).transpose()?;
+    let wal_path = map.filled("wal_path").then(|| map.text("wal_path")).transpose()?;
+    Ok(Storage {
+        path: path.map(|p| if p.contains("://") { p.to_owned() } else { dir.join(p).display().to_string() }),
+        wal_path: wal_path.map(|p| dir.join(p)),
+        out_of_order_window: tsdb.duration("out_of_order_time_window")?,
+        retention: given,
+        retention_by_matcher: by_matcher,
+    })
+}
 
 static EXEMPLARS: Section = Section {
     name: "storage.exemplars",

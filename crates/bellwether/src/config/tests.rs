@@ -107,6 +107,38 @@ fn what_has_no_effect_is_said_once_with_its_line() {
 }
 
 #[test]
+fn storage_and_limits_are_read() {
+    let c = loaded(
+        "storage:\n  path: s3://bucket/lake\n  tsdb: {out_of_order_time_window: 30m, retention: {time: 30d, size: 1GB, percentage: 0}}\n  retention:\n  - {match: '{env=\"dev\"}', age: 3d}\n  - {match: 'up{job=~\"a|b\"}', age: 1y}\nlimits: {memory: 1GB, series_per_metric: 1000, label_limit: 40}\n",
+    );
+    assert_eq!(c.storage.path.as_deref(), Some("s3://bucket/lake"));
+    assert_eq!(c.storage.out_of_order_window, Duration::from_secs(1800));
+    let retention = c.storage.retention.expect("given");
+    assert_eq!((retention.age, retention.size_bytes), (Duration::from_secs(30 * 86_400), 1 << 30));
+    let ages: Vec<_> =
+        c.storage.retention_by_matcher.iter().map(|(m, age)| (m.len(), age.as_secs())).collect();
+    assert_eq!(ages, [(1, 3 * 86_400), (2, 365 * 86_400)]);
+    assert_eq!((c.limits.memory_bytes, c.limits.series_per_metric), (Some(1 << 30), Some(1000)));
+    assert_eq!((c.limits.series_per_tenant, c.limits.labels.labels), (None, 40));
+    assert_eq!(c.limits.labels.value_bytes, ingest::LabelLimits::default().value_bytes);
+    let check = |text: &str, want: &str| assert_eq!(refused(text), want, "{text}");
+    check("limits: {memroy: 1GB}\n", r#"line 1: unknown key "memroy" in limits, did you mean "memory"?"#);
+    check("limits: {memory: 1MB}\n", "line 1: limits.memory must be at least 64MB");
+    check(
+        "storage:\n  retention:\n  - {match: 'a{', age: 3d}\n",
+        "line 3: match: 1:3: parse error: unexpected end of input inside braces",
+    );
+    check(
+        "storage:\n  retention:\n  - {age: 3d}\n",
+        "line 3: storage.retention needs match, a selector such as {env=\"dev\"}",
+    );
+    check(
+        "storage:\n  retention:\n  - {match: up}\n",
+        "line 3: storage.retention needs age, a duration such as 3d",
+    );
+}
+
+#[test]
 fn external_labels_take_the_environment() {
     let env = |name: &str| (name == "REGION").then(|| "eu".to_owned());
     let text =

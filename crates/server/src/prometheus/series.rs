@@ -19,7 +19,7 @@ pub(crate) async fn series(State(state): State<Arc<ServerState>>, params: Params
     }
     let (limit, range) = (params.limit()?, params.range()?);
     let sets =
-        matcher_sets(&state, &params).map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
+        matcher_sets(&params).map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
     let found = state.engine.series(&sets, range, one_more(limit)).await.map_err(lookup_error)?;
     let (kept, annotations) = cut(&found, limit);
     let mut data = String::from("[");
@@ -38,7 +38,7 @@ pub(crate) async fn label_names(
     params: Params,
 ) -> ApiResult<Response> {
     let (limit, range) = (params.limit()?, params.range()?);
-    let sets = matcher_sets(&state, &params)?;
+    let sets = matcher_sets(&params)?;
     let names = state.engine.label_names(&sets, range).await.map_err(lookup_error)?;
     let (kept, annotations) = cut(&names, limit);
     Ok(json::success_warned(&kept, &annotations))
@@ -54,19 +54,18 @@ pub(crate) async fn label_values(
         return Err(ApiError::bad_data(format!("invalid label name: {name:?}")));
     }
     let (limit, range) = (params.limit()?, params.range()?);
-    let sets = matcher_sets(&state, &params)?;
+    let sets = matcher_sets(&params)?;
     let values = state.engine.label_values(&name, &sets, range).await.map_err(lookup_error)?;
     let (kept, annotations) = cut(&values, limit);
     Ok(json::success_warned(&kept, &annotations))
 }
 
 /// The selectors of `match[]`. One that every series satisfies is refused, as it would read the whole store.
-fn matcher_sets(state: &ServerState, params: &Params) -> ApiResult<Vec<Vec<Matcher>>> {
+fn matcher_sets(params: &Params) -> ApiResult<Vec<Vec<Matcher>>> {
     params
         .all("match[]")
         .map(|text| {
-            let matchers =
-                state.engine.parse_selector(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
+            let matchers = engine::parse_selector(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
             if matchers.iter().all(Matcher::matches_empty) {
                 return Err(ApiError::bad_data("match[] must contain at least one non-empty matcher"));
             }

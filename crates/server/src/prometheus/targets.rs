@@ -171,7 +171,7 @@ pub(crate) async fn target_metadata(
     let matchers = match params.get("match_target") {
         None => vec![],
         Some(text) => {
-            state.engine.parse_selector(text).map_err(|e| ApiError::invalid_parameter("match_target", e))?
+            engine::parse_selector(text).map_err(|e| ApiError::invalid_parameter("match_target", e))?
         }
     };
     let metric = params.get("metric");
