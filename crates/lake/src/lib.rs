@@ -90,6 +90,11 @@ impl Lake {
         Table::open(spec, shared, &self.writer_id).await
     }
 
+    /// Whether nobody else can write to the tables, because they lie in a folder that is locked.
+    pub fn is_exclusive(&self) -> bool {
+        self._lock.is_some()
+    }
+
     /// The disk that the tables lie on.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk

@@ -3,7 +3,9 @@
 //! Owns the table `metrics` and what of it is in memory. Knows no query language and no wire format.
 
 pub mod chunk;
+mod compact;
 mod head;
+mod hidden;
 pub mod limits;
 mod log;
 mod maintain;
@@ -16,6 +18,7 @@ mod select;
 mod stats;
 mod store;
 mod table;
+mod tombstones;
 
 pub use maintain::Maintenance;
 pub use retention::Retention;

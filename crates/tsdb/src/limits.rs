@@ -37,3 +37,21 @@ pub const PCO_LEVEL: usize = 8;
 
 /// Entries of each list in the head's statistics, as many as Prometheus shows by default.
 pub const STATS_ENTRIES: usize = 10;
+
+/// Samples of one chunk that compaction makes.
+pub const COMPACTED_CHUNK_SAMPLES: usize = SEGMENT_CHUNK_SAMPLES;
+
+/// Series that a compaction encodes at once.
+pub const COMPACTION_BATCH_SERIES: usize = 512;
+
+/// Encoded bytes of these, whatever their number.
+pub const COMPACTION_BATCH_BYTES: usize = 4 << 20;
+
+/// Batches that a compaction has in the works: what it holds beside its inputs, and the threads that it occupies.
+pub const COMPACTION_TASKS: usize = 2;
+
+/// Sealed segments of a day that goes on are merged in groups of this many: eight hours, so that a day has a handful of segments.
+pub const COMPACTION_FAN_IN: usize = 4;
+
+/// Time after which a round of maintenance begins no other compaction: the next window must not wait long for its seal.
+pub const COMPACTION_ROUND: Duration = Duration::from_secs(60);

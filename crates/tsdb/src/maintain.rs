@@ -1,7 +1,19 @@
-//! What keeps the store in order: sealing complete windows, retention, and deleting what nobody needs.
+//! What keeps the store in order: sealing complete windows, retention, compaction, and deleting what nobody needs.
+//!
+//! Each step tries its best whatever became of the one before: a seal that fails, on a full disk say, must not keep retention
+//! from making room.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use base::Result;
+use lake::Segment;
+use lake::compact::{Job, Outcome, Policy, decide};
 
+use crate::compact::merge_chunks;
+use crate::hidden::Visibility;
+use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND};
 use crate::store::MetricStore;
 
 /// What a round of maintenance did.
@@ -9,26 +21,42 @@ use crate::store::MetricStore;
 pub struct Maintenance {
     /// Windows sealed.
     pub sealed: usize,
-    /// Segments removed because of their age.
+    /// Segments removed because of their age or for the space that they took.
     pub expired: usize,
+    /// Compactions: segments merged with others, or written again without what is deleted or due.
+    pub compacted: usize,
+    /// Compactions that gave way to another process.
+    pub conflicts: usize,
     /// Files deleted.
     pub vacuumed: usize,
 }
 
 impl MetricStore {
-    /// Seals windows half a block after their end, removes segments older than retention and deletes their files. To be
+    /// Seals windows half a block after their end, applies retention, merges segments and deletes files that nobody needs. To be
     /// called every minute or so. What fails is tried again by the next call.
     pub async fn maintain(&self) -> Result<Maintenance> {
         let _one = self.maintenance.lock().await;
         let mut done = Maintenance::default();
         let now_ms = self.clock.now_ms();
-        // A seal that fails, on a full disk say, must not keep retention from making room.
         let sealed = self.seal_complete(now_ms, &mut done).await;
-        let expired = self.expire(now_ms, &mut done).await;
+        let compacted = self.compact(now_ms, &self.policy(), &mut done).await;
+        let vacuumed = self.vacuum(&mut done).await;
         // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
         self.install(self.table.view());
         self.update_gauges();
-        sealed.and(expired).map(|()| done)
+        sealed.and(compacted).and(vacuumed).map(|()| done)
+    }
+
+    /// Merges as if every day were over: what an operator asks for. Applies retention too.
+    pub async fn compact_now(&self) -> Result<Maintenance> {
+        let _one = self.maintenance.lock().await;
+        let mut done = Maintenance::default();
+        let policy = Policy { force: true, ..self.policy() };
+        let compacted = self.compact(self.clock.now_ms(), &policy, &mut done).await;
+        let vacuumed = self.vacuum(&mut done).await;
+        self.install(self.table.view());
+        self.update_gauges();
+        compacted.and(vacuumed).map(|()| done)
     }
 
     async fn seal_complete(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
@@ -41,23 +69,93 @@ impl MetricStore {
         Ok(())
     }
 
-    async fn expire(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
-        let oldest_ms = self.options.retention.oldest_ms(now_ms);
-        let view = self.table.view();
-        let expired: Vec<String> = view
-            .segments
-            .iter()
-            .filter(|s| s.tenant() == self.options.tenant && s.time().end_ms < oldest_ms)
-            .map(|s| s.path().to_owned())
-            .collect();
-        // Its segments would count as held by a reader.
-        drop(view);
-        if !expired.is_empty() {
-            self.install(self.table.remove(&expired).await?);
-            self.metrics.time_retentions.inc();
-            done.expired = expired.len();
+    fn policy(&self) -> Policy {
+        let retention = &self.options.retention;
+        // Where nobody else can write, segments of earlier writers are ours to look after.
+        let writer = (!self.lake.is_exclusive()).then(|| self.table.writer_id().to_owned());
+        Policy {
+            writer,
+            fan_in: COMPACTION_FAN_IN,
+            // The last window of a day is sealed half a block after its end, and the next one has what comes late.
+            settle: self.options.block.saturating_mul(2),
+            age: Some(retention.longest()),
+            size_bytes: retention.bound_bytes(self.lake.disk().as_ref()),
+            ..Policy::default()
         }
-        done.vacuumed = self.table.vacuum().await?;
+    }
+
+    /// Carries out what is decided. A job that fails does not keep the others from being done.
+    async fn compact(&self, now_ms: i64, policy: &Policy, done: &mut Maintenance) -> Result<()> {
+        let began = self.clock.monotonic();
+        let state = self.table.compaction_state(&self.options.tenant, |_| 0);
+        let mut result = Ok(());
+        for job in decide(&state, now_ms, policy) {
+            let late = self.clock.monotonic().saturating_sub(began) >= COMPACTION_ROUND && !policy.force;
+            if self.stopping.load(Ordering::Relaxed) || (late && !matches!(job, Job::Remove { .. })) {
+                break;
+            }
+            let carried_out = self.carry_out(&job, now_ms, done).await;
+            result = result.and(carried_out);
+        }
+        result
+    }
+
+    async fn carry_out(&self, job: &Job, now_ms: i64, done: &mut Maintenance) -> Result<()> {
+        let level = match job {
+            Job::Remove { segments } => {
+                self.install(self.table.remove(segments).await?);
+                self.metrics.time_retentions.inc();
+                done.expired += segments.len();
+                return Ok(());
+            }
+            Job::Rewrite { level, .. } | Job::Merge { level, .. } => *level,
+        };
+        let Some(inputs) = self.table.inputs_of(job) else { return Ok(()) };
+        let visibility = self.visibility(now_ms);
+        match self.replace(&inputs, level, visibility).await? {
+            Outcome::Done(view) => {
+                self.install(view);
+                done.compacted += 1;
+            }
+            Outcome::Conflict => done.conflicts += 1,
+        }
+        // Before the next compaction takes its space.
+        drop(inputs);
+        self.vacuum(done).await
+    }
+
+    async fn replace(&self, inputs: &[Arc<Segment>], level: u8, visibility: Visibility) -> Result<Outcome> {
+        let started = self.clock.monotonic();
+        let data_change = !visibility.is_clear();
+        let merge = merge_chunks(&self.table, inputs, level, visibility, &self.stopping);
+        let result = self.table.replace(inputs, data_change, merge).await;
+        self.metrics.merge_seconds.observe(self.clock.monotonic().saturating_sub(started).as_secs_f64());
+        match &result {
+            Ok(Outcome::Done(_)) => self.metrics.merges.with_label_values(&["done"]).inc(),
+            Ok(Outcome::Conflict) => self.metrics.merges.with_label_values(&["conflict"]).inc(),
+            Err(_) => self.metrics.merges.with_label_values(&["failed"]).inc(),
+        }
+        result
+    }
+
+    async fn vacuum(&self, done: &mut Maintenance) -> Result<()> {
+        // Otherwise the view would count as a reader of what has left it.
+        self.install(self.table.view());
+        done.vacuumed += self.table.vacuum().await?;
         Ok(())
+    }
+
+    /// How many active segments there are of each level, by level: 0 are sealed windows, 2 whole days.
+    pub fn segments_by_level(&self) -> Vec<(u8, usize)> {
+        let mut levels: BTreeMap<u8, usize> = BTreeMap::new();
+        for segment in self.state.read().view.segments.iter().filter(|s| s.tenant() == self.options.tenant) {
+            *levels.entry(segment.name().map_or(0, |n| n.level)).or_default() += 1;
+        }
+        levels.into_iter().collect()
+    }
+
+    /// What is hidden now.
+    pub(crate) fn visibility(&self, now_ms: i64) -> Visibility {
+        Visibility::new(&[], &self.retention, now_ms)
     }
 }

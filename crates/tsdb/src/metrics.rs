@@ -23,6 +23,8 @@ pub(crate) struct StoreMetrics {
     pub(crate) compactions: IntCounter,
     pub(crate) compactions_failed: IntCounter,
     pub(crate) compaction_seconds: Histogram,
+    pub(crate) merges: IntCounterVec,
+    pub(crate) merge_seconds: Histogram,
     pub(crate) time_retentions: IntCounter,
     pub(crate) wal_corruptions: IntCounter,
     pub(crate) replay_seconds: prometheus::Gauge,
@@ -90,9 +92,24 @@ impl StoreMetrics {
                 "Seconds that sealing a window took.",
                 seal_buckets,
             )?,
+            merges: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "bellwether_tsdb_segment_merges_total",
+                        "Total number of times that segments were merged or rewritten, by how it ended.",
+                    ),
+                    &["outcome"],
+                ),
+            )?,
+            merge_seconds: seconds(
+                "bellwether_tsdb_segment_merge_duration_seconds",
+                "Seconds that merging or rewriting segments took.",
+                vec![0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0],
+            )?,
             time_retentions: counter(
                 "prometheus_tsdb_time_retentions_total",
-                "Total number of times that segments were removed because of their age.",
+                "Total number of times that segments were removed because of their age or size.",
             )?,
             wal_corruptions: counter(
                 "prometheus_tsdb_wal_corruptions_total",

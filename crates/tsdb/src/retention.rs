@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use base::{Labels, Matcher};
+use lake::Disk;
 
 use crate::store::millis;
 
@@ -42,7 +43,26 @@ impl Retention {
 
     /// The time before which no series has samples.
     pub fn oldest_ms(&self, now_ms: i64) -> i64 {
-        let ages = self.by_matcher.iter().map(|(_, age)| *age);
-        now_ms.saturating_sub(millis(ages.fold(self.age, Duration::max)))
+        now_ms.saturating_sub(millis(self.longest()))
+    }
+
+    /// The age beyond which no series has samples.
+    pub fn longest(&self) -> Duration {
+        self.by_matcher.iter().map(|(_, age)| *age).fold(self.age, Duration::max)
+    }
+
+    /// Bytes that all segments may have, from both bounds of space.
+    pub(crate) fn bound_bytes(&self, disk: &dyn Disk) -> Option<u64> {
+        let of_disk = self.disk_percentage.and_then(|percent| match disk.space() {
+            Ok(space) => space.map(|space| (space.total_bytes as f64 * percent / 100.0) as u64),
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell the size of the disk, so the bound in percent is not applied");
+                None
+            }
+        });
+        match (self.size_bytes, of_disk) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
     }
 }

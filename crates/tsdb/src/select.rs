@@ -56,18 +56,12 @@ impl SelectedSeries {
         timestamps.clear();
         values.clear();
         let (labels, chunks) = &self.series[at];
-        let mut last_ms = None;
-        let mut ascending = true;
         for chunk in chunks {
-            ascending &= last_ms.is_none_or(|last| last < chunk.time.start_ms);
-            last_ms = last_ms.max(Some(chunk.time.end_ms));
             chunk
                 .decode(timestamps, values)
                 .map_err(|e| e.context(format!("cannot read series {labels}")))?;
         }
-        if !ascending {
-            sort_and_dedup(timestamps, values);
-        }
+        order(timestamps, values);
         let start = timestamps.partition_point(|t| *t < self.range.start_ms);
         let end = timestamps.partition_point(|t| *t <= self.range.end_ms);
         timestamps.truncate(end);
@@ -93,8 +87,11 @@ impl Chunk {
 }
 
 /// Orders samples of overlapping chunks by time; of those with one time the first chunk's stays.
-fn sort_and_dedup(timestamps: &mut Vec<i64>, values: &mut Vec<f64>) {
-    let mut samples: Vec<(i64, f64)> = timestamps.iter().copied().zip(values.iter().copied()).collect();
+pub(crate) fn order<T>(timestamps: &mut Vec<i64>, values: &mut Vec<T>) {
+    if timestamps.windows(2).all(|w| w[0] < w[1]) {
+        return;
+    }
+    let mut samples: Vec<(i64, T)> = timestamps.drain(..).zip(values.drain(..)).collect();
     samples.sort_by_key(|(t, _)| *t);
     samples.dedup_by_key(|(t, _)| *t);
     (*timestamps, *values) = samples.into_iter().unzip();

@@ -1,6 +1,7 @@
 //! The metric store: append, select, and what keeps it in order.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::{Clock, Error, Result, SeriesSample, TimeRange};
@@ -69,7 +70,10 @@ pub struct MetricStore {
     pub(crate) metrics: Arc<StoreMetrics>,
     /// Held by the one round of maintenance that may run.
     pub(crate) maintenance: tokio::sync::Mutex<()>,
-    pub(crate) _lake: Arc<Lake>,
+    /// Set when the store closes: compactions end early.
+    pub(crate) stopping: AtomicBool,
+    pub(crate) retention: Arc<Retention>,
+    pub(crate) lake: Arc<Lake>,
 }
 
 impl MetricStore {
@@ -111,7 +115,21 @@ impl MetricStore {
         };
         let wal = Wal::start(wal_options, &report, client)?;
         let maintenance = tokio::sync::Mutex::new(());
-        let store = Self { table, options, block_ms, clock, state, wal, metrics, maintenance, _lake: lake };
+        let retention = Arc::new(options.retention.clone());
+        let stopping = AtomicBool::new(false);
+        let store = Self {
+            table,
+            options,
+            block_ms,
+            clock,
+            state,
+            wal,
+            metrics,
+            maintenance,
+            stopping,
+            retention,
+            lake,
+        };
         store.update_gauges();
         Ok(store)
     }
@@ -134,8 +152,14 @@ impl MetricStore {
         self.wal.append(Batch::new(samples.to_vec(), bounds_ms), bytes).await
     }
 
+    /// Lets maintenance that is under way end soon, with what it has finished.
+    pub fn stop_maintenance(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
     /// Finishes appends under way and refuses later ones. Nothing needs to be sealed: the log has it.
     pub async fn close(&self) -> Result<()> {
+        self.stop_maintenance();
         let _one = self.maintenance.lock().await;
         self.wal.close().await
     }

@@ -1,5 +1,6 @@
 //! The table `metrics`: a row is a chunk of one series. `docs/format/metrics-segment.md` is the specification.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -15,7 +16,7 @@ use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
 
 pub(crate) const METRIC: &str = "metric";
 pub(crate) const LABELS: &str = "labels";
-const SERIES_ID: &str = "series_id";
+pub(crate) const SERIES_ID: &str = "series_id";
 pub(crate) const T_MIN: &str = "t_min";
 pub(crate) const T_MAX: &str = "t_max";
 pub(crate) const COUNT: &str = "count";
@@ -91,6 +92,18 @@ impl RowBuilder {
         self.values.append_value(sealed::encode_values(values));
     }
 
+    /// Adds a row as it is.
+    pub(crate) fn push_row(&mut self, row: &RowRef<'_>) {
+        self.metric.append_value(row.metric);
+        self.labels.append_value(row.labels);
+        self.series_id.push(row.series_id);
+        self.t_min.push(row.time.start_ms);
+        self.t_max.push(row.time.end_ms);
+        self.count.push(i32::try_from(row.count).expect("a chunk has few samples"));
+        self.timestamps.append_value(row.timestamps);
+        self.values.append_value(row.values);
+    }
+
     pub(crate) fn finish(mut self) -> Result<RecordBatch> {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(self.metric.finish()),
@@ -105,6 +118,33 @@ impl RowBuilder {
         RecordBatch::try_new(self.schema, columns)
             .map_err(|e| Error::internal(format!("cannot build rows of table {METRICS_TABLE}: {e}")))
     }
+}
+
+/// A row with its chunk encoded.
+pub(crate) struct RowRef<'a> {
+    pub(crate) metric: &'a str,
+    pub(crate) labels: &'a [u8],
+    pub(crate) series_id: i64,
+    pub(crate) time: TimeRange,
+    pub(crate) count: usize,
+    pub(crate) timestamps: &'a [u8],
+    pub(crate) values: &'a [u8],
+}
+
+/// The order of packed label sets, as [`Labels`] has it: pair by pair. Bytes that are no label set have some order.
+pub(crate) fn cmp_packed(a: &[u8], b: &[u8]) -> Ordering {
+    let (mut a, mut b) = (a, b);
+    while a != b {
+        if a.is_empty() || b.is_empty() {
+            return a.len().cmp(&b.len());
+        }
+        let (Ok(in_a), Ok(in_b)) = (take_text(&mut a), take_text(&mut b)) else { return a.cmp(b) };
+        match in_a.cmp(in_b) {
+            Ordering::Equal => {}
+            unequal => return unequal,
+        }
+    }
+    Ordering::Equal
 }
 
 /// A column of a batch that a segment gave.
@@ -182,4 +222,32 @@ fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
         rest.split_at_checked(len).ok_or_else(|| Error::corrupt("cannot read label set: it is cut off"))?;
     *rest = tail;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packed_labels_have_the_order_of_labels() {
+        let sets: Vec<Labels> = [
+            &[][..],
+            &[("a", "1")],
+            &[("a", "1"), ("b", "1")],
+            &[("a", "10")],
+            &[("a", "2")],
+            &[("aa", "1")],
+            &[("b", "1")],
+            &[("a", "1"), ("c", "")],
+        ]
+        .iter()
+        .map(|pairs| Labels::from_pairs(pairs.iter().copied()))
+        .collect();
+        for a in &sets {
+            for b in &sets {
+                assert_eq!(cmp_packed(a.as_packed(), b.as_packed()), a.cmp(b), "{a} {b}");
+            }
+        }
+        assert_eq!(cmp_packed(&[9, 1], &[9, 2]), Ordering::Less, "bytes that are none do not panic");
+    }
 }

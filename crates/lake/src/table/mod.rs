@@ -125,6 +125,11 @@ impl Table {
         &self.spec
     }
 
+    /// The name of this data folder in the log.
+    pub fn writer_id(&self) -> &str {
+        &self.writer_id
+    }
+
     /// The disk that the segments lie on.
     pub fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk

@@ -35,6 +35,11 @@ pub fn encode_values(values: &[f64]) -> Vec<u8> {
     compressed_or_raw(simple_compress(values, &config()), values.iter().map(|v| v.to_le_bytes()))
 }
 
+/// Whether a column of values holds floats, and not something else.
+pub fn holds_floats(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(&(COMPRESSED | RAW | CONSTANT)))
+}
+
 /// Appends `count` timestamps to `out`.
 pub fn decode_timestamps(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()> {
     let (kind, body) = split(bytes, count)?;

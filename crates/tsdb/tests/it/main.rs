@@ -9,6 +9,7 @@ mod support;
 
 mod basics;
 mod chunks;
+mod compaction;
 mod faults;
 mod fixture;
 mod handover;

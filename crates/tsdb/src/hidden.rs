@@ -1,0 +1,127 @@
+//! What is stored and not to be seen: samples beyond retention, and samples that were deleted.
+//!
+//! Reading filters by it; sealing and compaction leave out what it hides. Owns no rules of its own: [`Retention`] and [`Tombstone`]
+//! have them.
+
+use std::sync::Arc;
+
+use base::{Labels, TimeRange};
+
+use crate::retention::Retention;
+use crate::tombstones::Tombstone;
+
+/// What is hidden at a moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Visibility {
+    tombstones: Vec<Arc<Tombstone>>,
+    /// Retention with rules for some series, and the time for which it is asked. Age alone takes whole segments and hides nothing.
+    retention: Option<(Arc<Retention>, i64)>,
+}
+
+impl Visibility {
+    pub(crate) fn new(tombstones: &[Arc<Tombstone>], retention: &Arc<Retention>, now_ms: i64) -> Self {
+        let by_series = !retention.by_matcher.is_empty();
+        Self { tombstones: tombstones.to_vec(), retention: by_series.then(|| (retention.clone(), now_ms)) }
+    }
+
+    /// Only what concerns a range.
+    pub(crate) fn within(mut self, range: TimeRange) -> Self {
+        self.tombstones.retain(|t| t.range().overlaps(range));
+        self
+    }
+
+    /// Whether nothing is hidden of any series.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.tombstones.is_empty() && self.retention.is_none()
+    }
+
+    /// What is hidden of a series.
+    pub(crate) fn of(&self, labels: &Labels) -> Hidden {
+        let mut ranges: Vec<TimeRange> =
+            self.tombstones.iter().filter(|t| t.concerns(labels)).map(|t| t.range()).collect();
+        if let Some((retention, now_ms)) = &self.retention {
+            let cutoff_ms = retention.cutoff_ms(labels, *now_ms);
+            ranges.push(TimeRange::new(i64::MIN, cutoff_ms.saturating_sub(1)));
+        }
+        Hidden::new(ranges)
+    }
+}
+
+/// Times of one series that are hidden: ranges that are disjoint and in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Hidden(Vec<TimeRange>);
+
+impl Hidden {
+    fn new(mut ranges: Vec<TimeRange>) -> Self {
+        ranges.retain(|r| r.start_ms <= r.end_ms);
+        ranges.sort_unstable_by_key(|r| r.start_ms);
+        let mut joined: Vec<TimeRange> = Vec::with_capacity(ranges.len());
+        for range in ranges {
+            match joined.last_mut() {
+                Some(last) if range.start_ms <= last.end_ms.saturating_add(1) => {
+                    last.end_ms = last.end_ms.max(range.end_ms);
+                }
+                _ => joined.push(range),
+            }
+        }
+        Self(joined)
+    }
+
+    /// Whether nothing is hidden.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a time is hidden.
+    pub(crate) fn contains(&self, t_ms: i64) -> bool {
+        let at = self.0.partition_point(|r| r.end_ms < t_ms);
+        self.0.get(at).is_some_and(|r| r.start_ms <= t_ms)
+    }
+
+    /// Whether all of a range is hidden.
+    pub(crate) fn covers(&self, range: TimeRange) -> bool {
+        let at = self.0.partition_point(|r| r.end_ms < range.start_ms);
+        self.0.get(at).is_some_and(|r| r.start_ms <= range.start_ms && range.end_ms <= r.end_ms)
+    }
+
+    /// Whether some of a range is hidden.
+    pub(crate) fn meets(&self, range: TimeRange) -> bool {
+        let at = self.0.partition_point(|r| r.end_ms < range.start_ms);
+        self.0.get(at).is_some_and(|r| r.start_ms <= range.end_ms)
+    }
+
+    /// Drops what is hidden from two columns of samples.
+    pub(crate) fn drop_from<T>(&self, timestamps: &mut Vec<i64>, values: &mut Vec<T>) {
+        let (Some(first), Some(last)) = (timestamps.first(), timestamps.last()) else { return };
+        if !self.meets(TimeRange::new(*first, *last)) {
+            return;
+        }
+        let mut keep = timestamps.iter().map(|t| !self.contains(*t)).collect::<Vec<bool>>().into_iter();
+        values.retain(|_| keep.next().unwrap_or(true));
+        timestamps.retain(|t| !self.contains(*t));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_join_and_answer() {
+        let r = TimeRange::new;
+        let hidden = Hidden::new(vec![r(10, 20), r(1, 3), r(21, 25), r(4, 4), r(9, 8), r(40, i64::MAX)]);
+        assert_eq!(hidden.0, [r(1, 4), r(10, 25), r(40, i64::MAX)]);
+        for t in 0..60 {
+            let want = (1..=4).contains(&t) || (10..=25).contains(&t) || t >= 40;
+            assert_eq!(hidden.contains(t), want, "{t}");
+            for end in t..60 {
+                assert_eq!(hidden.covers(r(t, end)), (t..=end).all(|t| hidden.contains(t)), "{t} {end}");
+                assert_eq!(hidden.meets(r(t, end)), (t..=end).any(|t| hidden.contains(t)), "{t} {end}");
+            }
+        }
+        let (mut t, mut v) = ((0..60).collect::<Vec<i64>>(), (0..60).collect::<Vec<i64>>());
+        hidden.drop_from(&mut t, &mut v);
+        assert_eq!(t, (0..60).filter(|t| !hidden.contains(*t)).collect::<Vec<_>>());
+        assert_eq!(t, v);
+    }
+}
