@@ -38,9 +38,15 @@ pub struct Serve {
     #[arg(long, value_name = "FILE", alias = "config.file")]
     pub config: Option<PathBuf>,
 
-    /// Folder that holds the data [default: ./data, or storage.path of the configuration file].
-    #[arg(long = "storage.path", value_name = "DIR", alias = "storage.tsdb.path")]
+    /// Folder or bucket that holds the data: DIR, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix
+    /// [default: ./data, or storage.path of the configuration file].
+    #[arg(long = "storage.path", value_name = "DIR|URL", alias = "storage.tsdb.path")]
     pub storage_path: Option<String>,
+
+    /// Local folder for what is not in the bucket yet; only with a bucket [default: ./data, or storage.wal_path of the
+    /// configuration file].
+    #[arg(long = "storage.wal-path", value_name = "DIR")]
+    pub storage_wal_path: Option<PathBuf>,
 
     /// How long samples are kept, such as 15d [default: 15d, or no bound if there is one on their size]. The configuration file's
     /// storage.tsdb.retention comes before it.

@@ -7,6 +7,7 @@ mod clock;
 pub mod config;
 mod logging;
 mod machine;
+mod place;
 mod process_metrics;
 mod running;
 pub mod serve;

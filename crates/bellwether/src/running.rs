@@ -173,6 +173,10 @@ impl Process for Running {
         BTreeMap::from([
             ("config".into(), config),
             ("storage.path".into(), settings.path.clone()),
+            (
+                "storage.wal-path".into(),
+                settings.wal_path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
+            ),
             ("storage.retention".into(), settings.retention_text()),
             ("limits.memory".into(), settings.memory_bytes.to_string()),
             ("web.listen-address".into(), o.web_listen_address.clone()),

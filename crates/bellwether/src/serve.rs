@@ -1,6 +1,5 @@
 //! `bellwether serve`: start-up from top to bottom, and its reverse.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use base::{Clock, Error, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
 use collect::scrape::{HttpTransport, ScrapeManager, Transports};
 use engine::{Engine, EngineOptions};
-use lake::Lake;
 use prometheus::Registry;
 use server::process::Process;
 use server::{HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
@@ -20,6 +18,7 @@ use crate::assets::EmbeddedAssets;
 use crate::cli::Serve;
 use crate::clock::SystemClock;
 use crate::config::{self, Checked, NODE_SOURCE, SELF_SOURCE};
+use crate::place::Place;
 use crate::process_metrics::ProcessMetrics;
 use crate::running::{Current, EngineSink, NodeSource, ReloadMetrics, Running, SelfSource};
 use crate::settings::Settings;
@@ -57,7 +56,11 @@ async fn serve(options: Serve) -> Result<()> {
     let reload_metrics = register_process_metrics(&registry)
         .map_err(|e| Error::internal(format!("cannot register process metrics: {e}")))?;
     let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
-    let lake = Arc::new(Lake::open_local(Path::new(&settings.path), Arc::clone(&clock))?);
+    let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
+    let lake = Arc::new(place.open(Arc::clone(&clock)).await?);
+    if let Some(metrics) = lake.remote_metrics() {
+        metrics.register(&registry)?;
+    }
     let retention = settings.retention.clone();
     let store_options = StoreOptions { retention, ..StoreOptions::default() };
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);

@@ -22,7 +22,7 @@ const FOR_EVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 pub(crate) struct Settings {
     /// A folder or the address of a bucket. The command line comes before the file.
     pub(crate) path: String,
-    /// The folder of the write-ahead logs, if it is another than that of the data.
+    /// The folder of the write-ahead logs, if the data lies in a bucket. Likewise.
     pub(crate) wal_path: Option<PathBuf>,
     /// Memory for the head, caches and queries. The command line comes before the file.
     pub(crate) memory_bytes: u64,
@@ -39,7 +39,7 @@ impl Settings {
         let path = options.storage_path.clone().or_else(|| storage.path.clone());
         Self {
             path: path.unwrap_or_else(|| DEFAULT_PATH.into()),
-            wal_path: storage.wal_path.clone(),
+            wal_path: options.storage_wal_path.clone().or_else(|| storage.wal_path.clone()),
             memory_bytes: options.limits_memory.or(limits.memory_bytes).unwrap_or(default_memory_bytes),
             retention: retention(options, checked),
             labels: limits.labels,

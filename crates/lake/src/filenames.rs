@@ -12,6 +12,9 @@ pub const WAL: &str = "wal";
 /// Folder of the Delta tables.
 pub const TABLES: &str = "tables";
 
+/// Begins the name of an object that is written and deleted at start, to find out what a bucket can do.
+pub const PROBE_PREFIX: &str = "probe-";
+
 const WAL_SUFFIX: &str = ".wal";
 /// Ends the name of a WAL file that was set aside because it is damaged.
 pub const CORRUPT_SUFFIX: &str = ".corrupt";
@@ -66,6 +69,11 @@ pub fn parse_checkpoint_file(name: &str) -> Option<(u64, CheckpointPart)> {
 /// The name of a segment, without its partition folders: who sealed what, and a number that no earlier attempt had.
 pub fn segment_file(writer_id: &str, epoch: i64, attempt: u64) -> String {
     format!("{writer_id}-{epoch:020}-{attempt:06}.parquet")
+}
+
+/// Whether a path is that of a segment: a file that never changes, within a partition.
+pub fn is_segment(path: &str) -> bool {
+    path.ends_with(".parquet") && path.split('/').any(|folder| folder.starts_with("tenant="))
 }
 
 /// The name of a segment that was made of other segments: `level` says how often its rows were merged, from 1 on.

@@ -10,7 +10,9 @@ pub mod frames;
 pub mod fs;
 pub mod limits;
 mod local_store;
+mod location;
 mod lock;
+mod remote;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -24,6 +26,8 @@ use object_store::ObjectStore;
 
 pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
+pub use location::{Bucket, Location, Provider};
+pub use remote::{Environment, RemoteMetrics};
 pub use table::{
     Keys, Layout, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView,
     TimeColumns,
@@ -43,6 +47,8 @@ pub struct Lake {
     writer_id: String,
     disk: Arc<dyn Disk>,
     compaction: Arc<tokio::sync::Mutex<()>>,
+    shared: bool,
+    remote: Option<RemoteMetrics>,
     _lock: Option<FolderLock>,
 }
 
@@ -57,6 +63,27 @@ impl Lake {
         Ok(lake.with_disk(Arc::new(LocalDisk::new(folder))))
     }
 
+    /// Opens a lake whose tables lie in a bucket and whose WALs lie in a local folder, which it keeps other processes out of
+    /// until it is dropped. The bucket may be shared with other lakes.
+    pub async fn open_bucket(
+        bucket: &Bucket,
+        wal_folder: &Path,
+        environment: &Environment,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
+        let lock = FolderLock::acquire(wal_folder)?;
+        let fail = |e: std::io::Error| {
+            Error::unavailable(format!("cannot open data folder {}: {e}", wal_folder.display()))
+        };
+        let writer_id = writer_id(&LocalFs, wal_folder).map_err(fail)?;
+        let metrics = RemoteMetrics::new()?;
+        let store = remote::open(bucket, environment, &writer_id, &metrics).await?;
+        let mut lake = Self::open(wal_folder, Arc::new(LocalFs), store, clock)?.into_shared();
+        lake.remote = Some(metrics);
+        lake._lock = Some(lock);
+        Ok(lake)
+    }
+
     /// Opens a lake whose WALs lie in `folder` of `fs` and whose tables lie in `store`. The caller sees to it that nobody
     /// else uses the folder; the store may be shared.
     pub fn open(
@@ -67,9 +94,9 @@ impl Lake {
     ) -> Result<Self> {
         let writer_id = writer_id(fs.as_ref(), folder)
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
-        let disk = Arc::new(Unbounded);
-        let compaction = Arc::default();
-        Ok(Self { folder: folder.into(), fs, store, clock, writer_id, disk, compaction, _lock: None })
+        let (folder, disk, compaction) = (folder.into(), Arc::new(Unbounded), Arc::default());
+        let (shared, remote) = (false, None);
+        Ok(Self { folder, fs, store, clock, writer_id, disk, compaction, shared, remote, _lock: None })
     }
 
     /// Says which disk the tables lie on; for a lake that was opened over a store that does not tell.
@@ -77,6 +104,24 @@ impl Lake {
     pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.disk = disk;
         self
+    }
+
+    /// Says that other processes write to the store as well.
+    #[must_use]
+    pub fn into_shared(mut self) -> Self {
+        self.shared = true;
+        self
+    }
+
+    /// Whether other processes may write to the store: then what the log says has to be looked at again from time to time,
+    /// and a file may be deleted only when no other process can need it.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// What is counted of the object store, if the tables lie in a bucket.
+    pub fn remote_metrics(&self) -> Option<&RemoteMetrics> {
+        self.remote.as_ref()
     }
 
     /// Opens a table, or creates it.

@@ -1,5 +1,7 @@
 //! Every bound of this crate, with its unit and reason.
 
+use std::time::Duration;
+
 /// Bytes of one frame's payload. Larger claims are damage: writers split their batches far below this.
 pub const MAX_FRAME_BYTES: usize = 64 << 20;
 
@@ -40,8 +42,14 @@ pub const METADATA_CACHE_BYTES: usize = 16 << 20;
 /// Commits between two checkpoints of the Delta log: opening a table reads at most this many commits.
 pub const COMMITS_PER_CHECKPOINT: usize = 32;
 
-/// Times a commit is tried again when another writer committed first.
-pub const COMMIT_RETRIES: usize = 15;
+/// Times a commit is tried again at once when another writer committed first.
+pub const COMMIT_RETRIES: usize = 4;
+
+/// Rounds of such tries, with a pause before each but the first.
+pub const COMMIT_ROUNDS: u32 = 6;
+
+/// The pause before the second round; it doubles with each. All rounds take some six seconds.
+pub const COMMIT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Bytes of a segment beyond which a compaction begins another.
 pub const SEGMENT_TARGET_BYTES: i64 = 1 << 30;
@@ -58,3 +66,39 @@ pub const COMPACTION_SPARE_BYTES: u64 = 256 << 20;
 
 /// Least that `limits.memory` may be, in bytes: below it the head of a single host and one query do not fit side by side.
 pub const MEMORY_BYTES_LEAST: u64 = 64 << 20;
+
+/// Longest wait for a connection to an object store.
+pub const REMOTE_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest time of one request to an object store, its body included: a part of an upload takes a few seconds on a slow line.
+pub const REMOTE_REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Times that a request to an object store is tried again, after 0.1 s and then up to twice as long each time.
+pub const REMOTE_RETRIES: usize = 4;
+
+/// Longest pause between two tries.
+pub const REMOTE_BACKOFF: Duration = Duration::from_secs(5);
+
+/// No request is tried again after this time: its caller, a query or a seal, learns that the store does not answer.
+pub const REMOTE_RETRY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Requests to an object store under way at once; others wait.
+pub const REMOTE_REQUESTS: usize = 64;
+
+/// Bytes that segments in an object store are read and kept in: a request for less takes about as long as one for this.
+pub const REMOTE_BLOCK_BYTES: u64 = 1 << 20;
+
+/// Blocks that one request reads.
+pub const REMOTE_BLOCKS_PER_REQUEST: u64 = 8;
+
+/// Requests that one read of several ranges has under way.
+pub const REMOTE_READS: usize = 8;
+
+/// Bytes of segments in an object store that are kept in memory.
+pub const REMOTE_CACHE_BYTES: u64 = 64 << 20;
+
+/// Bytes of one part of an upload. Smaller objects go in one request. S3 takes at most 10,000 parts.
+pub const UPLOAD_PART_BYTES: usize = 8 << 20;
+
+/// Parts of one upload under way at once, each in memory.
+pub const UPLOAD_PARTS: usize = 4;

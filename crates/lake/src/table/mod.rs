@@ -12,11 +12,14 @@ mod vacuum;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use base::{Clock, Error, Result};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
-use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake_core::kernel::transaction::{
+    CommitBuilder, CommitProperties, TableReference, TransactionError,
+};
 use deltalake_core::kernel::{Action, LogicalFileView, StructType, Transaction};
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
@@ -33,7 +36,10 @@ pub use spec::{Layout, TableSpec, TimeColumns};
 
 use crate::disk::Disk;
 use crate::filenames;
-use crate::limits::{COMMIT_RETRIES, COMMITS_PER_CHECKPOINT, SEGMENT_TARGET_BYTES};
+use crate::limits::{
+    COMMIT_PAUSE, COMMIT_RETRIES, COMMIT_ROUNDS, COMMITS_PER_CHECKPOINT, SEGMENT_TARGET_BYTES,
+};
+use crate::remote::explain;
 use scan::MetadataCache;
 use segment::PendingFiles;
 
@@ -96,7 +102,11 @@ impl Table {
         if log_store.is_delta_table_location().await.map_err(|e| fail(&e))? {
             delta.load().await.map_err(|e| fail(&e))?;
         } else {
-            delta = create(&spec, log_store).await.map_err(|e| fail(&e))?;
+            match create(&spec, log_store).await {
+                Ok(created) => delta = created,
+                // Another process may have created it in this moment.
+                Err(e) => delta.load().await.map_err(|_| fail(&e))?,
+            }
         }
         let table = Self {
             app_id: format!("bellwether/{writer_id}/{name}"),
@@ -251,10 +261,11 @@ impl Table {
             }
             attempts += 1;
             let unchanged = before.version == after.version;
-            if attempts > COMMIT_RETRIES || unchanged {
+            if attempts > COMMIT_ROUNDS || unchanged {
                 return Err(error.context("cannot replace segments"));
             }
             view = after;
+            tokio::time::sleep(self.commit_pause(attempts)).await;
         }
     }
 
@@ -275,18 +286,38 @@ impl Table {
         actions: Vec<Action>,
         txns: Vec<Transaction>,
         operation: DeltaOperation,
+        // Tries on top of commits of others that do not conflict; 0 to fail when there is any.
         retries: usize,
     ) -> Result<TableView> {
-        let properties =
-            CommitProperties::default().with_application_transactions(txns).with_max_retries(retries);
-        let snapshot = delta.snapshot().map_err(|e| self.error("commit to", &e))?;
-        let committed = CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(snapshot as &dyn TableReference), delta.log_store(), operation)
-            .await
-            .map_err(|e| self.error("commit to", &e))?;
+        let mut round = 0;
+        let committed = loop {
+            let properties = CommitProperties::default()
+                .with_application_transactions(txns.clone())
+                .with_max_retries(retries);
+            // Also in later rounds what came since this state is checked for conflicts with it.
+            let snapshot = delta.snapshot().map_err(|e| self.error("commit to", &e))?;
+            let tried = CommitBuilder::from(properties)
+                .with_actions(actions.clone())
+                .build(Some(snapshot as &dyn TableReference), delta.log_store(), operation.clone())
+                .await;
+            match tried {
+                Ok(committed) => break committed,
+                Err(e) if is_overtaken(&e) && retries > 0 && round < COMMIT_ROUNDS => {
+                    round += 1;
+                    tokio::time::sleep(self.commit_pause(round)).await;
+                }
+                Err(e) => return Err(self.error("commit to", &e)),
+            }
+        };
         delta.state = Some(committed.snapshot());
         self.update_view(delta).await
+    }
+
+    /// The pause before another round of commits: longer each time, and not the same for any two writers, who would meet again.
+    fn commit_pause(&self, round: u32) -> Duration {
+        let salt = format!("{} {} {round}", self.writer_id, self.clock.monotonic().as_nanos());
+        let fraction = f64::from(crc32c::crc32c(salt.as_bytes())) / f64::from(u32::MAX);
+        COMMIT_PAUSE.mul_f64(f64::from(1_u32 << round.min(16)) * (0.5 + fraction / 2.0))
     }
 
     async fn reload(&self, delta: &mut DeltaTable) -> Result<TableView> {
@@ -393,6 +424,11 @@ fn kernel_schema(spec: &TableSpec) -> Result<StructType, DeltaTableError> {
     Ok((&Schema::new(fields)).try_into_kernel()?)
 }
 
+/// Whether other writers were faster at every try.
+fn is_overtaken(e: &DeltaTableError) -> bool {
+    matches!(e, DeltaTableError::Transaction { source: TransactionError::MaxCommitAttempts(_) })
+}
+
 fn delta_error(verb: &str, table: &str, e: &DeltaTableError) -> Error {
-    Error::unavailable(format!("cannot {verb} table {table}: {e}"))
+    Error::unavailable(format!("cannot {verb} table {table}: {}", explain::cause(e)))
 }

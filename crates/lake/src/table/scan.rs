@@ -11,8 +11,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 use parking_lot::Mutex;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
@@ -28,6 +28,7 @@ use parquet::schema::types::SchemaDescriptor;
 use super::segment::leaf_of;
 use super::{Segment, Table, TableSpec};
 use crate::limits::{METADATA_CACHE_BYTES, SCAN_BATCH_BYTES, SCAN_BATCH_PAGES};
+use crate::remote::explain;
 
 /// Decides which rows of a batch of the filter columns to read.
 pub type RowPredicate = Arc<dyn Fn(&RecordBatch) -> Result<BooleanArray> + Send + Sync>;
@@ -71,7 +72,7 @@ impl Table {
         scan: &Scan,
     ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let path = segment.path().to_owned();
-        let fail = move |e: &dyn std::fmt::Display| read_error(&path, e);
+        let fail = move |e: &ParquetError| read_error(&path, e);
         let (metadata, reader) = self.metadata_of(segment).await?;
         let schema = metadata.parquet_schema();
         let mask = |columns: &[&str]| ProjectionMask::columns(schema, columns.iter().copied());
@@ -112,7 +113,7 @@ impl Table {
     /// Reads all rows and columns of a segment, in the table's order.
     pub async fn scan_all(&self, segment: &Segment) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let path = segment.path().to_owned();
-        let fail = move |e: &dyn std::fmt::Display| read_error(&path, e);
+        let fail = move |e: &ParquetError| read_error(&path, e);
         let (metadata, reader) = self.metadata_of(segment).await?;
         let parquet = metadata.metadata();
         let groups: Vec<usize> = (0..parquet.num_row_groups()).collect();
@@ -151,7 +152,12 @@ struct SegmentReader {
 
 impl AsyncFileReader for SegmentReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
-        async move { self.store.get_range(&self.path, range).await.map_err(ParquetError::from) }.boxed()
+        async move {
+            // Ranges, not a range, are what a store in the network reads through its cache.
+            let mut one = self.store.get_ranges(&self.path, &[range]).await.map_err(ParquetError::from)?;
+            one.pop().ok_or_else(|| ParquetError::General("a range was read and nothing came".into()))
+        }
+        .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
@@ -173,8 +179,8 @@ impl AsyncFileReader for SegmentReader {
     }
 }
 
-fn read_error(path: &str, e: &dyn std::fmt::Display) -> Error {
-    Error::unavailable(format!("cannot read segment {path}: {e}"))
+fn read_error(path: &str, e: &ParquetError) -> Error {
+    Error::unavailable(format!("cannot read segment {path}: {}", explain::cause(e)))
 }
 
 impl Keys {

@@ -19,7 +19,8 @@ use parquet::schema::types::SchemaDescriptor;
 use super::statistics::{Known, Statistics};
 use super::{PARTITIONS, TableSpec};
 use crate::filenames;
-use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES};
+use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES, UPLOAD_PART_BYTES, UPLOAD_PARTS};
+use crate::remote::explain;
 
 /// A committed segment. Whoever holds it keeps its file from being vacuumed by this process.
 #[derive(Debug)]
@@ -168,7 +169,8 @@ impl SegmentWriter {
         pending: &PendingFiles,
     ) -> Result<Self> {
         let pending = pending.begin(&path);
-        let sink = BufWriter::new(store, Path::from(path.as_str()));
+        let sink = BufWriter::with_capacity(store, Path::from(path.as_str()), UPLOAD_PART_BYTES)
+            .with_max_concurrency(UPLOAD_PARTS);
         let writer = AsyncArrowWriter::try_new(sink, spec.schema.clone(), Some(properties(spec)?))
             .map_err(|e| cannot_write(&path, &e))?;
         let (spec, stats) = (spec.clone(), Statistics::default());
@@ -262,5 +264,5 @@ pub(super) fn leaf_of(leaves: &SchemaDescriptor, column: &str) -> Option<usize> 
 }
 
 fn cannot_write(path: &str, e: &parquet::errors::ParquetError) -> Error {
-    Error::unavailable(format!("cannot write segment {path}: {e}"))
+    Error::unavailable(format!("cannot write segment {path}: {}", explain::cause(e)))
 }

@@ -3,8 +3,16 @@
 //! Every operation that changes something is a step. A plan says at which step what goes wrong, for files and objects
 //! alike, so that a test can crash a scenario between any two of its steps.
 
+#![expect(
+    clippy::disallowed_macros,
+    clippy::disallowed_methods,
+    reason = "a test starts real programs, waits for them in real time, and says what it skips on standard error"
+)]
+
 mod fault_fs;
 mod fault_store;
+mod proxy;
+mod s3_server;
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +21,8 @@ use parking_lot::Mutex;
 
 pub use fault_fs::FaultFs;
 pub use fault_store::FaultStore;
+pub use proxy::{Action, Proxy};
+pub use s3_server::S3Server;
 
 use crate::disk::{Disk, DiskSpace};
 

@@ -11,10 +11,10 @@ use lake::testing::{Fault, FaultFs, FaultStore, Faults};
 use lake::{Keys, Lake, Layout, NewSegment, Scan, Segment, Table, TableSpec, TimeColumns};
 use object_store::ObjectStore;
 
-const ROWS: i64 = 40_000;
+pub(crate) const ROWS: i64 = 40_000;
 const LAYOUT: Layout = Layout { row_group_rows: 16 << 10, page_rows: 512 };
 
-fn spec() -> TableSpec {
+pub(crate) fn spec() -> TableSpec {
     let field = |name: &str, data_type| Field::new(name, data_type, false);
     TableSpec {
         name: "events",
@@ -62,7 +62,7 @@ impl Disk {
 }
 
 /// `rows` rows of a hundred keys, as many of each.
-async fn segment(table: &Table, epoch: i64, rows: i64) -> NewSegment {
+pub(crate) async fn segment(table: &Table, epoch: i64, rows: i64) -> NewSegment {
     let key = |i: i64| format!("key-{:02}", i * 100 / rows);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(StringArray::from_iter_values((0..rows).map(key))),
@@ -76,11 +76,11 @@ async fn segment(table: &Table, epoch: i64, rows: i64) -> NewSegment {
     writer.finish().await.unwrap()
 }
 
-async fn read(table: &Table, segment: &Segment, scan: &Scan) -> Vec<RecordBatch> {
+pub(crate) async fn read(table: &Table, segment: &Segment, scan: &Scan) -> Vec<RecordBatch> {
     table.scan(segment, scan).await.unwrap().try_collect().await.unwrap()
 }
 
-fn rows(batches: &[RecordBatch]) -> i64 {
+pub(crate) fn rows(batches: &[RecordBatch]) -> i64 {
     batches.iter().map(|b| b.num_rows() as i64).sum()
 }
 

@@ -1,0 +1,102 @@
+//! An S3 server that others wrote: PyPI's `moto`, as a process on loopback.
+
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::remote::Environment;
+
+/// How long the server may take to answer for the first time: Python imports a lot.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running server, which is gone when this is dropped.
+pub struct S3Server {
+    child: Child,
+    port: u16,
+}
+
+impl S3Server {
+    /// Starts a server with one bucket, `bucket`; or says what is missing. With `CI` set something missing is a failure.
+    pub fn start(test: &str) -> Option<Self> {
+        let Some(python) = python() else {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "{test} cannot run in CI: Python's moto is not installed"
+            );
+            eprintln!("SKIPPED {test}: Python's moto is not installed");
+            return None;
+        };
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
+        let child = Command::new(python)
+            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python starts");
+        let server = Self { child, port };
+        let deadline = Instant::now() + PATIENCE;
+        while server.request("PUT /bucket") != Some(200) {
+            assert!(Instant::now() < deadline, "moto does not answer on port {port}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Some(server)
+    }
+
+    /// Its port on loopback.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The variables that lead AWS' tools to a server on this port of loopback.
+    pub fn variables(port: u16) -> Vec<(String, String)> {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+            ("AWS_ACCESS_KEY_ID", "test".into()),
+            ("AWS_SECRET_ACCESS_KEY", "test".into()),
+            ("AWS_REGION", "us-east-1".into()),
+            ("AWS_TIMEOUT", "2s".into()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec()
+    }
+
+    /// The same, as a lake takes it.
+    pub fn environment(port: u16) -> Environment {
+        Environment::new(Self::variables(port), None)
+    }
+
+    /// Sends a request without body or signature; the status of the answer.
+    pub fn request(&self, request: &str) -> Option<u16> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
+        let host = "Host: 127.0.0.1\r\nContent-Length: 0\r\nConnection: close";
+        write!(stream, "{request} HTTP/1.1\r\n{host}\r\n\r\n").ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        answer.split(' ').nth(1)?.parse().ok()
+    }
+}
+
+impl Drop for S3Server {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is as good.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A Python that has moto's server.
+fn python() -> Option<PathBuf> {
+    let named = std::env::var_os("BELLWETHER_PYTHON").map(PathBuf::from);
+    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join("python3")).filter(|p| p.is_file());
+    let has = |python: &PathBuf| {
+        let run =
+            Command::new(python).args(["-c", "import moto.server, flask"]).stderr(Stdio::null()).status();
+        run.is_ok_and(|status| status.success())
+    };
+    named.into_iter().chain(found).find(has)
+}
