@@ -101,6 +101,11 @@ impl WriteBatch {
         })
     }
 
+    /// The histogram at a position, counted over all series.
+    pub fn histogram_at(&self, at: usize) -> &Histogram {
+        &self.histograms[at].1
+    }
+
     /// Number of samples and histograms.
     pub fn len(&self) -> usize {
         self.samples.len() + self.histograms.len()

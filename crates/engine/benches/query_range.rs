@@ -75,7 +75,7 @@ async fn write(folder: &std::path::Path, end_ms: i64) -> Engine {
             .enumerate()
             .map(|(i, l)| SeriesSample { labels: l.clone(), sample: Sample { t_ms, value: value(i) } })
             .collect();
-        store.append(&samples).await.expect("appended");
+        store.append(samples.as_slice().into()).await.expect("appended");
         if step.is_multiple_of(40) {
             store.maintain().await.expect("maintained");
         }

@@ -13,7 +13,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Error, Matcher, Result, SeriesSample, WriteBatch};
+use base::{Clock, Matcher, Result, WriteBatch};
 use tokio::sync::Semaphore;
 use tsdb::MetricStore;
 
@@ -75,17 +75,8 @@ impl Engine {
     }
 
     /// Writes samples; durable when it resolves.
-    pub async fn append(&self, batch: WriteBatch) -> Result<AppendOutcome> {
-        let mut samples = Vec::with_capacity(batch.len());
-        for series in batch.series() {
-            if !series.histograms.is_empty() {
-                return Err(Error::invalid("cannot append native histograms: they are not stored yet"));
-            }
-            let labels = series.to_labels();
-            samples
-                .extend(series.samples.iter().map(|s| SeriesSample { labels: labels.clone(), sample: *s }));
-        }
-        self.store.append(&samples).await
+    pub async fn append(&self, samples: WriteBatch) -> Result<AppendOutcome> {
+        self.store.append(samples).await
     }
 
     /// Facts about what the store holds in memory.

@@ -105,6 +105,6 @@ fn append(bencher: Bencher<'_, '_>) {
             sample.sample.t_ms += 1000;
             sample.sample.value += 17.0;
         }
-        runtime.block_on(store.append(&batch)).expect("nothing fails")
+        runtime.block_on(store.append(batch.as_slice().into())).expect("nothing fails")
     });
 }

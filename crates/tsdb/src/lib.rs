@@ -2,6 +2,7 @@
 //!
 //! Owns the table `metrics` and what of it is in memory. Knows no query language and no wire format.
 
+mod checkpoint;
 pub mod chunk;
 mod compact;
 mod head;
@@ -20,9 +21,10 @@ mod store;
 mod table;
 mod tombstones;
 
+pub use head::SeriesLimits;
 pub use maintain::Maintenance;
 pub use retention::Retention;
 pub use select::SelectedSeries;
 pub use stats::{NameCount, StoreStats};
-pub use store::{AppendOutcome, MetricStore, StoreOptions};
+pub use store::{AppendOutcome, MetricStore, StoreOptions, Tunable};
 pub use table::METRICS_TABLE;

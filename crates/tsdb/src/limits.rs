@@ -6,8 +6,27 @@ use std::time::Duration;
 /// chunk is shared by as many.
 pub const HEAD_CHUNK_SAMPLES: u16 = 240;
 
+/// Bytes of histograms after which a chunk in the head is closed, however few they are.
+pub const HEAD_HISTOGRAM_CHUNK_BYTES: usize = 16 << 10;
+
+/// Late samples of one series that are kept sorted in memory before they become a chunk, as many as in Prometheus.
+pub const LATE_SAMPLES: usize = 32;
+
+/// Bytes of the log after which a checkpoint of the head is due. Replay takes about 0.2 s for so many, and a checkpoint of a
+/// million series writes a few times as much.
+pub const CHECKPOINT_LOG_BYTES: u64 = 32 << 20;
+
+/// Series whose state a checkpoint copies while it keeps writers waiting.
+pub const CHECKPOINT_SLICE: usize = 1024;
+
+/// Labels in checkpoint files beyond twice those of living series, from which on all are written anew.
+pub const CHECKPOINT_SPARE_NAMES: u64 = 1 << 16;
+
 /// Samples of one chunk in a segment. Two hours at one second fit; longer chunks gain nothing in size.
 pub const SEGMENT_CHUNK_SAMPLES: usize = 8192;
+
+/// Histograms of one chunk in a segment: one takes about as much as fifty floats.
+pub const HISTOGRAM_CHUNK_SAMPLES: usize = 256;
 
 /// Rows that a seal encodes at once.
 pub const SEAL_BATCH_ROWS: usize = 1024;

@@ -2,110 +2,228 @@
 
 use std::sync::Arc;
 
-use base::SeriesSample;
+use base::{BatchSeries, WriteBatch};
 use lake::{Group, WalClient};
 use parking_lot::RwLock;
 
-use crate::head::{Admission, Head, SeriesId, window_end};
+use crate::SeriesLimits;
+use crate::head::{Admission, Head, LimitReached, SeriesId, fingerprint};
 use crate::limits::OPEN_WINDOWS;
 use crate::metrics::StoreMetrics;
-use crate::record::RecordWriter;
+use crate::record::{RecordWriter, Value};
 use crate::store::AppendOutcome;
 
 /// What readers and the writer share: the head and the segments that continue it into the past.
 pub(crate) struct State {
     pub(crate) head: Head,
     pub(crate) view: lake::TableView,
-    /// Samples before this are refused: their window is sealed, or about to be.
+    /// Samples before this belong to windows that are sealed, or about to be.
     pub(crate) min_valid_ms: i64,
+}
+
+/// What decides on the samples of a batch, as of the moment of the append.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    /// Bounds of acceptable times, both included.
+    pub(crate) min_ms: i64,
+    pub(crate) max_ms: i64,
+    /// How long after the latest sample of all others may come out of order; 0 if they may not.
+    pub(crate) late_ms: i64,
+    pub(crate) limits: SeriesLimits,
 }
 
 /// Samples on their way through the log.
 pub(crate) struct Batch {
-    pub(crate) samples: Vec<SeriesSample>,
-    /// Bounds of acceptable times at the moment of the append, both included.
-    pub(crate) bounds_ms: (i64, i64),
-    accepted: Vec<(SeriesId, i64, f64)>,
+    pub(crate) samples: WriteBatch,
+    terms: Terms,
+    accepted: Vec<Accepted>,
     outcome: AppendOutcome,
 }
 
+/// A sample that was admitted.
+#[derive(Debug, Clone, Copy)]
+struct Accepted {
+    id: SeriesId,
+    late: bool,
+    epoch_ms: i64,
+    t_ms: i64,
+    value: AcceptedValue,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum AcceptedValue {
+    Float(f64),
+    /// Its position in the batch.
+    Histogram(usize),
+}
+
+impl AcceptedValue {
+    fn of(self, samples: &WriteBatch) -> Value<'_> {
+        match self {
+            Self::Float(value) => Value::Float(value),
+            Self::Histogram(at) => Value::Histogram(samples.histogram_at(at)),
+        }
+    }
+}
+
 impl Batch {
-    pub(crate) fn new(samples: Vec<SeriesSample>, bounds_ms: (i64, i64)) -> Self {
-        Self { samples, bounds_ms, accepted: Vec::new(), outcome: AppendOutcome::default() }
+    pub(crate) fn new(samples: WriteBatch, terms: Terms) -> Self {
+        Self { samples, terms, accepted: Vec::new(), outcome: AppendOutcome::default() }
     }
 }
 
 pub(crate) struct HeadLog {
     pub(crate) state: Arc<RwLock<State>>,
     pub(crate) metrics: Arc<StoreMetrics>,
-    pub(crate) block_ms: i64,
-    /// Counts the failures of the log: after one, what it has is not known, and labels are written again.
+    /// Counts the times at which files were given up: what the new ones say of labels begins anew.
     pub(crate) generation: u32,
-    /// The windows that have been written to, to bound their number.
-    pub(crate) windows: Vec<i64>,
+    /// The epochs that have been written to, to bound their number.
+    pub(crate) epochs: Vec<i64>,
 }
 
 impl HeadLog {
-    fn open_window(&mut self, end_ms: i64, min_valid_ms: i64) -> bool {
-        if self.windows.last() == Some(&end_ms) || self.windows.contains(&end_ms) {
+    fn open_epoch(&mut self, epoch_ms: i64, min_valid_ms: i64) -> bool {
+        if self.epochs.last() == Some(&epoch_ms) || self.epochs.contains(&epoch_ms) {
             return true;
         }
-        self.windows.retain(|end| *end > min_valid_ms);
-        if self.windows.len() >= OPEN_WINDOWS {
+        self.epochs.retain(|end| *end > min_valid_ms);
+        if self.epochs.len() >= OPEN_WINDOWS {
             return false;
         }
-        self.windows.push(end_ms);
+        self.epochs.push(epoch_ms);
         true
     }
 
-    /// Decides on every sample of a batch. Returns those accepted by window, with their index in `accepted`.
+    /// Decides on every sample of a batch.
     fn admit(&mut self, state: &mut State, batch: &mut Batch) {
-        let (min_ms, max_ms) = batch.bounds_ms;
-        let min_ms = min_ms.max(state.min_valid_ms);
-        for SeriesSample { labels, sample } in &batch.samples {
-            let in_bounds = (min_ms..=max_ms).contains(&sample.t_ms)
-                && self.open_window(window_end(sample.t_ms, self.block_ms), min_ms);
-            if !in_bounds {
-                batch.outcome.out_of_bounds += 1;
-                continue;
-            }
-            let (id, new) = state.head.get_or_insert(labels);
-            batch.outcome.new_series += u64::from(new);
-            match state.head.series_mut(id).admit(sample.t_ms, sample.value) {
-                Admission::Accepted => batch.accepted.push((id, sample.t_ms, sample.value)),
-                Admission::Repeated => batch.outcome.repeated += 1,
-                Admission::Duplicate => batch.outcome.duplicate += 1,
-                Admission::OutOfOrder => batch.outcome.out_of_order += 1,
+        let terms = batch.terms;
+        // Late is what comes after others, of whichever series.
+        let late_from_ms = (terms.late_ms > 0).then(|| {
+            state.head.max_ms().max(state.min_valid_ms).saturating_sub(terms.late_ms).max(terms.min_ms)
+        });
+        let mut histograms = 0;
+        batch.accepted.reserve(batch.samples.len());
+        for series in batch.samples.series() {
+            let first_histogram = histograms;
+            histograms += series.histograms.len();
+            let samples = series.samples.len() + series.histograms.len();
+            let id = match self.resolve(state, &series, &terms, late_from_ms) {
+                Resolved::Series(id, new) => {
+                    batch.outcome.new_series += u64::from(new);
+                    id
+                }
+                Resolved::Limited => {
+                    batch.outcome.limited += samples as u64;
+                    continue;
+                }
+                Resolved::OutOfBounds => {
+                    batch.outcome.out_of_bounds += samples as u64;
+                    continue;
+                }
+            };
+            let floats = series.samples.iter().map(|s| (s.t_ms, AcceptedValue::Float(s.value)));
+            let with_histograms = (first_histogram..)
+                .zip(series.histograms)
+                .map(|(at, (t_ms, _))| (*t_ms, AcceptedValue::Histogram(at)));
+            for (t_ms, value) in floats.chain(with_histograms) {
+                let min_valid_ms = state.min_valid_ms;
+                let epoch_ms = state.head.epoch(t_ms, min_valid_ms);
+                let in_bounds = (terms.min_ms..=terms.max_ms).contains(&t_ms)
+                    && (t_ms >= min_valid_ms || late_from_ms.is_some())
+                    && self.open_epoch(epoch_ms, min_valid_ms);
+                if !in_bounds {
+                    batch.outcome.out_of_bounds += 1;
+                    continue;
+                }
+                let known = state.head.series_mut(id);
+                let admission = if t_ms < min_valid_ms {
+                    known.admit_late(t_ms, late_from_ms)
+                } else {
+                    let fingerprint = match value {
+                        AcceptedValue::Float(value) => value.to_bits(),
+                        AcceptedValue::Histogram(at) => {
+                            fingerprint(&series.histograms[at - first_histogram].1)
+                        }
+                    };
+                    known.admit(t_ms, fingerprint, late_from_ms)
+                };
+                let late = admission == Admission::Late;
+                match admission {
+                    Admission::Accepted | Admission::Late => {
+                        batch.accepted.push(Accepted { id, late, epoch_ms, t_ms, value });
+                    }
+                    Admission::Repeated => batch.outcome.repeated += 1,
+                    Admission::Duplicate => batch.outcome.duplicate += 1,
+                    Admission::OutOfOrder => batch.outcome.out_of_order += 1,
+                    Admission::TooOld => batch.outcome.too_old += 1,
+                }
+                batch.outcome.late += u64::from(late);
             }
         }
         batch.outcome.accepted = batch.accepted.len() as u64;
     }
 
-    /// Writes samples of one window; returns how many fitted into a frame.
-    fn frame(
-        &self,
-        head: &mut Head,
-        end_ms: i64,
-        samples: &[&(SeriesId, i64, f64)],
-        group: &mut Group,
-    ) -> usize {
-        let mut written = 0;
-        group.frame(end_ms, |out| {
+    /// The series of samples; a new one is added if a sample of it may be stored and no limit is reached.
+    fn resolve(
+        &mut self,
+        state: &mut State,
+        series: &BatchSeries<'_>,
+        terms: &Terms,
+        late_from_ms: Option<i64>,
+    ) -> Resolved {
+        if let Some(id) = state.head.find(series.hash, series.labels) {
+            return Resolved::Series(id, false);
+        }
+        let from_ms = late_from_ms.unwrap_or(state.min_valid_ms).max(terms.min_ms).min(terms.max_ms);
+        let mut times = series.samples.iter().map(|s| s.t_ms).chain(series.histograms.iter().map(|h| h.0));
+        if !times.any(|t_ms| (from_ms..=terms.max_ms).contains(&t_ms)) {
+            return Resolved::OutOfBounds;
+        }
+        let labels = series.to_labels();
+        match state.head.check_limits(&labels, &terms.limits) {
+            Ok(()) => Resolved::Series(state.head.insert(&labels), true),
+            Err(limit) => {
+                self.refuse(limit, &labels);
+                Resolved::Limited
+            }
+        }
+    }
+
+    fn refuse(&self, limit: LimitReached, labels: &base::Labels) {
+        self.metrics.series_refused.with_label_values(&[limit.name()]).inc();
+        tracing::debug!(limit = limit.name(), series = %labels, "refused a new series");
+    }
+
+    /// Writes samples of one epoch from `from` on; returns where the frame ended.
+    fn frame(&self, head: &mut Head, epoch_ms: i64, batch: &Batch, from: usize, group: &mut Group) -> usize {
+        let mut end = from;
+        group.frame(epoch_ms, |out| {
             let start = out.len();
             let mut record = RecordWriter::new(out);
-            for (id, t_ms, value) in samples {
-                let series = head.series_mut(*id);
-                let known = series.note_logged(end_ms, self.generation);
+            for sample in &batch.accepted[from..] {
+                end += 1;
+                if sample.epoch_ms != epoch_ms {
+                    continue;
+                }
+                let series = head.series_mut(sample.id);
+                let known = series.note_logged(epoch_ms, self.generation);
                 let labels = (!known).then(|| series.labels());
-                record.push(*id, labels, *t_ms, *value);
-                written += 1;
+                record.push(sample.id, labels, sample.t_ms, sample.value.of(&batch.samples), sample.late);
                 if record.len() - start >= lake::limits::TARGET_FRAME_BYTES {
                     break;
                 }
             }
         });
-        written
+        end
     }
+}
+
+/// What became of the series of samples.
+enum Resolved {
+    /// Its id, and whether it is new.
+    Series(SeriesId, bool),
+    Limited,
+    OutOfBounds,
 }
 
 impl WalClient for HeadLog {
@@ -116,41 +234,45 @@ impl WalClient for HeadLog {
         let state = self.state.clone();
         let mut state = state.write();
         self.admit(&mut state, batch);
-        let mut ends: Vec<i64> =
-            batch.accepted.iter().map(|(_, t_ms, _)| window_end(*t_ms, self.block_ms)).collect();
-        ends.dedup();
-        if ends.len() > 1 {
-            ends.sort_unstable();
-            ends.dedup();
+        let mut epochs: Vec<i64> = batch.accepted.iter().map(|a| a.epoch_ms).collect();
+        epochs.dedup();
+        if epochs.len() > 1 {
+            epochs.sort_unstable();
+            epochs.dedup();
         }
-        for end_ms in ends {
-            let in_window: Vec<&(SeriesId, i64, f64)> = batch
-                .accepted
-                .iter()
-                .filter(|(_, t_ms, _)| window_end(*t_ms, self.block_ms) == end_ms)
-                .collect();
-            let mut rest = in_window.as_slice();
-            while !rest.is_empty() {
-                let written = self.frame(&mut state.head, end_ms, rest, group);
-                rest = &rest[written..];
+        for epoch_ms in epochs {
+            let mut next = batch.accepted.iter().position(|a| a.epoch_ms == epoch_ms);
+            while let Some(from) = next {
+                let end = self.frame(&mut state.head, epoch_ms, batch, from, group);
+                let rest = &batch.accepted[end..];
+                next = rest.iter().position(|a| a.epoch_ms == epoch_ms).map(|at| end + at);
             }
         }
     }
 
     fn apply(&mut self, batch: Batch) -> AppendOutcome {
         let mut state = self.state.write();
-        for (id, t_ms, value) in &batch.accepted {
-            state.head.push(*id, *t_ms, *value);
+        for a in &batch.accepted {
+            match a.value.of(&batch.samples) {
+                Value::Float(value) => state.head.push(a.id, a.epoch_ms, a.t_ms, value, a.late),
+                Value::Histogram(h) => state.head.push_histogram(a.id, a.epoch_ms, a.t_ms, h, a.late),
+            }
         }
-        self.metrics.appended(&batch.outcome);
+        drop(state);
+        let histograms = batch.accepted.iter().filter(|a| matches!(a.value, AcceptedValue::Histogram(_)));
+        self.metrics.appended(&batch.outcome, histograms.count() as u64);
         batch.outcome
+    }
+
+    fn rotated(&mut self) {
+        self.generation += 1;
     }
 
     fn abandon(&mut self, batches: &mut [Batch]) {
         self.generation += 1;
         let mut state = self.state.write();
-        for (id, _, _) in batches.iter().flat_map(|b| &b.accepted) {
-            state.head.series_mut(*id).withdraw();
+        for accepted in batches.iter().flat_map(|b| &b.accepted) {
+            state.head.series_mut(accepted.id).withdraw();
         }
     }
 }

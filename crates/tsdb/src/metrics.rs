@@ -16,6 +16,14 @@ pub(crate) struct StoreMetrics {
     pub(crate) out_of_order: IntCounterVec,
     pub(crate) out_of_bounds: IntCounterVec,
     pub(crate) duplicates: IntCounter,
+    pub(crate) too_old: IntCounterVec,
+    pub(crate) late: IntCounterVec,
+    pub(crate) samples_limited: IntCounter,
+    pub(crate) series_refused: IntCounterVec,
+    pub(crate) head_bytes: IntGauge,
+    pub(crate) checkpoints: IntCounter,
+    pub(crate) checkpoints_failed: IntCounter,
+    pub(crate) checkpoint_seconds: Histogram,
     pub(crate) series_created: IntCounter,
     pub(crate) series_removed: IntCounter,
     pub(crate) blocks_loaded: IntGauge,
@@ -68,6 +76,42 @@ impl StoreMetrics {
             duplicates: counter(
                 "bellwether_tsdb_duplicate_samples_total",
                 "Total number of samples refused because their time is stored with another value.",
+            )?,
+            too_old: by_type(
+                "prometheus_tsdb_too_old_samples_total",
+                "Total number of samples refused because they are older than samples out of order may be.",
+            )?,
+            late: by_type(
+                "prometheus_tsdb_head_out_of_order_samples_appended_total",
+                "Total number of samples appended although later ones of their series were stored before.",
+            )?,
+            samples_limited: counter(
+                "bellwether_tsdb_limited_samples_total",
+                "Total number of samples refused because their series would be new and a limit is reached.",
+            )?,
+            series_refused: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new(
+                        "bellwether_tsdb_series_refused_total",
+                        "Total number of times that a new series was refused, by the limit that is reached.",
+                    ),
+                    &["limit"],
+                ),
+            )?,
+            head_bytes: gauge("bellwether_tsdb_head_bytes", "Bytes of memory that the head takes, about.")?,
+            checkpoints: counter(
+                "prometheus_tsdb_checkpoint_creations_total",
+                "Total number of checkpoints of the head that were written.",
+            )?,
+            checkpoints_failed: counter(
+                "prometheus_tsdb_checkpoint_creations_failed_total",
+                "Total number of checkpoints that failed and will be tried again.",
+            )?,
+            checkpoint_seconds: seconds(
+                "bellwether_tsdb_checkpoint_duration_seconds",
+                "Seconds that writing a checkpoint took.",
+                vec![0.005, 0.025, 0.1, 0.5, 1.0, 2.5, 10.0],
             )?,
             series_created: counter(
                 "prometheus_tsdb_head_series_created_total",
@@ -140,11 +184,16 @@ impl StoreMetrics {
         })
     }
 
-    pub(crate) fn appended(&self, outcome: &AppendOutcome) {
-        self.samples_appended.with_label_values(&["float"]).inc_by(outcome.accepted);
+    /// Counts an append, of whose accepted samples some were histograms.
+    pub(crate) fn appended(&self, outcome: &AppendOutcome, histograms: u64) {
+        self.samples_appended.with_label_values(&["float"]).inc_by(outcome.accepted - histograms);
+        self.samples_appended.with_label_values(&["histogram"]).inc_by(histograms);
+        self.late.with_label_values(&["float"]).inc_by(outcome.late);
         self.out_of_order.with_label_values(&["float"]).inc_by(outcome.out_of_order);
+        self.too_old.with_label_values(&["float"]).inc_by(outcome.too_old);
         self.out_of_bounds.with_label_values(&["float"]).inc_by(outcome.out_of_bounds);
         self.duplicates.inc_by(outcome.duplicate);
+        self.samples_limited.inc_by(outcome.limited);
         self.series_created.inc_by(outcome.new_series);
     }
 }

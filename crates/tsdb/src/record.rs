@@ -1,25 +1,40 @@
-//! The payload of a WAL frame: samples with references to series whose labels an earlier entry of the same file gave.
-//! `docs/format/wal.md` is the specification.
+//! The payload of a WAL frame: samples with references to series whose labels an earlier entry of the same file gave, or a
+//! checkpoint. `docs/format/wal.md` is the specification.
 
-use base::{Error, Labels, Result};
+use base::{Error, Histogram, Labels, Result};
 use lake::Origin;
-use rustc_hash::FxHashMap;
 
-use crate::chunk::{put_varint, take_varint, unzigzag, zigzag};
-use crate::head::{Admission, Head, SeriesId};
+use crate::chunk::{histogram, put_varint, take_varint, unzigzag, zigzag};
+use crate::head::{Admission, Head, SeriesId, fingerprint};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The entry gives the labels of its series.
+const DEFINES: u64 = 1;
+/// The sample came after later ones of its series.
+const LATE: u64 = 2;
+/// The value is a histogram.
+const HISTOGRAM: u64 = 4;
+const FLAG_BITS: u32 = 3;
+
+/// A value to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Value<'a> {
+    Float(f64),
+    Histogram(&'a Histogram),
+}
 
 /// Writes the entries of one frame.
 pub(crate) struct RecordWriter<'a> {
     out: &'a mut Vec<u8>,
     last_ms: i64,
+    last_id: SeriesId,
 }
 
 impl<'a> RecordWriter<'a> {
     pub(crate) fn new(out: &'a mut Vec<u8>) -> Self {
         out.push(VERSION);
-        Self { out, last_ms: 0 }
+        Self { out, last_ms: 0, last_id: 0 }
     }
 
     /// Bytes written to the buffer so far.
@@ -28,69 +43,167 @@ impl<'a> RecordWriter<'a> {
     }
 
     /// Adds a sample, with the labels of its series if the file does not have them.
-    pub(crate) fn push(&mut self, id: SeriesId, define: Option<&Labels>, t_ms: i64, value: f64) {
-        put_varint(self.out, u64::from(id) << 1 | u64::from(define.is_some()));
+    pub(crate) fn push(
+        &mut self,
+        id: SeriesId,
+        define: Option<&Labels>,
+        t_ms: i64,
+        value: Value<'_>,
+        late: bool,
+    ) {
+        let mut flags = 0;
+        flags |= if define.is_some() { DEFINES } else { 0 };
+        flags |= if late { LATE } else { 0 };
+        flags |= if matches!(value, Value::Histogram(_)) { HISTOGRAM } else { 0 };
+        // Most samples are those of the series behind the one before.
+        let step = zigzag(i64::from(id) - i64::from(self.last_id));
+        put_varint(self.out, step << FLAG_BITS | flags);
         if let Some(labels) = define {
             put_varint(self.out, labels.size_bytes() as u64);
             self.out.extend_from_slice(labels.as_packed());
         }
         put_varint(self.out, zigzag(t_ms.wrapping_sub(self.last_ms)));
-        // The low bytes of most values are zero: swapped, they are the ones that a varint leaves out.
-        put_varint(self.out, value.to_bits().swap_bytes());
+        match value {
+            // The low bytes of most values are zero: swapped, they are the ones that a varint leaves out.
+            Value::Float(value) => put_varint(self.out, value.to_bits().swap_bytes()),
+            Value::Histogram(h) => {
+                let bytes = histogram::encode([h]);
+                put_varint(self.out, bytes.len() as u64);
+                self.out.extend_from_slice(&bytes);
+            }
+        }
         self.last_ms = t_ms;
+        self.last_id = id;
     }
 }
 
 /// Reads frames in the order in which they were written, into a head from which nothing is dropped meanwhile.
-#[derive(Default)]
 pub(crate) struct RecordReader {
     origin: Option<Origin>,
-    series: FxHashMap<u64, SeriesId>,
+    /// What the file's references mean; `NONE` where it has not said.
+    series: Vec<SeriesId>,
+    /// Samples before this are sealed.
+    min_valid_ms: i64,
     /// Samples that refer to labels which were lost with a damaged frame.
     pub(crate) orphans: u64,
 }
 
+const NONE: SeriesId = SeriesId::MAX;
+
+/// One more than the highest reference: beyond it no head goes.
+const MAX_REFERENCE: i64 = 1 << 30;
+
 impl RecordReader {
-    /// Adds the samples of a frame from `min_valid_ms` on to the head.
-    pub(crate) fn read(
-        &mut self,
-        origin: Origin,
-        payload: &[u8],
-        min_valid_ms: i64,
-        head: &mut Head,
-    ) -> Result<()> {
+    pub(crate) fn new(min_valid_ms: i64) -> Self {
+        Self { origin: None, series: Vec::new(), min_valid_ms, orphans: 0 }
+    }
+
+    /// Adds the samples of a frame to the head.
+    pub(crate) fn read(&mut self, origin: Origin, payload: &[u8], head: &mut Head) -> Result<()> {
         // References are those of one file: another process numbered its series anew.
         if self.origin.replace(origin) != Some(origin) {
             self.series.clear();
         }
         let (version, mut rest) = payload.split_first().ok_or_else(|| bad("it is empty"))?;
-        if *version != VERSION {
-            return Err(bad(&format!("its version is {version}, this program reads version {VERSION}")));
-        }
-        let mut t_ms = 0i64;
+        // Version 1 had references themselves rather than steps, and one flag.
+        let (flag_bits, steps) = match *version {
+            1 => (1, false),
+            VERSION => (FLAG_BITS, true),
+            other => {
+                return Err(bad(&format!("its version is {other}, this program reads up to {VERSION}")));
+            }
+        };
+        let (mut t_ms, mut reference) = (0i64, 0i64);
+        let mut scratch = Vec::new();
         while !rest.is_empty() {
             let first = take_varint(&mut rest)?;
-            if first & 1 == 1 {
-                let len = usize::try_from(take_varint(&mut rest)?).unwrap_or(usize::MAX);
-                let (packed, tail) = rest.split_at_checked(len).ok_or_else(|| bad("labels are cut off"))?;
-                self.series.insert(first >> 1, head.get_or_insert(&Labels::from_packed(packed)?).0);
-                rest = tail;
+            let flags = first & ((1 << flag_bits) - 1);
+            let number = first >> flag_bits;
+            reference = if steps { reference.wrapping_add(unzigzag(number)) } else { number as i64 };
+            if !(0..MAX_REFERENCE).contains(&reference) {
+                return Err(bad("a reference is out of range"));
+            }
+            if flags & DEFINES != 0 {
+                let labels = Labels::from_packed(take_bytes(&mut rest)?)?;
+                self.define(reference as usize, head.find_or_insert(&labels));
             }
             t_ms = t_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
-            let value = f64::from_bits(take_varint(&mut rest)?.swap_bytes());
-            match self.series.get(&(first >> 1)) {
-                None => self.orphans += 1,
-                // A window that was sealed may share a file with one that was not, if the block's duration has changed.
-                Some(_) if t_ms < min_valid_ms => {}
-                Some(id) => {
-                    if head.series_mut(*id).admit(t_ms, value) == Admission::Accepted {
-                        head.push(*id, t_ms, value);
-                    }
+            let late = flags & LATE != 0;
+            if flags & HISTOGRAM == 0 {
+                let value = f64::from_bits(take_varint(&mut rest)?.swap_bytes());
+                if let Some(id) = self.resolve(origin, reference as usize, t_ms, late, head) {
+                    replay(head, id, origin.epoch, t_ms, Value::Float(value), late);
+                }
+            } else {
+                scratch.clear();
+                histogram::decode(take_bytes(&mut rest)?, 1, &mut scratch)?;
+                if let Some(id) = self.resolve(origin, reference as usize, t_ms, late, head) {
+                    replay(head, id, origin.epoch, t_ms, Value::Histogram(&scratch[0]), late);
                 }
             }
         }
         Ok(())
     }
+
+    fn define(&mut self, reference: usize, id: SeriesId) {
+        if self.series.len() <= reference {
+            self.series.resize(reference + 1, NONE);
+        }
+        self.series[reference] = id;
+    }
+
+    /// The series of a sample that is wanted.
+    fn resolve(
+        &mut self,
+        origin: Origin,
+        reference: usize,
+        t_ms: i64,
+        late: bool,
+        head: &Head,
+    ) -> Option<SeriesId> {
+        let id = match self.series.get(reference) {
+            Some(id) if *id != NONE => *id,
+            // A series without labels in the file is one of the checkpoint, which kept its number.
+            _ => {
+                let id = SeriesId::try_from(reference).expect("checked to be in range");
+                if !head.series(id).is_some_and(crate::head::Series::is_recorded) {
+                    self.orphans += 1;
+                    return None;
+                }
+                id
+            }
+        };
+        // A window that was sealed may share a file with one that was not, if the block's duration has changed. A late
+        // sample may be of a sealed window: it is the epoch that counts.
+        let sealed = if late { origin.epoch <= self.min_valid_ms } else { t_ms < self.min_valid_ms };
+        (!sealed).then_some(id)
+    }
+}
+
+/// Adds a sample that an earlier process had admitted, if the head does not have it from a checkpoint.
+fn replay(head: &mut Head, id: SeriesId, epoch_ms: i64, t_ms: i64, value: Value<'_>, late: bool) {
+    // Files are read by epoch, so a sample may go to another epoch than its window's only if it came late.
+    let epoch_ms = if late { epoch_ms } else { head.epoch(t_ms, i64::MIN) };
+    let series = head.series_mut(id);
+    let admission = match value {
+        _ if late => series.admit_late(t_ms, Some(i64::MIN)),
+        Value::Float(v) => series.admit(t_ms, v.to_bits(), None),
+        Value::Histogram(h) => series.admit(t_ms, fingerprint(h), None),
+    };
+    if !matches!(admission, Admission::Accepted | Admission::Late) {
+        return;
+    }
+    match value {
+        Value::Float(v) => head.push(id, epoch_ms, t_ms, v, late),
+        Value::Histogram(h) => head.push_histogram(id, epoch_ms, t_ms, h, late),
+    }
+}
+
+fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
+    let len = usize::try_from(take_varint(rest)?).unwrap_or(usize::MAX);
+    let (bytes, tail) = rest.split_at_checked(len).ok_or_else(|| bad("labels or histogram are cut off"))?;
+    *rest = tail;
+    Ok(bytes)
 }
 
 fn bad(what: &str) -> Error {

@@ -3,11 +3,17 @@
 //! The order is what makes it safe: fence the window, write the segment, commit it, swap it for the head's chunks in one step, delete the
 //! log. A crash between any two leaves either the log or the commit, and replay believes the commit.
 
-use base::{Error, Labels, Result};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Range;
 
-use crate::chunk::head;
+use arrow::array::RecordBatch;
+use base::{Error, Labels, Result};
+use lake::SegmentWriter;
+
 use crate::head::HeadChunk;
-use crate::limits::{SEAL_BATCH_ROWS, SEGMENT_CHUNK_SAMPLES};
+use crate::limits::{HISTOGRAM_CHUNK_SAMPLES, SEAL_BATCH_ROWS, SEGMENT_CHUNK_SAMPLES};
+use crate::select::order;
 use crate::store::MetricStore;
 use crate::table::RowBuilder;
 
@@ -37,52 +43,97 @@ impl MetricStore {
         let mut view = self.table.refresh().await?;
         // An earlier attempt may have been committed without learning it.
         if view.sealed_until < end_ms {
-            let segment = self.write_segment(end_ms).await?;
-            view = self.table.commit_seal(end_ms, &segment).await?;
+            let segments = self.write_segments(end_ms).await?;
+            view = self.table.commit_seal(end_ms, &segments).await?;
         }
         self.install(view);
         if let Err(error) = self.wal.delete_up_to(end_ms).await {
             // Only space is lost: the files are older than what the log of the table says, and go with the next seal or start.
             tracing::warn!("{error}");
         }
+        self.manifest.lock().drop_until(end_ms);
+        self.remove_stale_parts();
         Ok(())
     }
 
-    async fn write_segment(&self, end_ms: i64) -> Result<Vec<lake::NewSegment>> {
-        let mut series = self.state.read().head.chunks_until(end_ms).into_iter();
-        if series.len() == 0 {
-            return Ok(Vec::new());
-        }
-        let date = date(end_ms - self.block_ms);
-        let mut writer = self.table.segment_writer(&self.options.tenant, &date, end_ms)?;
-        loop {
-            let some: Vec<_> = series.by_ref().take(SEAL_BATCH_ROWS).collect();
-            if some.is_empty() {
-                break;
-            }
-            let batch = tokio::task::spawn_blocking(move || encode(&some))
+    /// Writes what the head has of the epochs up to `end_ms`: a segment for each UTC date. Late samples bring dates of their own.
+    async fn write_segments(&self, end_ms: i64) -> Result<Vec<lake::NewSegment>> {
+        let order = self.state.read().head.order_until(end_ms);
+        let mut writers: BTreeMap<String, SegmentWriter> = BTreeMap::new();
+        for ids in order.chunks(SEAL_BATCH_ROWS) {
+            let series = self.state.read().head.chunks_of(ids, end_ms);
+            let batches = tokio::task::spawn_blocking(move || encode(&series))
                 .await
                 .map_err(|e| Error::internal(format!("cannot encode a segment: {e}")))??;
-            writer.write(&batch).await?;
+            for (date, batch) in batches {
+                let writer = match writers.entry(date) {
+                    Entry::Occupied(writer) => writer.into_mut(),
+                    Entry::Vacant(none) => {
+                        let writer = self.table.segment_writer(&self.options.tenant, none.key(), end_ms)?;
+                        none.insert(writer)
+                    }
+                };
+                writer.write(&batch).await?;
+            }
         }
-        Ok(vec![writer.finish().await?])
+        let mut segments = Vec::new();
+        for writer in writers.into_values() {
+            segments.push(writer.finish().await?);
+        }
+        Ok(segments)
     }
 }
 
-fn encode(series: &[(Labels, Vec<HeadChunk>)]) -> Result<arrow::array::RecordBatch> {
-    let mut rows = RowBuilder::new();
-    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+/// The rows of some series, by date.
+fn encode(series: &[(Labels, Vec<HeadChunk>)]) -> Result<BTreeMap<String, RecordBatch>> {
+    let mut rows: BTreeMap<i64, RowBuilder> = BTreeMap::new();
+    let mut floats = (Vec::new(), Vec::new());
+    let mut histograms = (Vec::new(), Vec::new());
     for (labels, chunks) in series {
-        timestamps.clear();
-        values.clear();
-        for chunk in chunks {
-            head::decode(chunk.bytes(), chunk.count(), &mut timestamps, &mut values)?;
+        merge(chunks, &mut floats, HeadChunk::decode_floats)?;
+        for (day, range) in days(&floats.0) {
+            let rows = rows.entry(day).or_insert_with(RowBuilder::new);
+            let (t, v) = (&floats.0[range.clone()], &floats.1[range]);
+            for (t, v) in t.chunks(SEGMENT_CHUNK_SAMPLES).zip(v.chunks(SEGMENT_CHUNK_SAMPLES)) {
+                rows.push(labels, t, v);
+            }
         }
-        for (t, v) in timestamps.chunks(SEGMENT_CHUNK_SAMPLES).zip(values.chunks(SEGMENT_CHUNK_SAMPLES)) {
-            rows.push(labels, t, v);
+        merge(chunks, &mut histograms, HeadChunk::decode_histograms)?;
+        for (day, range) in days(&histograms.0) {
+            let rows = rows.entry(day).or_insert_with(RowBuilder::new);
+            let (t, h) = (&histograms.0[range.clone()], &histograms.1[range]);
+            for (t, h) in t.chunks(HISTOGRAM_CHUNK_SAMPLES).zip(h.chunks(HISTOGRAM_CHUNK_SAMPLES)) {
+                rows.push_histograms(labels, t, h);
+            }
         }
     }
-    rows.finish()
+    rows.into_iter().map(|(day, rows)| Ok((date(day * DAY_MS), rows.finish()?))).collect()
+}
+
+/// Decodes chunks of one kind into columns, in order of time and each time once: of several the first chunk's counts.
+fn merge<T>(
+    chunks: &[HeadChunk],
+    (timestamps, values): &mut (Vec<i64>, Vec<T>),
+    decode: impl Fn(&HeadChunk, &mut Vec<i64>, &mut Vec<T>) -> Result<()>,
+) -> Result<()> {
+    timestamps.clear();
+    values.clear();
+    for chunk in chunks {
+        decode(chunk, timestamps, values)?;
+    }
+    order(timestamps, values);
+    Ok(())
+}
+
+/// The days in which ascending times lie, with the positions of these.
+fn days(timestamps: &[i64]) -> impl Iterator<Item = (i64, Range<usize>)> + '_ {
+    let day = |t_ms: &i64| t_ms.div_euclid(DAY_MS);
+    let mut start = 0;
+    timestamps.chunk_by(move |a, b| day(a) == day(b)).map(move |of_day| {
+        let range = start..start + of_day.len();
+        start = range.end;
+        (day(&of_day[0]), range)
+    })
 }
 
 /// The UTC date of a time, as the partition column writes it.

@@ -1,10 +1,10 @@
 //! The result of a selection: encoded chunks, gathered once and decoded series by series.
 
 use arrow::array::{BinaryArray, Int32Array, Int64Array, RecordBatch};
-use base::{Error, Labels, Result, TimeRange};
+use base::{Error, Histogram, Labels, Result, TimeRange};
 use rustc_hash::FxHashMap;
 
-use crate::chunk::{head, sealed};
+use crate::chunk::sealed;
 use crate::head::HeadChunk;
 use crate::limits::SEGMENT_CHUNK_SAMPLES;
 use crate::table::{COUNT, LABELS, T_MAX, T_MIN, TIMESTAMPS, VALUES, column};
@@ -50,15 +50,34 @@ impl SelectedSeries {
         self.size_bytes
     }
 
-    /// Replaces the content of the columns by the samples of the series at a position: those in the range, each time
+    /// Replaces the content of the columns by the floats of the series at a position: those in the range, each time
     /// once, ascending. Staleness markers are among them.
     pub fn decode(&self, at: usize, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
+        self.decode_with(at, timestamps, values, Chunk::decode_floats)
+    }
+
+    /// Replaces the content of the columns by the native histograms of the series at a position, likewise.
+    pub fn decode_histograms(
+        &self,
+        at: usize,
+        timestamps: &mut Vec<i64>,
+        histograms: &mut Vec<Histogram>,
+    ) -> Result<()> {
+        self.decode_with(at, timestamps, histograms, Chunk::decode_histograms)
+    }
+
+    fn decode_with<T>(
+        &self,
+        at: usize,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<T>,
+        decode: impl Fn(&Chunk, &mut Vec<i64>, &mut Vec<T>) -> Result<()>,
+    ) -> Result<()> {
         timestamps.clear();
         values.clear();
         let (labels, chunks) = &self.series[at];
         for chunk in chunks {
-            chunk
-                .decode(timestamps, values)
+            decode(chunk, timestamps, values)
                 .map_err(|e| e.context(format!("cannot read series {labels}")))?;
         }
         order(timestamps, values);
@@ -75,13 +94,25 @@ impl SelectedSeries {
 }
 
 impl Chunk {
-    fn decode(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
+    fn decode_floats(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
         match &self.data {
-            ChunkData::Head(chunk) => head::decode(chunk.bytes(), self.count, timestamps, values),
+            ChunkData::Head(chunk) => chunk.decode_floats(timestamps, values),
+            ChunkData::Segment(_, v, row) if sealed::holds_histograms(v.value(*row)) => Ok(()),
             ChunkData::Segment(t, v, row) => {
                 sealed::decode_timestamps(t.value(*row), self.count, timestamps)?;
                 sealed::decode_values(v.value(*row), self.count, values)
             }
+        }
+    }
+
+    fn decode_histograms(&self, timestamps: &mut Vec<i64>, histograms: &mut Vec<Histogram>) -> Result<()> {
+        match &self.data {
+            ChunkData::Head(chunk) => chunk.decode_histograms(timestamps, histograms),
+            ChunkData::Segment(t, v, row) if sealed::holds_histograms(v.value(*row)) => {
+                sealed::decode_timestamps(t.value(*row), self.count, timestamps)?;
+                sealed::decode_histograms(v.value(*row), self.count, histograms)
+            }
+            ChunkData::Segment(..) => Ok(()),
         }
     }
 }

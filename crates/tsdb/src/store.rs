@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base::{Clock, Error, Result, SeriesSample, TimeRange};
+use base::{Clock, Error, Result, TimeRange, WriteBatch};
 use lake::{Lake, ReplayReport, Table, TableView, Wal, WalOptions};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use prometheus::Registry;
+use tokio::sync::Notify;
 
-use crate::head::Head;
+use crate::checkpoint::{self, Loaded, Manifest};
+use crate::head::SeriesLimits;
 use crate::limits;
-use crate::log::{Batch, HeadLog, State};
+use crate::log::{Batch, HeadLog, State, Terms};
 use crate::metrics::StoreMetrics;
 use crate::record::RecordReader;
 use crate::retention::Retention;
@@ -29,6 +31,8 @@ pub struct StoreOptions {
     pub tenant: String,
     /// Bytes of chunks and labels that one selection may gather.
     pub select_bytes: usize,
+    /// What can be changed later.
+    pub tunable: Tunable,
 }
 
 impl Default for StoreOptions {
@@ -38,6 +42,7 @@ impl Default for StoreOptions {
             block: Duration::from_secs(7200),
             tenant: "default".into(),
             select_bytes: limits::SELECT_BYTES,
+            tunable: Tunable::default(),
         }
     }
 }
@@ -53,10 +58,26 @@ pub struct AppendOutcome {
     pub out_of_order: u64,
     /// Refused: the time is stored with another value ("duplicate sample for timestamp").
     pub duplicate: u64,
+    /// Stored, although later samples were stored before; counted in `accepted` too.
+    pub late: u64,
+    /// Refused: later samples are stored, and it is older than late ones may be ("too old sample").
+    pub too_old: u64,
+    /// Refused: a limit on the number of series is reached, and theirs would be new.
+    pub limited: u64,
     /// Refused: the window is sealed, the time is beyond retention, or too far in the future ("out of bounds").
     pub out_of_bounds: u64,
     /// Series that the head did not have.
     pub new_series: u64,
+}
+
+/// What can be changed while the store is open.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tunable {
+    /// How much earlier than the latest sample of all others may be that come out of order, into windows that are
+    /// sealed too. None by default, as in Prometheus.
+    pub out_of_order: Duration,
+    /// How many series there may be.
+    pub series: SeriesLimits,
 }
 
 /// The samples of one tenant: durable once appended, selectable from then on until retention takes them.
@@ -74,6 +95,11 @@ pub struct MetricStore {
     pub(crate) stopping: AtomicBool,
     pub(crate) retention: Arc<Retention>,
     pub(crate) lake: Arc<Lake>,
+    /// What can be changed while the store is open.
+    tunable: RwLock<Tunable>,
+    /// The last checkpoint.
+    pub(crate) manifest: Mutex<Manifest>,
+    pub(crate) checkpoint_due: Notify,
 }
 
 impl MetricStore {
@@ -94,19 +120,18 @@ impl MetricStore {
         let table = lake.table(table::spec()).await?;
         let view = table.view();
         let started = clock.monotonic();
-        let (head, report) = {
+        let (loaded, report) = {
             let (lake, sealed_until) = (lake.clone(), view.sealed_until);
             tokio::task::spawn_blocking(move || replay(&lake, sealed_until, block_ms))
                 .await
                 .map_err(|e| Error::internal(format!("cannot replay the WAL of metrics: {e}")))??
         };
         metrics.replay_seconds.set(clock.monotonic().saturating_sub(started).as_secs_f64());
-        metrics.wal_corruptions.inc_by(report.corruptions.len() as u64);
-        let windows = head.windows();
-        let state = State { head, min_valid_ms: view.sealed_until, view };
+        metrics.wal_corruptions.inc_by((report.corruptions.len() + loaded.corruptions.len()) as u64);
+        let epochs = loaded.head.windows();
+        let state = State { head: loaded.head, min_valid_ms: view.sealed_until, view };
         let state = Arc::new(RwLock::new(state));
-        let client =
-            HeadLog { state: state.clone(), metrics: metrics.clone(), block_ms, generation: 1, windows };
+        let client = HeadLog { state: state.clone(), metrics: metrics.clone(), generation: 1, epochs };
         let wal_options = WalOptions {
             fs: lake.fs().clone(),
             dir: lake.wal_dir(METRICS_TABLE),
@@ -114,42 +139,58 @@ impl MetricStore {
             metrics: metrics.wal.clone(),
         };
         let wal = Wal::start(wal_options, &report, client)?;
-        let maintenance = tokio::sync::Mutex::new(());
         let retention = Arc::new(options.retention.clone());
-        let stopping = AtomicBool::new(false);
         let store = Self {
             table,
+            tunable: RwLock::new(options.tunable),
             options,
             block_ms,
             clock,
             state,
             wal,
             metrics,
-            maintenance,
-            stopping,
+            maintenance: tokio::sync::Mutex::new(()),
+            stopping: AtomicBool::new(false),
             retention,
             lake,
+            manifest: Mutex::new(loaded.manifest),
+            checkpoint_due: Notify::new(),
         };
+        store.remove_stale_parts();
         store.update_gauges();
         Ok(store)
     }
 
+    /// Changes what can be changed while the store is open; appends that began before are not concerned.
+    pub fn tune(&self, tunable: Tunable) {
+        *self.tunable.write() = tunable;
+    }
+
     /// Appends samples. Once it resolves those accepted are durable and selectable; the others were refused for the reasons
     /// counted. After an error none of them is stored, and the same append may be tried again.
-    pub async fn append(&self, samples: &[SeriesSample]) -> Result<AppendOutcome> {
-        if let Some(large) = samples.iter().find(|s| s.labels.size_bytes() > limits::LABEL_SET_BYTES) {
+    pub async fn append(&self, samples: WriteBatch) -> Result<AppendOutcome> {
+        if let Some(large) = samples.series().find(|s| s.labels.len() > limits::LABEL_SET_BYTES) {
             return Err(Error::limit(format!(
                 "cannot append sample of {:?}: its labels have {} bytes (limit label_set_bytes is {})",
-                large.labels.metric().chars().take(100).collect::<String>(),
-                large.labels.size_bytes(),
+                large.to_labels().metric().chars().take(100).collect::<String>(),
+                large.labels.len(),
                 limits::LABEL_SET_BYTES,
             )));
         }
         let now_ms = self.clock.now_ms();
-        let oldest_ms = self.options.retention.oldest_ms(now_ms).max(0);
-        let bounds_ms = (oldest_ms, now_ms.saturating_add(millis(limits::MAX_AHEAD)));
-        let bytes = samples.iter().map(|s| size_of::<SeriesSample>() + s.labels.size_bytes()).sum();
-        self.wal.append(Batch::new(samples.to_vec(), bounds_ms), bytes).await
+        let tunable = *self.tunable.read();
+        let terms = Terms {
+            min_ms: self.options.retention.oldest_ms(now_ms).max(0),
+            max_ms: now_ms.saturating_add(millis(limits::MAX_AHEAD)),
+            late_ms: millis(tunable.out_of_order),
+            limits: tunable.series,
+        };
+        let bytes = samples.size_bytes();
+        let outcome = self.wal.append(Batch::new(samples, terms), bytes).await;
+        if self.is_checkpoint_due() {
+            self.checkpoint_due.notify_one();
+        }
+        outcome
     }
 
     /// Lets maintenance that is under way end soon, with what it has finished.
@@ -183,7 +224,7 @@ impl MetricStore {
             .reduce(|a, b| TimeRange::new(a.start_ms.min(b.start_ms), a.end_ms.max(b.end_ms)))
     }
 
-    /// Brings the gauges up to date. Looks at every series of the head.
+    /// Brings the gauges up to date.
     pub fn update_gauges(&self) {
         let state = self.state.read();
         let gauge = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
@@ -192,6 +233,7 @@ impl MetricStore {
         let time = state.head.time().unwrap_or(TimeRange::new(0, 0));
         self.metrics.head_min_time.set(time.start_ms);
         self.metrics.head_max_time.set(time.end_ms);
+        self.metrics.head_bytes.set(gauge(state.head.size_bytes()));
         self.metrics.blocks_loaded.set(gauge(state.view.segments.len()));
         let bytes: u64 = state.view.segments.iter().map(|s| s.size_bytes()).sum();
         self.metrics.blocks_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
@@ -208,21 +250,25 @@ impl MetricStore {
     }
 }
 
-/// Rebuilds the head from the log.
-fn replay(lake: &Lake, sealed_until: i64, block_ms: i64) -> Result<(Head, ReplayReport)> {
-    let mut head = Head::new(block_ms);
-    let mut reader = RecordReader::default();
-    let mut sink =
-        |origin: lake::Origin, payload: &[u8]| reader.read(origin, payload, sealed_until, &mut head);
-    let from = lake::ReplayFrom { sealed_until, sequence: 0 };
-    let report = lake::replay(lake.fs(), &lake.wal_dir(METRICS_TABLE), from, &mut sink)?;
+/// Rebuilds the head from the last checkpoint and the log behind it.
+fn replay(lake: &Lake, sealed_until: i64, block_ms: i64) -> Result<(Loaded, ReplayReport)> {
+    let dir = lake.wal_dir(METRICS_TABLE);
+    lake.fs()
+        .create_dir_all(&dir)
+        .map_err(|e| Error::unavailable(format!("cannot create WAL folder {}: {e}", dir.display())))?;
+    let mut loaded = checkpoint::load(lake.fs(), &dir, sealed_until, block_ms)?;
+    let mut reader = RecordReader::new(sealed_until);
+    let head = &mut loaded.head;
+    let mut sink = |origin: lake::Origin, payload: &[u8]| reader.read(origin, payload, head);
+    let from = lake::ReplayFrom { sealed_until, sequence: loaded.manifest.sequence };
+    let report = lake::replay(lake.fs(), &dir, from, &mut sink)?;
     if reader.orphans > 0 {
         tracing::error!(
             samples = reader.orphans,
             "samples in the WAL refer to labels that were lost with a damaged frame"
         );
     }
-    Ok((head, report))
+    Ok((loaded, report))
 }
 
 pub(crate) fn millis(d: Duration) -> i64 {

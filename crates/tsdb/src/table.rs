@@ -8,7 +8,7 @@ use arrow::array::{
     StringArray, StringBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use base::{Error, Labels, METRIC_NAME, MatchOp, Matcher, Result, TimeRange};
+use base::{Error, Histogram, Labels, METRIC_NAME, MatchOp, Matcher, Result, TimeRange};
 use lake::{Keys, Layout, RowPredicate, Scan, TableSpec, TimeColumns};
 
 use crate::chunk::{sealed, take_varint};
@@ -81,6 +81,15 @@ impl RowBuilder {
 
     /// Adds a row. Both columns have the same length, from 1 to `limits::SEGMENT_CHUNK_SAMPLES`.
     pub(crate) fn push(&mut self, labels: &Labels, timestamps: &[i64], values: &[f64]) {
+        self.push_encoded(labels, timestamps, &sealed::encode_values(values));
+    }
+
+    /// Adds a row of native histograms, likewise.
+    pub(crate) fn push_histograms(&mut self, labels: &Labels, timestamps: &[i64], histograms: &[Histogram]) {
+        self.push_encoded(labels, timestamps, &sealed::encode_histograms(histograms));
+    }
+
+    fn push_encoded(&mut self, labels: &Labels, timestamps: &[i64], values: &[u8]) {
         self.metric.append_value(labels.metric());
         self.labels.append_value(labels.as_packed());
         // Delta tables have no unsigned type, so the id is the hash with its bits kept.
@@ -89,7 +98,7 @@ impl RowBuilder {
         self.t_max.push(timestamps[timestamps.len() - 1]);
         self.count.push(i32::try_from(timestamps.len()).expect("a chunk has few samples"));
         self.timestamps.append_value(sealed::encode_timestamps(timestamps));
-        self.values.append_value(sealed::encode_values(values));
+        self.values.append_value(values);
     }
 
     /// Adds a row as it is.

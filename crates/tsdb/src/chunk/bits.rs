@@ -12,6 +12,16 @@ pub struct BitWriter {
 const GROWTH_BYTES: usize = 32;
 
 impl BitWriter {
+    /// A writer that goes on where another stopped: its bytes, and the bits still free in the last one.
+    pub fn resume(bytes: &[u8], free: u8) -> Self {
+        Self { buf: bytes.into(), free }
+    }
+
+    /// Bits still free in the last byte.
+    pub fn free(&self) -> u8 {
+        self.free
+    }
+
     /// The bytes; the last is filled up with zero bits.
     pub fn bytes(&self) -> &[u8] {
         &self.buf

@@ -3,7 +3,7 @@
 use base::Result;
 
 use super::bits::{BitReader, BitWriter};
-use super::corrupt;
+use super::{corrupt, put_varint, take_varint, unzigzag, zigzag};
 
 /// Widths of the difference between two steps of time, each behind one more 1 bit; the last takes what fits nowhere else.
 const TIME_BITS: [u8; 4] = [7, 14, 20, 64];
@@ -75,6 +75,42 @@ impl OpenChunk {
     /// The encoded samples so far.
     pub fn bytes(&self) -> &[u8] {
         self.bits.bytes()
+    }
+
+    /// Writes all of its state, for [`OpenChunk::restore`].
+    pub fn save(&self, out: &mut Vec<u8>) {
+        put_varint(out, u64::from(self.count));
+        out.extend_from_slice(&[self.leading, self.trailing, self.bits.free()]);
+        put_varint(out, zigzag(self.first_ms));
+        put_varint(out, zigzag(self.last_ms.wrapping_sub(self.first_ms)));
+        put_varint(out, zigzag(self.step_ms));
+        out.extend_from_slice(&self.last_bits.to_le_bytes());
+        put_varint(out, self.bytes().len() as u64);
+        out.extend_from_slice(self.bytes());
+    }
+
+    /// Takes what [`OpenChunk::save`] wrote off the front of `rest`.
+    pub fn restore(rest: &mut &[u8]) -> Result<Self> {
+        let cut = || corrupt("the state of an open chunk is cut off");
+        let count = u16::try_from(take_varint(rest)?).map_err(|_| corrupt("an open chunk is too long"))?;
+        let ([leading, trailing, free], tail) = rest.split_first_chunk().ok_or_else(cut)?;
+        let (leading, trailing, free) = (*leading, *trailing, *free);
+        *rest = tail;
+        let first_ms = unzigzag(take_varint(rest)?);
+        let last_ms = first_ms.wrapping_add(unzigzag(take_varint(rest)?));
+        let step_ms = unzigzag(take_varint(rest)?);
+        let (last_bits, tail) = rest.split_first_chunk().ok_or_else(cut)?;
+        let last_bits = u64::from_le_bytes(*last_bits);
+        *rest = tail;
+        let len = usize::try_from(take_varint(rest)?).unwrap_or(usize::MAX);
+        let (bytes, tail) = rest.split_at_checked(len).ok_or_else(cut)?;
+        *rest = tail;
+        let window = leading == NO_WINDOW || leading.checked_add(trailing).is_some_and(|bits| bits < 64);
+        if count == 0 || last_ms < first_ms || free > 7 || bytes.len() < 16 || !window {
+            return Err(corrupt("the state of an open chunk cannot be"));
+        }
+        let bits = BitWriter::resume(bytes, free);
+        Ok(Self { bits, count, leading, trailing, first_ms, last_ms, step_ms, last_bits })
     }
 
     fn put_time(&mut self, change: i64) {

@@ -1,14 +1,15 @@
-//! Encodings of samples: [`head`] appends sample by sample, [`sealed`] compresses whole windows.
+//! Encodings of samples: [`head`] appends sample by sample, [`histogram`] native histograms, [`sealed`] compresses whole windows.
 //!
 //! `docs/format/chunk.md` specifies both. Decoders take any bytes without panicking.
 
 pub mod bits;
 pub mod head;
+pub mod histogram;
 pub mod sealed;
 
 use base::{Error, Result};
 
-fn corrupt(what: &str) -> Error {
+pub(crate) fn corrupt(what: &str) -> Error {
     Error::corrupt(format!("cannot decode chunk: {what}"))
 }
 

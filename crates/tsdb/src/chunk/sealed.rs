@@ -3,11 +3,11 @@
 //! Timestamps depend on nothing but themselves, so that the series of one target, which share them, have equal bytes
 //! and the file's dictionary stores these once.
 
-use base::Result;
+use base::{Histogram, Result};
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress_into};
 
-use super::{check_ascending, corrupt, put_varint, take_varint, unzigzag, zigzag};
+use super::{check_ascending, corrupt, histogram, put_varint, take_varint, unzigzag, zigzag};
 use crate::limits::{PCO_LEVEL, SEGMENT_CHUNK_SAMPLES};
 
 // The first byte of a column: the version of the format in the high half, the kind in the low half.
@@ -15,6 +15,7 @@ const REGULAR: u8 = 0x10;
 const COMPRESSED: u8 = 0x11;
 const RAW: u8 = 0x12;
 const CONSTANT: u8 = 0x13;
+const HISTOGRAMS: u8 = 0x14;
 
 /// Encodes timestamps, which ascend strictly; at most [`SEGMENT_CHUNK_SAMPLES`].
 pub fn encode_timestamps(timestamps: &[i64]) -> Vec<u8> {
@@ -38,6 +39,26 @@ pub fn encode_values(values: &[f64]) -> Vec<u8> {
 /// Whether a column of values holds floats, and not something else.
 pub fn holds_floats(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(&(COMPRESSED | RAW | CONSTANT)))
+}
+
+/// Encodes native histograms, as a column of values; at most [`SEGMENT_CHUNK_SAMPLES`].
+pub fn encode_histograms<'a>(histograms: impl IntoIterator<Item = &'a Histogram>) -> Vec<u8> {
+    let mut out = vec![HISTOGRAMS];
+    out.append(&mut histogram::encode(histograms));
+    out
+}
+
+/// Whether a column of values holds native histograms rather than floats.
+pub fn holds_histograms(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&HISTOGRAMS)
+}
+
+/// Appends `count` histograms to `out`.
+pub fn decode_histograms(bytes: &[u8], count: usize, out: &mut Vec<Histogram>) -> Result<()> {
+    match split(bytes, count)? {
+        (HISTOGRAMS, body) => histogram::decode(body, count, out),
+        _ => Err(corrupt("unknown kind of histograms")),
+    }
 }
 
 /// Appends `count` timestamps to `out`.

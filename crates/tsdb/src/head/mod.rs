@@ -2,86 +2,156 @@
 //!
 //! Owns the series index and the chunks in memory. Does not log, lock or seal.
 
+mod chunk;
+mod index;
 pub(crate) mod postings;
+pub(crate) mod save;
 mod series;
+mod slab;
 
 use std::sync::Arc;
 
-use base::{Labels, Matcher, TimeRange};
-use hashbrown::HashTable;
+use base::{Histogram, Labels, Matcher, TimeRange};
 
-pub(crate) use series::{Admission, HeadChunk, Series};
+pub(crate) use chunk::{HeadChunk, fingerprint};
+pub(crate) use index::LimitReached;
+pub use index::SeriesLimits;
+pub(crate) use series::{Admission, Series};
 
+use index::Index;
 use postings::Postings;
+use series::Growth;
+use slab::Slab;
 
-/// Names a series as long as it is in the head.
+/// Names a series as long as it is in the head, and across restarts if a checkpoint has it.
 pub(crate) type SeriesId = u32;
 
 /// All series of one tenant.
 #[derive(Debug)]
 pub(crate) struct Head {
-    /// By id; ids of series that are gone are taken again.
-    series: Vec<Option<Box<Series>>>,
-    free: Vec<SeriesId>,
-    by_labels: HashTable<SeriesId>,
-    postings: Postings,
+    slab: Slab,
+    index: Index,
     block_ms: i64,
+    /// The epochs that have samples, with the times of these.
+    epochs: Vec<(i64, TimeRange)>,
+    /// The latest time so far.
+    max_ms: i64,
     chunks: usize,
+    closed_bytes: usize,
+    /// The epochs up to which everything has been dropped.
+    dropped_until_ms: i64,
 }
+
+/// What a series takes beside its labels and chunks: entries of the index, and the allocator's share.
+const SERIES_OVERHEAD_BYTES: usize = 96;
+
+/// What the encoded samples of an open chunk take on average.
+const OPEN_CHUNK_BYTES: usize = 128;
 
 impl Head {
     /// An empty head whose windows are `block_ms` long.
     pub(crate) fn new(block_ms: i64) -> Self {
         Self {
-            series: Vec::new(),
-            free: Vec::new(),
-            by_labels: HashTable::new(),
-            postings: Postings::default(),
+            slab: Slab::default(),
+            index: Index::default(),
             block_ms,
+            epochs: Vec::new(),
+            max_ms: i64::MIN,
             chunks: 0,
+            closed_bytes: 0,
+            dropped_until_ms: i64::MIN,
         }
     }
 
-    /// The series with these labels, and whether it is new.
-    pub(crate) fn get_or_insert(&mut self, labels: &Labels) -> (SeriesId, bool) {
-        let hash = labels.stable_hash();
-        let series = &self.series;
-        let same = |id: &SeriesId| series[*id as usize].as_ref().is_some_and(|s| s.labels() == labels);
-        if let Some(id) = self.by_labels.find(hash, same) {
-            return (*id, false);
-        }
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.series.push(None);
-            SeriesId::try_from(self.series.len() - 1).expect("memory ends before 2^32 series")
-        });
-        self.series[id as usize] = Some(Box::new(Series::new(labels.clone())));
-        let series = &self.series;
-        self.by_labels.insert_unique(hash, id, |id| {
-            series[*id as usize].as_ref().map_or(0, |s| s.labels().stable_hash())
-        });
-        self.postings.insert(id, labels);
-        (id, true)
+    /// The series with these labels, in packed form with their hash.
+    pub(crate) fn find(&self, hash: u64, packed: &[u8]) -> Option<SeriesId> {
+        self.index.find(&self.slab, hash, packed)
     }
 
-    /// A series by its id, which an earlier call gave and which has samples or an admission in an unsealed window.
+    /// Adds a series that is not there.
+    pub(crate) fn insert(&mut self, labels: &Labels) -> SeriesId {
+        let id = self.slab.insert(Series::new(labels.clone()));
+        self.index.insert(id, labels);
+        id
+    }
+
+    /// The series with these labels, which is added if it is not there.
+    pub(crate) fn find_or_insert(&mut self, labels: &Labels) -> SeriesId {
+        match self.find(labels.stable_hash(), labels.as_packed()) {
+            Some(id) => id,
+            None => self.insert(labels),
+        }
+    }
+
+    /// A series by its id, which an earlier call gave and which has samples, or an admission.
     pub(crate) fn series_mut(&mut self, id: SeriesId) -> &mut Series {
-        self.series[id as usize].as_mut().expect("series with unsealed samples are not dropped")
+        self.slab.get_mut(id).expect("series with samples are not dropped")
+    }
+
+    /// A series by its id, if there is one.
+    pub(crate) fn series(&self, id: SeriesId) -> Option<&Series> {
+        self.slab.get(id)
+    }
+
+    /// The epoch of a sample: its own window, or, if that is sealed, the next that is not.
+    pub(crate) fn epoch(&self, t_ms: i64, min_valid_ms: i64) -> i64 {
+        window_end(t_ms.max(min_valid_ms), self.block_ms)
+    }
+
+    /// The latest time so far.
+    pub(crate) fn max_ms(&self) -> i64 {
+        self.max_ms
     }
 
     /// Adds an admitted sample.
-    pub(crate) fn push(&mut self, id: SeriesId, t_ms: i64, value: f64) {
-        let window_end_ms = window_end(t_ms, self.block_ms);
-        if self.series_mut(id).push(window_end_ms, t_ms, value) {
-            self.chunks += 1;
+    pub(crate) fn push(&mut self, id: SeriesId, epoch_ms: i64, t_ms: i64, value: f64, late: bool) {
+        let series = self.series_mut(id);
+        let growth =
+            if late { series.push_late(epoch_ms, t_ms, value) } else { series.push(epoch_ms, t_ms, value) };
+        self.note(epoch_ms, TimeRange::new(t_ms, t_ms), growth);
+    }
+
+    /// Adds an admitted histogram.
+    pub(crate) fn push_histogram(
+        &mut self,
+        id: SeriesId,
+        epoch_ms: i64,
+        t_ms: i64,
+        h: &Histogram,
+        late: bool,
+    ) {
+        let series = self.series_mut(id);
+        let growth = if late {
+            series.push_late_histogram(epoch_ms, t_ms, h)
+        } else {
+            series.push_histogram(epoch_ms, t_ms, h)
+        };
+        self.note(epoch_ms, TimeRange::new(t_ms, t_ms), growth);
+    }
+
+    fn note(&mut self, epoch_ms: i64, time: TimeRange, growth: Growth) {
+        self.chunks += growth.chunks;
+        self.closed_bytes += growth.closed_bytes;
+        self.max_ms = self.max_ms.max(time.end_ms);
+        // Few epochs are open at a time, and the latest gets nearly all samples.
+        match self.epochs.iter_mut().rev().find(|(e, _)| *e == epoch_ms) {
+            Some((_, range)) => {
+                range.start_ms = range.start_ms.min(time.start_ms);
+                range.end_ms = range.end_ms.max(time.end_ms);
+            }
+            None => {
+                let at = self.epochs.partition_point(|(e, _)| *e < epoch_ms);
+                self.epochs.insert(at, (epoch_ms, time));
+            }
         }
     }
 
     /// The chunks in a range of the series that satisfy the matchers, in no order.
     pub(crate) fn select(&self, matchers: &[Matcher], range: TimeRange) -> Vec<(Labels, Vec<HeadChunk>)> {
-        let matched = self.postings.select(matchers);
+        let matched = self.index.postings().select(matchers);
         let mut selected = Vec::new();
-        for series in matched.iter().filter_map(|id| self.series[id as usize].as_ref()) {
-            let chunks = series.chunks(|c| c.time().overlaps(range));
+        for series in matched.iter().filter_map(|id| self.slab.get(id)) {
+            let chunks = series.chunks(|_, time| time.overlaps(range));
             if !chunks.is_empty() {
                 selected.push((series.labels().clone(), chunks));
             }
@@ -91,52 +161,56 @@ impl Head {
 
     /// The series that satisfy the matchers and have samples in a range, in no order.
     pub(crate) fn labels(&self, matchers: &[Matcher], range: TimeRange) -> Vec<Labels> {
-        let matched = self.postings.select(matchers);
-        let matched = matched.iter().filter_map(|id| self.series[id as usize].as_ref());
+        let matched = self.index.postings().select(matchers);
+        let matched = matched.iter().filter_map(|id| self.slab.get(id));
         matched.filter(|s| s.overlaps(range)).map(|s| s.labels().clone()).collect()
     }
 
-    /// The windows with samples, by their exclusive ends, in order.
+    /// The epochs with samples, in order.
     pub(crate) fn windows(&self) -> Vec<i64> {
-        let mut ends: Vec<i64> = self.iter().flat_map(Series::windows).collect();
-        ends.sort_unstable();
-        ends.dedup();
-        ends
+        self.epochs.iter().map(|(epoch_ms, _)| *epoch_ms).collect()
     }
 
-    /// What a segment of the windows up to `end_ms` consists of, in the order of the table: metric, then labels.
-    pub(crate) fn chunks_until(&self, end_ms: i64) -> Vec<(Labels, Vec<HeadChunk>)> {
-        let mut found: Vec<(Labels, Vec<HeadChunk>)> = self
-            .iter()
-            .map(|s| (s.labels().clone(), s.chunks(|c| c.window_end_ms() <= end_ms)))
-            .filter(|(_, chunks)| !chunks.is_empty())
-            .collect();
-        found.sort_unstable_by(|(a, _), (b, _)| (a.metric(), a).cmp(&(b.metric(), b)));
-        found
+    /// The series with samples of the epochs up to `epoch_ms`, in the order of the table: metric, then labels.
+    pub(crate) fn order_until(&self, epoch_ms: i64) -> Vec<SeriesId> {
+        let wanted = self.slab.iter().filter(|(_, s)| s.has_until(epoch_ms));
+        let mut found: Vec<(SeriesId, &Labels)> = wanted.map(|(id, s)| (id, s.labels())).collect();
+        found.sort_unstable_by(|(_, a), (_, b)| (a.metric(), a).cmp(&(b.metric(), b)));
+        found.into_iter().map(|(id, _)| id).collect()
     }
 
-    /// Drops the windows up to `end_ms`, and the series that have no samples in later ones.
-    pub(crate) fn drop_until(&mut self, end_ms: i64) {
-        for id in 0..self.series.len() {
-            let Some(series) = &mut self.series[id] else { continue };
-            self.chunks -= series.drop_until(end_ms);
-            if !series.is_idle(end_ms) {
-                continue;
+    /// What series have of the epochs up to `epoch_ms`.
+    pub(crate) fn chunks_of(&self, ids: &[SeriesId], epoch_ms: i64) -> Vec<(Labels, Vec<HeadChunk>)> {
+        let series = ids.iter().filter_map(|id| self.slab.get(*id));
+        series.map(|s| (s.labels().clone(), s.chunks(|epoch, _| epoch <= epoch_ms))).collect()
+    }
+
+    /// Drops the epochs up to `epoch_ms`, and the series that have no samples in later ones.
+    pub(crate) fn drop_until(&mut self, epoch_ms: i64) {
+        if epoch_ms <= self.dropped_until_ms {
+            return;
+        }
+        self.dropped_until_ms = epoch_ms;
+        self.epochs.retain(|(epoch, _)| *epoch > epoch_ms);
+        for id in 0..self.slab.len() {
+            let id = SeriesId::try_from(id).expect("ids are 32 bits");
+            let Some(series) = self.slab.get_mut(id) else { continue };
+            let (chunks, bytes) = series.size();
+            series.drop_until(epoch_ms);
+            let (chunks_left, bytes_left) = series.size();
+            self.chunks -= chunks - chunks_left;
+            self.closed_bytes -= bytes - bytes_left;
+            if series.is_idle() {
+                let labels = series.labels().clone();
+                self.index.remove(id, &labels);
+                self.slab.remove(id);
             }
-            let labels = series.labels().clone();
-            let wanted = SeriesId::try_from(id).expect("ids are 32 bits");
-            if let Ok(entry) = self.by_labels.find_entry(labels.stable_hash(), |id| *id == wanted) {
-                entry.remove();
-            }
-            self.postings.remove(wanted, &labels);
-            self.series[id] = None;
-            self.free.push(wanted);
         }
     }
 
     /// Number of series.
     pub(crate) fn series_count(&self) -> usize {
-        self.by_labels.len()
+        self.index.len()
     }
 
     /// Number of chunks.
@@ -144,26 +218,42 @@ impl Head {
         self.chunks
     }
 
+    /// Bytes of memory, about.
+    pub(crate) fn size_bytes(&self) -> usize {
+        let series = self.index.len();
+        series * (size_of::<Series>() + SERIES_OVERHEAD_BYTES + OPEN_CHUNK_BYTES)
+            + self.index.label_bytes()
+            + self.closed_bytes
+            + self.chunks * size_of::<HeadChunk>()
+    }
+
     /// First and last millisecond of the samples.
     pub(crate) fn time(&self) -> Option<TimeRange> {
-        let mut times = self.iter().filter_map(Series::time);
-        let first = times.next()?;
-        Some(times.fold(first, |a, b| TimeRange::new(a.start_ms.min(b.start_ms), a.end_ms.max(b.end_ms))))
+        let times = self.epochs.iter().map(|(_, time)| *time);
+        times.reduce(|a, b| TimeRange::new(a.start_ms.min(b.start_ms), a.end_ms.max(b.end_ms)))
     }
 
-    /// The index.
+    /// The index of labels.
     pub(crate) fn postings(&self) -> &Postings {
-        &self.postings
+        self.index.postings()
     }
 
-    fn iter(&self) -> impl Iterator<Item = &Series> {
-        self.series.iter().flatten().map(AsRef::as_ref)
+    /// Whether one more series with these labels is too many.
+    pub(crate) fn check_limits(
+        &mut self,
+        labels: &Labels,
+        limits: &SeriesLimits,
+    ) -> Result<(), LimitReached> {
+        if limits.head_bytes.is_some_and(|limit| self.size_bytes() >= limit) {
+            return Err(LimitReached::Memory);
+        }
+        self.index.check_limits(&self.slab, labels, limits)
     }
 }
 
 /// The exclusive end of the window that a time lies in.
 pub(crate) fn window_end(t_ms: i64, block_ms: i64) -> i64 {
-    (t_ms.div_euclid(block_ms) + 1) * block_ms
+    t_ms.div_euclid(block_ms).saturating_add(1).saturating_mul(block_ms)
 }
 
 /// Encoded samples, shared between the head and those who read them.

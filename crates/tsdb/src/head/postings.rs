@@ -117,6 +117,11 @@ impl Postings {
         set
     }
 
+    /// Number of series that have a label with a value.
+    pub(crate) fn count(&self, name: &str, value: &str) -> u64 {
+        self.names.get(name).and_then(|values| values.get(value)).map_or(0, Ids::len)
+    }
+
     /// Label names, with their values and the number of series of each.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, impl Iterator<Item = (&str, u64)>)> {
         self.names.iter().map(|(name, values)| {

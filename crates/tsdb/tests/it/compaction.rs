@@ -16,7 +16,7 @@ async fn live(store: &MetricStore, clock: &ManualClock, minutes_long: i64) -> (F
         let alive = if (300..310).contains(&i) { 3 } else { 2 };
         let batch: Vec<_> =
             (0..alive).map(|n| sample(&series[n], t_ms, (i * 7 % 50 + n as i64) as f64)).collect();
-        store.append(&batch).await.unwrap();
+        store.append(batch.as_slice().into()).await.unwrap();
         for s in &batch {
             want.iter_mut().find(|(l, _)| *l == s.labels).unwrap().1.push((t_ms, s.sample.value.to_bits()));
         }

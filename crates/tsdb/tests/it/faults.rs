@@ -7,7 +7,7 @@ use base::{ErrorKind, Labels, ManualClock, TimeRange};
 use lake::testing::Fault;
 use tsdb::MetricStore;
 
-use crate::support::{FaultyDisk, HOUR_MS, START_MS, clock_at, labels, minutes, sample, select};
+use crate::support::{FaultyDisk, HOUR_MS, START_MS, append, clock_at, labels, minutes, sample, select};
 
 /// What the client knows of each sample: its value, and whether it was acknowledged.
 #[derive(Default)]
@@ -19,7 +19,7 @@ impl Known {
     async fn append(&mut self, store: &MetricStore, t_ms: i64) {
         let series = [labels("a", "1"), labels("a", "2"), labels("b", "1")];
         let batch: Vec<_> = (0u32..).zip(&series).map(|(i, l)| sample(l, t_ms, f64::from(i) + 0.5)).collect();
-        let outcome = store.append(&batch).await;
+        let outcome = append(store, &batch).await;
         let acknowledged = match outcome {
             Ok(outcome) => {
                 assert_eq!(outcome.accepted + outcome.repeated, 3, "{outcome:?}");
@@ -136,7 +136,7 @@ async fn a_full_disk_refuses_writes_and_leaves_reads_and_order_intact() {
     known.check(&store, "full").await;
     disk.faults.set_disk_full(false);
     // The refused samples are not taken for stored ones when they come again.
-    let again = store.append(&[sample(&labels("a", "1"), START_MS + 1, 0.5)]).await.unwrap();
+    let again = append(&store, &[sample(&labels("a", "1"), START_MS + 1, 0.5)]).await.unwrap();
     assert_eq!((again.accepted, again.repeated), (1, 0));
     known.append(&store, START_MS + 2).await;
     drop(store);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base::{STALE_NAN, TimeRange};
 
-use crate::support::{Found, START_MS, clock_at, labels, minutes, open, sample, select};
+use crate::support::{Found, START_MS, append, clock_at, labels, minutes, open, sample, select};
 
 /// Chunk version 1, WAL version 1, the table `metrics` as of 0.1.
 fn folder() -> PathBuf {
@@ -63,7 +63,7 @@ async fn write_fixture() {
     let content = content();
     for i in 0..300 {
         let batch: Vec<_> = content.iter().map(|(l, s)| sample(l, s[i].0, f64::from_bits(s[i].1))).collect();
-        store.append(&batch).await.unwrap();
+        append(&store, &batch).await.unwrap();
         clock.advance(minutes(1));
     }
     assert_eq!(store.maintain().await.unwrap().sealed, 2);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use base::{Clock, TimeRange};
 
-use crate::support::{START_MS, clock_at, labels, minutes, open, sample, select};
+use crate::support::{START_MS, append, clock_at, labels, minutes, open, sample, select};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_see_every_sample_once_while_windows_are_sealed() {
@@ -46,7 +46,7 @@ async fn readers_see_every_sample_once_while_windows_are_sealed() {
     let series = [labels("a", "1"), labels("a", "2"), labels("b", "1")];
     for n in 0..900 {
         let batch: Vec<_> = series.iter().map(|l| sample(l, clock.now_ms(), n as f64)).collect();
-        assert_eq!(store.append(&batch).await.unwrap().accepted, 3);
+        assert_eq!(append(&store, &batch).await.unwrap().accepted, 3);
         acknowledged.store(n + 1, Ordering::SeqCst);
         clock.advance(minutes(1));
     }

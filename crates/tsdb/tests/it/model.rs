@@ -7,7 +7,7 @@ use base::{Clock, Labels, ManualClock, TimeRange};
 use lake::testing::Random;
 use tsdb::{AppendOutcome, MetricStore};
 
-use crate::support::{FaultyDisk, HOUR_MS, START_MS, clock_at, labels, minutes, sample, select};
+use crate::support::{FaultyDisk, HOUR_MS, START_MS, append, clock_at, labels, minutes, sample, select};
 
 /// What a store is: for each series, values by time; and how far it is sealed.
 #[derive(Default)]
@@ -118,7 +118,7 @@ impl Run {
             self.model.append(&labels, now_ms - age_ms, value, now_ms, &mut want);
             batch.push(sample(&labels, now_ms - age_ms, value));
         }
-        let got = store.append(&batch).await.unwrap();
+        let got = append(store, &batch).await.unwrap();
         assert_eq!(AppendOutcome { new_series: 0, ..got }, want);
         self.clock.advance(std::time::Duration::from_secs(15));
     }

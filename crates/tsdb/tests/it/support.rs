@@ -8,7 +8,7 @@ use base::{Labels, ManualClock, Matcher, Sample, SeriesSample, TimeRange};
 use lake::Lake;
 use lake::testing::{FaultFs, FaultStore, Faults};
 use prometheus::Registry;
-use tsdb::{MetricStore, StoreOptions};
+use tsdb::{AppendOutcome, MetricStore, StoreOptions};
 
 /// 2026-01-01T00:00:00Z, the beginning of a window.
 pub(crate) const START_MS: i64 = 1_767_225_600_000;
@@ -31,6 +31,10 @@ pub(crate) fn labels(metric: &str, instance: &str) -> Labels {
 
 pub(crate) fn sample(labels: &Labels, t_ms: i64, value: f64) -> SeriesSample {
     SeriesSample { labels: labels.clone(), sample: Sample { t_ms, value } }
+}
+
+pub(crate) async fn append(store: &MetricStore, samples: &[SeriesSample]) -> base::Result<AppendOutcome> {
+    store.append(samples.into()).await
 }
 
 /// Everything that a selection gives, with values as bits.

@@ -1,0 +1,316 @@
+//! Checkpoints: the head on the local disk beside its log, so that a start has little to replay.
+//!
+//! A checkpoint at a place of the log has all that the log says before it. It has three kinds of parts: names (the labels
+//! of series), a part for each epoch (closed chunks, which never change), and the state (open chunks). Names and
+//! epochs are written once and stay valid for later checkpoints; the state is written anew each time, last, and lists
+//! the parts that belong to it. The checkpoint is there once the state has its name; only then the log before it goes.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::{Error, Result};
+use lake::filenames::{CheckpointPart, checkpoint_file, parse_checkpoint_file};
+use lake::frames::{FrameWriter, read_frames, temporary};
+use lake::fs::Fs;
+
+use crate::chunk::{put_varint, take_varint, unzigzag, zigzag};
+use crate::head::save::{Frames, Names, Restored, SavedParts};
+use crate::head::{Head, save};
+use crate::limits::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SPARE_NAMES};
+use crate::store::MetricStore;
+
+/// Opens the frame that lists the parts; other frames begin with their version.
+const MANIFEST: u8 = b'M';
+
+/// The parts that the last checkpoint consists of.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Manifest {
+    /// What the log says from this number on is not in it.
+    pub(crate) sequence: u64,
+    /// Numbers of the parts with names, and how many these have.
+    names: Vec<(u64, u64)>,
+    /// Epochs and numbers of the parts with closed chunks.
+    epochs: Vec<(i64, u64)>,
+}
+
+impl Manifest {
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[MANIFEST, save::VERSION]);
+        put_varint(out, self.names.len() as u64);
+        for (sequence, count) in &self.names {
+            put_varint(out, *sequence);
+            put_varint(out, *count);
+        }
+        put_varint(out, self.epochs.len() as u64);
+        for (epoch_ms, sequence) in &self.epochs {
+            put_varint(out, zigzag(*epoch_ms));
+            put_varint(out, *sequence);
+        }
+    }
+
+    fn read(sequence: u64, payload: &[u8]) -> Result<Self> {
+        let mut rest = save::body(payload.get(1..).unwrap_or_default())?;
+        let mut manifest = Self { sequence, ..Self::default() };
+        for _ in 0..take_varint(&mut rest)? {
+            manifest.names.push((take_varint(&mut rest)?, take_varint(&mut rest)?));
+        }
+        for _ in 0..take_varint(&mut rest)? {
+            manifest.epochs.push((unzigzag(take_varint(&mut rest)?), take_varint(&mut rest)?));
+        }
+        Ok(manifest)
+    }
+
+    /// All parts that there are.
+    fn of(sequence: u64, parts: &[(u64, CheckpointPart)]) -> Self {
+        let mut manifest = Self { sequence, ..Self::default() };
+        let mut parts = parts.to_vec();
+        parts.sort_unstable();
+        for (sequence, part) in parts {
+            match part {
+                CheckpointPart::State => {}
+                CheckpointPart::Names => manifest.names.push((sequence, 0)),
+                CheckpointPart::Epoch(epoch_ms) => manifest.epochs.push((epoch_ms, sequence)),
+            }
+        }
+        manifest
+    }
+
+    fn has(&self, sequence: u64, part: CheckpointPart) -> bool {
+        match part {
+            CheckpointPart::State => sequence == self.sequence,
+            CheckpointPart::Names => self.names.iter().any(|(s, _)| *s == sequence),
+            CheckpointPart::Epoch(epoch_ms) => self.epochs.contains(&(epoch_ms, sequence)),
+        }
+    }
+
+    /// Forgets the parts of epochs that are sealed.
+    pub(crate) fn drop_until(&mut self, epoch_ms: i64) {
+        self.epochs.retain(|(epoch, _)| *epoch > epoch_ms);
+    }
+}
+
+impl MetricStore {
+    /// Resolves when the log has grown so long that a checkpoint is due.
+    pub async fn checkpoint_due(&self) {
+        self.checkpoint_due.notified().await;
+    }
+
+    /// Whether the log is long enough for a checkpoint.
+    pub(crate) fn is_checkpoint_due(&self) -> bool {
+        self.wal.live_bytes() >= CHECKPOINT_LOG_BYTES
+    }
+
+    /// Writes a checkpoint of the head, after which the log begins anew. Writers go on meanwhile, but for moments. If it
+    /// fails nothing has changed, and the next one tries again.
+    pub async fn checkpoint(&self) -> Result<()> {
+        let _one = self.maintenance.lock().await;
+        let started = self.clock.monotonic();
+        let result = self.try_checkpoint().await;
+        let took = self.clock.monotonic().saturating_sub(started);
+        self.metrics.checkpoint_seconds.observe(took.as_secs_f64());
+        if result.is_err() {
+            self.metrics.checkpoints_failed.inc();
+        }
+        result
+    }
+
+    async fn try_checkpoint(&self) -> Result<()> {
+        let sequence = self.wal.rotate().await?;
+        let before = self.manifest.lock().clone();
+        if sequence == before.sequence {
+            return Ok(());
+        }
+        let (fs, dir, state) = (self.lake.fs().clone(), self.wal_dir(), self.state.clone());
+        let manifest = tokio::task::spawn_blocking(move || {
+            let live = state.read().head.series_count() as u64;
+            let named: u64 = before.names.iter().map(|(_, count)| count).sum();
+            let all_names = named > 2 * live + CHECKPOINT_SPARE_NAMES;
+            let mut writer = Writer::new(&fs, &dir, sequence)?;
+            let mut parts = SavedParts::default();
+            let mut from = Some(0);
+            while let Some(at) = from {
+                from = state.read().head.save_slice(at, all_names, &mut parts);
+                writer.take(&mut parts, from.is_none())?;
+            }
+            let manifest = writer.finish(before, all_names, parts.name_count)?;
+            // From here on the checkpoint is there, whatever happens.
+            let mut from = Some(0);
+            while let Some(at) = from {
+                from = state.write().head.note_saved(&parts, at);
+            }
+            Ok::<Manifest, Error>(manifest)
+        })
+        .await
+        .map_err(|e| Error::internal(format!("cannot write a checkpoint: {e}")))??;
+        *self.manifest.lock() = manifest;
+        self.metrics.checkpoints.inc();
+        if let Err(error) = self.wal.delete_before(sequence).await {
+            // Only space is lost: a start removes what lies before the checkpoint.
+            tracing::warn!("{error}");
+        }
+        self.remove_stale_parts();
+        Ok(())
+    }
+
+    /// Removes the files of checkpoints that the last one does not need. What cannot be removed goes with the next.
+    pub(crate) fn remove_stale_parts(&self) {
+        let manifest = self.manifest.lock().clone();
+        if let Err(error) = remove_stale(self.lake.fs(), &self.wal_dir(), &manifest) {
+            tracing::warn!("{error}");
+        }
+    }
+
+    fn wal_dir(&self) -> PathBuf {
+        self.lake.wal_dir(crate::METRICS_TABLE)
+    }
+}
+
+/// Writes the files of one checkpoint.
+struct Writer<'a> {
+    fs: &'a Arc<dyn Fs>,
+    dir: &'a Path,
+    sequence: u64,
+    names: Option<FrameWriter>,
+    epochs: BTreeMap<i64, FrameWriter>,
+    state: FrameWriter,
+}
+
+impl<'a> Writer<'a> {
+    fn new(fs: &'a Arc<dyn Fs>, dir: &'a Path, sequence: u64) -> Result<Self> {
+        let path = dir.join(checkpoint_file(sequence, CheckpointPart::State));
+        let state = FrameWriter::create(fs, &temporary(&path))?;
+        Ok(Self { fs, dir, sequence, names: None, epochs: BTreeMap::new(), state })
+    }
+
+    /// Writes the frames that are ready; with `all` also those begun.
+    fn take(&mut self, parts: &mut SavedParts, all: bool) -> Result<()> {
+        if all {
+            parts.names.flush();
+            parts.state.flush();
+            parts.epochs.values_mut().for_each(Frames::flush);
+        }
+        for frame in parts.names.ready.drain(..) {
+            let writer = match &mut self.names {
+                Some(writer) => writer,
+                none => none.insert(create(self.fs, self.dir, self.sequence, CheckpointPart::Names)?),
+            };
+            writer.frame(|out| out.extend_from_slice(&frame))?;
+        }
+        for (epoch_ms, frames) in &mut parts.epochs {
+            for frame in frames.ready.drain(..) {
+                let writer = match self.epochs.entry(*epoch_ms) {
+                    Entry::Occupied(writer) => writer.into_mut(),
+                    Entry::Vacant(none) => {
+                        let part = CheckpointPart::Epoch(*epoch_ms);
+                        none.insert(create(self.fs, self.dir, self.sequence, part)?)
+                    }
+                };
+                writer.frame(|out| out.extend_from_slice(&frame))?;
+            }
+        }
+        for frame in parts.state.ready.drain(..) {
+            self.state.frame(|out| out.extend_from_slice(&frame))?;
+        }
+        Ok(())
+    }
+
+    /// Makes all parts durable, the state last.
+    fn finish(mut self, before: Manifest, all_names: bool, name_count: u64) -> Result<Manifest> {
+        let mut manifest = Manifest { sequence: self.sequence, ..before };
+        if all_names {
+            manifest.names.clear();
+        }
+        if let Some(names) = self.names {
+            names.finish(None)?;
+            manifest.names.push((self.sequence, name_count));
+        }
+        for (epoch_ms, writer) in self.epochs {
+            writer.finish(None)?;
+            manifest.epochs.push((epoch_ms, self.sequence));
+        }
+        self.fs
+            .sync_dir(self.dir)
+            .map_err(|e| Error::unavailable(format!("cannot sync folder {}: {e}", self.dir.display())))?;
+        self.state.frame(|out| manifest.write(out))?;
+        self.state.finish(Some(&self.dir.join(checkpoint_file(self.sequence, CheckpointPart::State))))?;
+        Ok(manifest)
+    }
+}
+
+fn create(fs: &Arc<dyn Fs>, dir: &Path, sequence: u64, part: CheckpointPart) -> Result<FrameWriter> {
+    FrameWriter::create(fs, &dir.join(checkpoint_file(sequence, part)))
+}
+
+fn remove_stale(fs: &Arc<dyn Fs>, dir: &Path, manifest: &Manifest) -> Result<()> {
+    let fail = |e: std::io::Error| {
+        Error::unavailable(format!("cannot remove old checkpoints in {}: {e}", dir.display()))
+    };
+    for name in fs.list(dir).map_err(fail)? {
+        let Some((sequence, part)) = parse_checkpoint_file(&name) else { continue };
+        if !manifest.has(sequence, part) {
+            fs.remove(&dir.join(name)).map_err(fail)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a start finds.
+pub(crate) struct Loaded {
+    pub(crate) head: Head,
+    pub(crate) manifest: Manifest,
+    /// Damaged places.
+    pub(crate) corruptions: Vec<Error>,
+}
+
+/// Reads the last checkpoint of a folder, without what is sealed. Without one the head is empty.
+pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i64) -> Result<Loaded> {
+    let parts: Vec<(u64, CheckpointPart)> = fs
+        .list(dir)
+        .map_err(|e| Error::unavailable(format!("cannot list WAL folder {}: {e}", dir.display())))?
+        .iter()
+        .filter_map(|name| parse_checkpoint_file(name))
+        .collect();
+    let states = parts.iter().filter(|(_, part)| *part == CheckpointPart::State);
+    let mut restored = Restored::new(block_ms, sealed_until);
+    let mut corruptions = Vec::new();
+    let Some(sequence) = states.map(|(sequence, _)| *sequence).max() else {
+        let (head, _) = restored.finish(Names::default());
+        return Ok(Loaded { head, manifest: Manifest::default(), corruptions });
+    };
+    let file = |sequence, part| dir.join(checkpoint_file(sequence, part));
+    let mut manifest = None;
+    let damage = read_frames(fs, &file(sequence, CheckpointPart::State), &mut |payload| {
+        if payload.first() == Some(&MANIFEST) {
+            manifest = Some(Manifest::read(sequence, payload)?);
+            return Ok(());
+        }
+        restored.read_state(payload)
+    })?;
+    corruptions.extend(damage);
+    // Without its list all parts are taken: what more than one of them has is there once when it is read.
+    let mut manifest = manifest.unwrap_or_else(|| Manifest::of(sequence, &parts));
+    manifest.drop_until(sealed_until);
+    let mut names = Names::default();
+    for (sequence, _) in &manifest.names {
+        let path = file(*sequence, CheckpointPart::Names);
+        corruptions.extend(read_frames(fs, &path, &mut |payload| names.read(payload))?);
+    }
+    for (epoch_ms, sequence) in &manifest.epochs {
+        let path = file(*sequence, CheckpointPart::Epoch(*epoch_ms));
+        let damage = read_frames(fs, &path, &mut |payload| restored.read_epoch(*epoch_ms, payload))?;
+        corruptions.extend(damage);
+    }
+    if restored.orphans > 0 {
+        tracing::error!(chunks = restored.orphans, "chunks of a checkpoint belong to series that were lost");
+    }
+    let (head, lost) = restored.finish(names);
+    if lost > 0 {
+        tracing::error!(series = lost, "series of a checkpoint have lost their labels");
+    }
+    for error in &corruptions {
+        tracing::error!("{error}");
+    }
+    Ok(Loaded { head, manifest, corruptions })
+}
