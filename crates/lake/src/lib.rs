@@ -3,6 +3,7 @@
 //! Owns the data folder and its lock, WALs, tables, segments, scans and vacuum. Knows no signal: what a row means is the affair of
 //! the crates above.
 
+pub mod catalog;
 pub mod compact;
 mod disk;
 pub mod filenames;
@@ -13,6 +14,7 @@ mod local_store;
 mod location;
 mod lock;
 mod remote;
+mod rows;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -28,6 +30,7 @@ pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use location::{Bucket, Location, Provider};
 pub use remote::{Environment, RemoteMetrics};
+pub use rows::{RowMaintenance, RowOptions, RowStore};
 pub use table::{
     Keys, Layout, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView,
     TimeColumns,

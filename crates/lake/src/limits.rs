@@ -21,6 +21,12 @@ pub const QUEUE_KIB: usize = 64 << 10;
 /// Bytes that replay reads at once.
 pub const REPLAY_BUFFER_BYTES: usize = 1 << 20;
 
+/// Rows of a row group of single records: a few MiB of spans or log records, which is what finding one trace reads.
+pub const ROWS_PER_GROUP: usize = 32 << 10;
+
+/// Rows of a page of single records: some hundred KiB of log text, enough for it to compress.
+pub const ROWS_PER_PAGE: usize = 4 << 10;
+
 /// Bytes, in memory, of the batches that one row group gathers: the most that a scan of it may have to hold.
 pub const ROW_GROUP_BYTES: usize = 64 << 20;
 
@@ -102,3 +108,33 @@ pub const UPLOAD_PART_BYTES: usize = 8 << 20;
 
 /// Parts of one upload under way at once, each in memory.
 pub const UPLOAD_PARTS: usize = 4;
+
+/// Bytes, in memory, of one append of rows, which becomes one frame of the log: a quarter of what a frame may have, for
+/// buffers that are small in memory are not smaller in the log.
+pub const APPEND_BYTES: usize = 16 << 20;
+
+/// Bytes of a tenant's name: it is part of every path.
+pub const TENANT_BYTES: usize = 128;
+
+/// Default for the bytes of rows in memory after which they are sealed: a replay reads about as much, in a fraction of a second,
+/// and a segment of it has a few MiB.
+pub const SEAL_BYTES: usize = 32 << 20;
+
+/// Default for the bytes of rows in memory at which appends are refused, because seals fail or cannot follow.
+pub const HEAD_BYTES: usize = 128 << 20;
+
+/// Default for the time after which rows are sealed, so that other engines see them.
+pub const SEAL_AGE: Duration = Duration::from_secs(300);
+
+/// Tenants and dates of which rows may be in memory. Each becomes a file of its own, so that rows of arbitrary dates must not
+/// come without end.
+pub const HEAD_PARTITIONS: usize = 4096;
+
+/// Rows up to which batches in memory are put together: readers do not like crumbs, and copying takes time.
+pub const HEAD_BATCH_ROWS: usize = 8192;
+
+/// Bytes up to which batches in memory are put together.
+pub const HEAD_BATCH_BYTES: usize = 4 << 20;
+
+/// Bytes, in memory, of the batches in which a seal hands rows to a segment's writer.
+pub const SEAL_BATCH_BYTES: usize = 4 << 20;

@@ -14,7 +14,9 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use base::{Clock, Error, Result};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{
@@ -177,7 +179,7 @@ impl Table {
     }
 
     fn writer_of(&self, tenant: &str, date: &str, file: &str) -> Result<SegmentWriter> {
-        if tenant.is_empty() || !tenant.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
+        if !is_tenant(tenant) {
             return Err(Error::invalid(format!(
                 "cannot write segment: tenant {tenant:?} has other characters than letters, digits, '_' and '-'"
             )));
@@ -395,6 +397,28 @@ impl Segment {
             PARTITIONS.map(&mut partition),
         )
     }
+}
+
+/// Whether a tenant's name can be part of a path.
+pub(crate) fn is_tenant(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+}
+
+/// The times of a column as they are stored, whatever its type.
+pub(crate) fn times(batch: &RecordBatch, column: &str) -> Result<Int64Array> {
+    let values = batch.column_by_name(column).and_then(|values| cast(values, &DataType::Int64).ok());
+    values
+        .map(|values| values.as_primitive::<Int64Type>().clone())
+        .ok_or_else(|| Error::corrupt(format!("cannot read times: {column} is missing or of another type")))
+}
+
+/// Bytes of the rows of a batch, without what its buffers have room for.
+pub(crate) fn batch_bytes(batch: &RecordBatch) -> usize {
+    let bytes = |column: &ArrayRef| {
+        let data = column.to_data();
+        data.get_slice_memory_size().unwrap_or_else(|_| data.get_buffer_memory_size())
+    };
+    batch.columns().iter().map(bytes).sum()
 }
 
 async fn create(

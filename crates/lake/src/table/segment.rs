@@ -17,7 +17,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::statistics::{Known, Statistics};
-use super::{PARTITIONS, TableSpec};
+use super::{PARTITIONS, TableSpec, batch_bytes};
 use crate::filenames;
 use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES, UPLOAD_PART_BYTES, UPLOAD_PARTS};
 use crate::remote::explain;
@@ -177,8 +177,8 @@ impl SegmentWriter {
         Ok(Self { spec, writer, path, partition, stats, pending, group_bytes: 0 })
     }
 
-    /// Appends rows, which have to follow those before in the table's order. Batches are small, and no slices of large ones: row
-    /// groups end between two of them.
+    /// Appends rows, which have to follow those before in the table's order. Row groups end between two batches, so
+    /// that these are small.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -187,7 +187,7 @@ impl SegmentWriter {
             .note(&self.spec, batch)
             .map_err(|e| e.context(format!("cannot write segment {}", self.path)))?;
         // A row group is what a reader may have to hold, however large its rows are.
-        let bytes = batch.get_array_memory_size();
+        let bytes = batch_bytes(batch);
         if self.group_bytes > 0 && self.group_bytes.saturating_add(bytes) > ROW_GROUP_BYTES {
             self.writer.flush().await.map_err(|e| cannot_write(&self.path, &e))?;
             self.group_bytes = 0;
