@@ -1,7 +1,9 @@
-//! Chores of the repository: `cargo xtask tidy` checks its structure, `cargo xtask ci` checks everything.
+//! Chores of the repository: `cargo xtask tidy` checks its structure, `cargo xtask ci` checks everything, `cargo xtask
+//! bench` compares with other servers.
 
 #![allow(clippy::disallowed_macros, reason = "a chore talks to the person who started it")]
 
+mod bench;
 mod ci;
 mod count;
 mod tidy;
@@ -14,9 +16,13 @@ fn main() -> ExitCode {
     let done = match command.as_str() {
         "tidy" => tidy::run(&root()),
         "ci" => ci::run(&root()),
+        "bench" => bench::run(&root(), std::env::args_os().skip(2).collect()),
         _ => {
             println!("cargo xtask tidy   check the structure of the repository");
             println!("cargo xtask ci     check everything: format, lints, structure, tests");
+            println!(
+                "cargo xtask bench  measure against Prometheus and VictoriaMetrics; see bench/README.md"
+            );
             return if command.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
     };

@@ -1,0 +1,92 @@
+//! `disk`: how many bytes a sample takes once a server has put its data into the form in which it keeps it.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Setup, say};
+use crate::data::{Recording, pages};
+use crate::loader;
+use crate::report::{Report, Unit};
+use crate::servers::Kind;
+use crate::servers::process::{Server, folder_bytes};
+
+/// Runs it.
+pub(crate) fn run(setup: &Setup) -> Result<Report> {
+    let mut report = Report::new("disk");
+    measure(setup, &setup.tsbs()?, &mut report)?;
+    measure(setup, &setup.node()?, &mut report)?;
+    if let Some(folder) = &setup.pages {
+        measure(setup, &pages::record(folder, &setup.work)?, &mut report)?;
+    }
+    Ok(report)
+}
+
+fn measure(setup: &Setup, recording: &Recording, report: &mut Report) -> Result<()> {
+    let title = recording.title.clone();
+    setup.each(&title, |_, kind, folder| {
+        let server = setup.start(kind, folder)?;
+        loader::send_all(&server, recording)?;
+        loader::verify(&server, recording)?;
+        server.settle(setup.settle_min)?;
+        let as_is = folder_bytes(&server.data())? as f64;
+        let bytes = compacted(setup, recording, server, folder)? as f64;
+        report.put(&title, "while running, idle", Unit::Bytes, kind, as_is);
+        report.put(&title, "compacted", Unit::Bytes, kind, bytes);
+        let per_sample = bytes / recording.samples() as f64;
+        report.put(&title, "per sample, compacted", Unit::BytesEach, kind, per_sample);
+        Ok(())
+    })?;
+    report.note(&title, format!("{} samples in {} series", recording.samples(), recording.series));
+    Ok(())
+}
+
+/// Bytes of everything once it is compacted, indexes included and nothing in memory left out.
+fn compacted(setup: &Setup, recording: &Recording, server: Server, folder: &Path) -> Result<u64> {
+    let data = server.data();
+    match server.kind {
+        // A snapshot holds every block, and the head as one more.
+        Kind::Prometheus => {
+            server.client.post("/api/v1/admin/tsdb/snapshot")?;
+            folder_bytes(&data.join("snapshots"))
+        }
+        Kind::VictoriaMetrics => {
+            server.client.flush()?;
+            server.client.maintain("/internal/force_merge")?;
+            server.settle(setup.settle_min.min(Duration::from_secs(10)))?;
+            folder_bytes(&data)
+        }
+        Kind::Bellwether => {
+            server.stop()?;
+            compact_offline(setup, &data)?;
+            let bytes = folder_bytes(&data)?;
+            let server = setup.start(Kind::Bellwether, folder)?;
+            loader::verify(&server, recording)?;
+            server.kill()?;
+            Ok(bytes)
+        }
+    }
+}
+
+fn compact_offline(setup: &Setup, data: &Path) -> Result<()> {
+    let program = setup.programs.path(Kind::Bellwether)?;
+    for words in [["lake", "compact"], ["lake", "vacuum"]] {
+        let output = Command::new(program)
+            .args(words)
+            .arg("--storage.path")
+            .arg(data)
+            .output()
+            .context("cannot run bellwether lake")?;
+        ensure!(
+            output.status.success(),
+            "bellwether {} ends with {}: {}",
+            words.join(" "),
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+        say(&format!("bellwether {}: {}", words.join(" "), String::from_utf8_lossy(&output.stdout).trim()));
+    }
+    Ok(())
+}
