@@ -189,6 +189,12 @@ async fn maintain(store: Arc<MetricStore>, mut stops: oneshot::Receiver<()>) {
     loop {
         tokio::select! {
             _ = &mut stops => return,
+            () = store.checkpoint_due() => {
+                if let Err(error) = store.checkpoint().await {
+                    tracing::error!(%error, "cannot write a checkpoint of the head, trying again as the log grows");
+                }
+                continue;
+            }
             _ = ticks.tick() => {}
         }
         if let Err(error) = store.maintain().await {

@@ -262,6 +262,7 @@ fn replay(lake: &Lake, sealed_until: i64, block_ms: i64) -> Result<(Loaded, Repl
     let mut sink = |origin: lake::Origin, payload: &[u8]| reader.read(origin, payload, head);
     let from = lake::ReplayFrom { sealed_until, sequence: loaded.manifest.sequence };
     let report = lake::replay(lake.fs(), &dir, from, &mut sink)?;
+    loaded.head.drop_idle();
     if reader.orphans > 0 {
         tracing::error!(
             samples = reader.orphans,

@@ -200,11 +200,17 @@ impl Head {
             let (chunks_left, bytes_left) = series.size();
             self.chunks -= chunks - chunks_left;
             self.closed_bytes -= bytes - bytes_left;
-            if series.is_idle() {
-                let labels = series.labels().clone();
-                self.index.remove(id, &labels);
-                self.slab.remove(id);
-            }
+        }
+        self.drop_idle();
+    }
+
+    /// Drops the series that have no samples.
+    pub(crate) fn drop_idle(&mut self) {
+        let idle: Vec<SeriesId> = self.slab.iter().filter(|(_, s)| s.is_idle()).map(|(id, _)| id).collect();
+        for id in idle {
+            let labels = self.series_mut(id).labels().clone();
+            self.index.remove(id, &labels);
+            self.slab.remove(id);
         }
     }
 

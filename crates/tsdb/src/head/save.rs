@@ -74,8 +74,10 @@ impl Head {
         for id in from..end {
             let id = SeriesId::try_from(id).expect("ids are 32 bits");
             let Some(series) = self.slab.get(id) else { continue };
-            // What is only on its way through the log is the log's.
-            if series.closed.is_empty() && series.open.is_none() && series.late.is_none() {
+            // A series whose samples are all on their way through the log is the log's, which gives its labels; unless an
+            // earlier checkpoint has these, and the log relies on it.
+            let is_empty = series.closed.is_empty() && series.open.is_none() && series.late.is_none();
+            if is_empty && !series.recorded {
                 continue;
             }
             if all_names || !series.recorded {
@@ -257,6 +259,7 @@ impl Restored {
     }
 
     /// The head, with the index of its series. Those without labels are left out, as damage has taken these; returns how many.
+    /// Series without samples stay: the log may have some, and no labels.
     pub(crate) fn finish(mut self, mut names: Names) -> (Head, u64) {
         let mut lost = 0;
         let mut found = Vec::new();
@@ -265,12 +268,12 @@ impl Restored {
             let Some(series) = self.head.slab.get_mut(id) else { continue };
             let labels = names.0.get_mut(id as usize).and_then(Option::take);
             match labels {
-                Some(labels) if !series.is_idle() => {
+                Some(labels) => {
                     series.set_labels(labels.clone());
                     found.push((id, labels));
                 }
-                labels => {
-                    lost += u64::from(labels.is_none());
+                None => {
+                    lost += 1;
                     let (chunks, bytes) = series.size();
                     self.head.chunks -= chunks;
                     self.head.closed_bytes -= bytes;

@@ -58,6 +58,8 @@ async fn life(disk: &FaultyDisk, clock: &Arc<ManualClock>, known: &mut Known) ->
         known.append(&store, START_MS + step * 40 * 60_000).await;
         clock.advance(minutes(40));
     }
+    // Samples from before and from behind the checkpoint, in epochs that are sealed later and that are not.
+    store.checkpoint().await.ok();
     clock.advance(minutes(40));
     // What fails is tried again by the next round.
     store.maintain().await.ok();
@@ -67,6 +69,7 @@ async fn life(disk: &FaultyDisk, clock: &Arc<ManualClock>, known: &mut Known) ->
     drop(store);
     let store = disk.open(clock).await?;
     known.append(&store, START_MS + 3 * HOUR_MS + 20 * 60_000).await;
+    store.checkpoint().await.ok();
     clock.advance(minutes(150));
     store.maintain().await.ok();
     known.check(&store, "alive").await;

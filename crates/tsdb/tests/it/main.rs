@@ -8,6 +8,7 @@
 mod support;
 
 mod basics;
+mod checkpoints;
 mod chunks;
 mod compaction;
 mod faults;

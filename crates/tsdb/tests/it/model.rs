@@ -81,7 +81,11 @@ impl Run {
                 self.disk.fs.crash(self.random.draw());
                 self.disk.open(&self.clock).await.unwrap()
             }
-            2..5 => {
+            2 => {
+                store.checkpoint().await.unwrap();
+                store
+            }
+            3..5 => {
                 store.maintain().await.unwrap();
                 self.model.maintain(self.clock.now_ms());
                 store
