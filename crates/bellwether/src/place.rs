@@ -44,11 +44,7 @@ impl Place {
     }
 }
 
-/// What object stores' credentials and settings come from.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "with `serve::environment`, this is what reads the environment"
-)]
+/// What object stores' credentials and settings come from. With `serve::environment`, this is what reads the environment.
 fn environment() -> Environment {
     let variables =
         std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));

@@ -18,8 +18,7 @@ pub(crate) async fn series(State(state): State<Arc<ServerState>>, params: Params
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let (limit, range) = (params.limit()?, params.range()?);
-    let sets =
-        matcher_sets(&params).map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
+    let sets = matcher_sets(&params).map_err(|e| ApiError::invalid_parameter("match[]", e.message))?;
     let found = state.engine.series(&sets, range, one_more(limit)).await.map_err(lookup_error)?;
     let (kept, annotations) = cut(&found, limit);
     let mut data = String::from("[");
