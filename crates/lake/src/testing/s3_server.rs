@@ -12,6 +12,20 @@ use crate::remote::Environment;
 /// How long the server may take to answer for the first time: Python imports a lot.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Starts moto's server, with one change: it looks whether an object exists and stores it in two steps, between which another
+/// of its threads may do the same, so that under load two conditional writes of one object both succeed. S3 promises one step.
+const MOTO: &str = "
+import sys, threading
+from moto.s3.responses import S3Response
+from moto.server import main
+put, one_step = S3Response.put_object, threading.Lock()
+def put_in_one_step(self):
+    with one_step:
+        return put(self)
+S3Response.put_object = put_in_one_step
+main(sys.argv[1:])
+";
+
 /// A running server, which is gone when this is dropped.
 pub struct S3Server {
     child: Child,
@@ -31,7 +45,7 @@ impl S3Server {
         };
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let child = Command::new(python)
-            .args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()])
+            .args(["-c", MOTO, "-H", "127.0.0.1", "-p", &port.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
