@@ -102,12 +102,12 @@ impl Table {
         let fail = |e: &DeltaTableError| delta_error("open", name, e);
         let mut delta = DeltaTable::new(log_store.clone());
         if log_store.is_delta_table_location().await.map_err(|e| fail(&e))? {
-            delta.load().await.map_err(|e| fail(&e))?;
+            Box::pin(delta.load()).await.map_err(|e| fail(&e))?;
         } else {
             match create(&spec, log_store).await {
                 Ok(created) => delta = created,
                 // Another process may have created it in this moment.
-                Err(e) => delta.load().await.map_err(|_| fail(&e))?,
+                Err(e) => Box::pin(delta.load()).await.map_err(|_| fail(&e))?,
             }
         }
         let table = Self {
@@ -323,7 +323,8 @@ impl Table {
     }
 
     async fn reload(&self, delta: &mut DeltaTable) -> Result<TableView> {
-        delta.update_state().await.map_err(|e| self.error("read the log of", &e))?;
+        // Boxed: it is large, and every future that looks at the log would be as large.
+        Box::pin(delta.update_state()).await.map_err(|e| self.error("read the log of", &e))?;
         self.update_view(delta).await
     }
 

@@ -100,7 +100,7 @@ async fn survives(step: u64, fault: Fault) -> bool {
 
 async fn sweep(fault: Fault) {
     let mut step = 0;
-    while survives(step, fault).await {
+    while Box::pin(survives(step, fault)).await {
         step += 1;
     }
     assert!(step > 30, "the life has only {step} steps");
