@@ -32,8 +32,8 @@ pub use location::{Bucket, Location, Provider};
 pub use remote::{Environment, RemoteMetrics};
 pub use rows::{RowMaintenance, RowOptions, RowStore};
 pub use table::{
-    Keys, Layout, NewSegment, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec, TableView,
-    TimeColumns,
+    Garbage, Keys, Layout, NewSegment, Reason, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec,
+    TableView, TimeColumns,
 };
 pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
 
@@ -133,6 +133,7 @@ impl Lake {
             store: self.store.clone(),
             clock: self.clock.clone(),
             disk: self.disk.clone(),
+            shared: self.shared,
             compaction: self.compaction.clone(),
         };
         Table::open(spec, shared, &self.writer_id).await
@@ -140,7 +141,7 @@ impl Lake {
 
     /// Whether nobody else can write to the tables, because they lie in a folder that is locked.
     pub fn is_exclusive(&self) -> bool {
-        self._lock.is_some()
+        self._lock.is_some() && !self.shared
     }
 
     /// The disk that the tables lie on.

@@ -138,3 +138,14 @@ pub const HEAD_BATCH_BYTES: usize = 4 << 20;
 
 /// Bytes, in memory, of the batches in which a seal hands rows to a segment's writer.
 pub const SEAL_BATCH_BYTES: usize = 4 << 20;
+
+/// How long the files of removed segments stay in a store that others read too: they may have looked at the log before. Longer than
+/// a round of maintenance, which looks again, and a query together.
+pub const REMOVED_KEPT: Duration = Duration::from_secs(3600);
+
+/// Age beyond which a file of another writer that no log names is no upload under way but one that was given up. As long as Delta Lake's
+/// own vacuum waits.
+pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 86_400);
+
+/// How often a store that others write to is searched for files to delete: listing costs requests, and garbage only space.
+pub const SEARCH_EVERY: Duration = Duration::from_secs(3600);

@@ -7,6 +7,7 @@ mod scan;
 mod segment;
 mod spec;
 mod statistics;
+mod upload;
 mod vacuum;
 
 use std::collections::{HashMap, HashSet};
@@ -22,7 +23,7 @@ use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
 };
-use deltalake_core::kernel::{Action, LogicalFileView, StructType, Transaction};
+use deltalake_core::kernel::{Action, LogicalFileView, Remove, StructType, Transaction};
 use deltalake_core::logstore::{StorageConfig, default_logstore};
 use deltalake_core::operations::create::CreateBuilder;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
@@ -35,6 +36,7 @@ use parking_lot::Mutex;
 pub use scan::{Keys, RowPredicate, Scan};
 pub use segment::{NewSegment, Segment, SegmentWriter};
 pub use spec::{Layout, TableSpec, TimeColumns};
+pub use vacuum::{Garbage, Reason};
 
 use crate::disk::Disk;
 use crate::filenames;
@@ -74,6 +76,10 @@ pub struct Table {
     metadata: MetadataCache,
     pending: PendingFiles,
     disk: Arc<dyn Disk>,
+    /// Whether other processes may write to the store and read what this one is about to delete.
+    shared: bool,
+    /// When the store was last searched for garbage.
+    searched: Mutex<Option<Duration>>,
     /// Held by the one compaction that may run in the lake.
     pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
 }
@@ -84,6 +90,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) shared: bool,
     pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -91,7 +98,7 @@ impl Table {
     /// Opens a table, or creates it.
     pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
-        let Shared { store, clock, disk, compaction } = shared;
+        let Shared { store, clock, disk, shared, compaction } = shared;
         let name = spec.name;
         let folder = format!("{}/{name}", filenames::TABLES);
         let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
@@ -123,6 +130,8 @@ impl Table {
             metadata: MetadataCache::default(),
             pending: PendingFiles::default(),
             disk,
+            shared,
+            searched: Mutex::new(None),
             compaction,
         };
         let delta = table.delta.lock().await;
@@ -278,7 +287,11 @@ impl Table {
             .log_data()
             .into_iter()
             .filter(|f| paths.contains(f.object_store_path().as_ref()))
-            .map(|f| Action::Remove(f.remove_action(data_change)))
+            .map(|f| {
+                // Whether a file may go is decided by this clock too.
+                let deletion_timestamp = Some(self.clock.now_ms());
+                Action::Remove(Remove { deletion_timestamp, ..f.remove_action(data_change) })
+            })
             .collect())
     }
 
@@ -389,6 +402,8 @@ impl Table {
 impl Segment {
     /// Reads what the log says of a segment.
     fn from_log(spec: &TableSpec, file: &LogicalFileView, path: &Path) -> Self {
+        #[expect(deprecated, reason = "nothing else tells the tags")]
+        let tags = file.add_action().tags;
         let mut partitions = file.partition_values_map();
         let mut partition = |name: &str| partitions.remove(name).flatten().unwrap_or_default();
         Self::new(
@@ -396,6 +411,7 @@ impl Segment {
             u64::try_from(file.size()).unwrap_or(0),
             statistics::read(spec, file.stats().as_deref()),
             PARTITIONS.map(&mut partition),
+            segment::checksum(tags.as_ref()),
         )
     }
 }

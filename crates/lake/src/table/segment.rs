@@ -7,7 +7,6 @@ use arrow::array::RecordBatch;
 use base::{Error, Result, TimeRange};
 use deltalake_core::kernel::Add;
 use object_store::ObjectStore;
-use object_store::buffered::BufWriter;
 use object_store::path::Path;
 use parking_lot::Mutex;
 use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
@@ -17,10 +16,19 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::SchemaDescriptor;
 
 use super::statistics::{Known, Statistics};
+use super::upload::Upload;
 use super::{PARTITIONS, TableSpec, batch_bytes};
 use crate::filenames;
-use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES, UPLOAD_PART_BYTES, UPLOAD_PARTS};
+use crate::limits::{BLOOM_FALSE_POSITIVES, ROW_GROUP_BYTES};
 use crate::remote::explain;
+
+/// The tag of a file in the log that holds its crc32c, as eight hexadecimal digits.
+const CHECKSUM_TAG: &str = "bellwether.crc32c";
+
+/// Reads the checksum among the tags of a file.
+pub(super) fn checksum(tags: Option<&HashMap<String, Option<String>>>) -> Option<u32> {
+    u32::from_str_radix(tags?.get(CHECKSUM_TAG)?.as_deref()?, 16).ok()
+}
 
 /// A committed segment. Whoever holds it keeps its file from being vacuumed by this process.
 #[derive(Debug)]
@@ -29,11 +37,24 @@ pub struct Segment {
     size_bytes: u64,
     known: Known,
     partition: [String; 2],
+    crc: Option<u32>,
 }
 
 impl Segment {
-    pub(super) fn new(path: String, size_bytes: u64, known: Known, partition: [String; 2]) -> Self {
-        Self { path, size_bytes, known, partition }
+    pub(super) fn new(
+        path: String,
+        size_bytes: u64,
+        known: Known,
+        partition: [String; 2],
+        crc: Option<u32>,
+    ) -> Self {
+        Self { path, size_bytes, known, partition, crc }
+    }
+
+    /// The crc32c of the file, if the log has it: files of other programs have none there, nor those of
+    /// this one's first version.
+    pub fn crc(&self) -> Option<u32> {
+        self.crc
     }
 
     /// Its path within the table.
@@ -82,6 +103,7 @@ impl Segment {
 pub struct NewSegment {
     path: String,
     size_bytes: u64,
+    crc: u32,
     partition: [String; 2],
     stats: Statistics,
     _pending: Arc<Pending>,
@@ -143,6 +165,7 @@ impl NewSegment {
             modification_time: now_ms,
             data_change,
             stats: Some(self.stats.to_json()),
+            tags: Some(HashMap::from([(CHECKSUM_TAG.to_owned(), Some(format!("{:08x}", self.crc)))])),
             ..Add::default()
         }
     }
@@ -151,7 +174,7 @@ impl NewSegment {
 /// Writes one segment, batch by batch; holds one row group in memory.
 pub struct SegmentWriter {
     spec: TableSpec,
-    writer: AsyncArrowWriter<BufWriter>,
+    writer: AsyncArrowWriter<Upload>,
     path: String,
     partition: [String; 2],
     stats: Statistics,
@@ -169,8 +192,7 @@ impl SegmentWriter {
         pending: &PendingFiles,
     ) -> Result<Self> {
         let pending = pending.begin(&path);
-        let sink = BufWriter::with_capacity(store, Path::from(path.as_str()), UPLOAD_PART_BYTES)
-            .with_max_concurrency(UPLOAD_PARTS);
+        let sink = Upload::new(store, Path::from(path.as_str()));
         let writer = AsyncArrowWriter::try_new(sink, spec.schema.clone(), Some(properties(spec)?))
             .map_err(|e| cannot_write(&path, &e))?;
         let (spec, stats) = (spec.clone(), Statistics::default());
@@ -211,8 +233,9 @@ impl SegmentWriter {
     pub async fn finish(mut self) -> Result<NewSegment> {
         self.writer.finish().await.map_err(|e| cannot_write(&self.path, &e))?;
         let size_bytes = self.writer.bytes_written() as u64;
-        let Self { path, partition, stats, pending, .. } = self;
-        Ok(NewSegment { path, size_bytes, partition, stats, _pending: Arc::new(pending) })
+        let Self { writer, path, partition, stats, pending, .. } = self;
+        let crc = writer.into_inner().crc();
+        Ok(NewSegment { path, size_bytes, crc, partition, stats, _pending: Arc::new(pending) })
     }
 }
 

@@ -1,41 +1,190 @@
 //! Deleting the files of segments that are no part of the table: those removed, and uploads that never were committed.
+//!
+//! A file goes only when nobody can need it. This process' own files it knows all about; those of other writers, and what other
+//! processes may still be reading, go by their age.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use base::{Error, Result};
+use deltalake_core::DeltaTable;
 use futures::TryStreamExt;
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::Table;
+use super::{Table, TableView};
 use crate::filenames;
+use crate::limits::{ABANDONED_AFTER, REMOVED_KEPT, SEARCH_EVERY};
+use crate::remote::explain;
+
+/// A file that nobody needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Garbage {
+    /// Its path within the table.
+    pub path: String,
+    /// Its size.
+    pub size_bytes: u64,
+    /// Why nobody needs it.
+    pub reason: Reason,
+}
+
+/// Why nobody needs a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// Its segment left the table.
+    Removed,
+    /// This writer uploaded it and then did not commit it.
+    NotCommitted,
+    /// Some writer uploaded it long ago, and the log does not name it.
+    Abandoned,
+}
+
+/// What decides about a file that the log does not name and this process neither reads nor is about to commit.
+struct Facts {
+    /// When the log says that it was removed, in milliseconds.
+    removed_ms: Option<i64>,
+    /// This writer made it, and knows that no commit of it is to come.
+    given_up: bool,
+    modified_ms: i64,
+}
 
 impl Table {
-    /// Deletes files that this writer made for epochs it has sealed or by merging, that the log does not name, and that nobody
-    /// of this process reads or writes. Returns how many. Files of other writers stay: only they know whether these are being committed.
+    /// Deletes files that nobody needs; returns how many. A table that other processes share is searched only now and then.
     pub async fn vacuum(&self) -> Result<usize> {
         // With the log locked no commit can begin to name a file that is about to go.
         let mut delta = self.delta.lock().await;
         let view = self.reload(&mut delta).await?;
-        let fail = |e: object_store::Error| {
-            Error::unavailable(format!("cannot vacuum table {}: {e}", self.spec.name))
-        };
-        let files: Vec<ObjectMeta> = self.store.list(None).try_collect().await.map_err(fail)?;
-        let mut deleted = 0;
+        let now = self.clock.monotonic();
+        let recently = self.searched.lock().is_some_and(|last| now.saturating_sub(last) < SEARCH_EVERY);
+        if self.shared && recently {
+            return Ok(0);
+        }
+        let garbage = self.find_garbage(&delta, &view).await?;
+        for file in &garbage {
+            self.delete(&file.path).await?;
+        }
+        *self.searched.lock() = Some(now);
+        Ok(garbage.len())
+    }
+
+    /// What [`Table::vacuum`] would delete if it searched now.
+    pub async fn garbage(&self) -> Result<Vec<Garbage>> {
+        let mut delta = self.delta.lock().await;
+        let view = self.reload(&mut delta).await?;
+        self.find_garbage(&delta, &view).await
+    }
+
+    /// Segments' files that the log does not name and nobody of this process reads or writes, with their sizes; of all ages.
+    pub async fn unreferenced(&self) -> Result<Vec<(String, u64)>> {
+        let mut delta = self.delta.lock().await;
+        let view = self.reload(&mut delta).await?;
+        let active: HashSet<&str> = view.segments.iter().map(|s| s.path()).collect();
+        let removed = self.removed(&delta).await?;
+        let found = self.files().await?.into_iter().map(|file| (file.location.to_string(), file.size));
+        let unknown = found.filter(|(path, _)| {
+            !active.contains(path.as_str()) && !removed.contains_key(path) && !self.pending.contains(path)
+        });
+        Ok(unknown.collect())
+    }
+
+    async fn find_garbage(&self, delta: &DeltaTable, view: &TableView) -> Result<Vec<Garbage>> {
+        let active: HashSet<&str> = view.segments.iter().map(|s| s.path()).collect();
+        let needed = |path: &str| active.contains(path) || self.pending.contains(path) || self.is_held(path);
+        let mut files = self.files().await?;
+        files.retain(|file| !needed(file.location.as_ref()));
+        let mut garbage = Vec::new();
+        if files.is_empty() {
+            return Ok(garbage);
+        }
+        let removed = self.removed(delta).await?;
+        let now_ms = self.clock.now_ms();
         for file in files {
             let path = file.location.as_ref();
             let ours = filenames::parse_segment(path).filter(|name| name.writer_id == self.writer_id);
-            // What was merged has no epoch to wait for: it is pending, in the log, or of no use.
-            let decided = ours.is_some_and(|name| name.level > 0 || name.epoch <= view.sealed_until);
-            let active = view.segments.iter().any(|s| s.path() == path);
-            if !decided || active || self.pending.contains(path) || self.is_held(path) {
-                continue;
+            let facts = Facts {
+                removed_ms: removed.get(path).copied(),
+                // What was merged has no epoch to wait for: it is pending, in the log, or of no use.
+                given_up: ours.is_some_and(|name| name.level > 0 || name.epoch <= view.sealed_until),
+                modified_ms: file.last_modified.timestamp_millis(),
+            };
+            if let Some(reason) = decide(&facts, now_ms, self.shared) {
+                garbage.push(Garbage { path: path.to_owned(), size_bytes: file.size, reason });
             }
-            self.store.delete(&file.location).await.map_err(fail)?;
-            self.retired.lock().remove(path);
-            deleted += 1;
         }
-        Ok(deleted)
+        Ok(garbage)
+    }
+
+    /// The files of segments, in or out of the table.
+    async fn files(&self) -> Result<Vec<ObjectMeta>> {
+        let all: Vec<ObjectMeta> =
+            self.store.list(None).try_collect().await.map_err(|e| self.cannot_vacuum(&e))?;
+        Ok(all.into_iter().filter(|file| filenames::is_segment(file.location.as_ref())).collect())
+    }
+
+    /// When the log says that files were removed. It forgets after a week.
+    async fn removed(&self, delta: &DeltaTable) -> Result<HashMap<String, i64>> {
+        let snapshot = delta.snapshot().map_err(|e| self.error("read the log of", &e))?;
+        let log_store = delta.log_store();
+        let removed = snapshot.all_tombstones(log_store.as_ref());
+        let named = removed.map_ok(|file| (file.path().into_owned(), file.deletion_timestamp().unwrap_or(0)));
+        named.try_collect().await.map_err(|e| self.error("read the log of", &e))
+    }
+
+    async fn delete(&self, path: &str) -> Result<()> {
+        let deleted = self.store.delete(&Path::from(path)).await;
+        deleted.map_err(|e| self.cannot_vacuum(&e))?;
+        self.retired.lock().remove(path);
+        Ok(())
     }
 
     fn is_held(&self, path: &str) -> bool {
         self.retired.lock().get(path).is_some_and(|segment| segment.strong_count() > 0)
+    }
+
+    fn cannot_vacuum(&self, e: &object_store::Error) -> Error {
+        Error::unavailable(format!("cannot vacuum table {}: {}", self.spec.name, explain::cause(e)))
+    }
+}
+
+fn decide(file: &Facts, now_ms: i64, shared: bool) -> Option<Reason> {
+    let is_past = |since_ms: i64, age: Duration| {
+        u128::try_from(now_ms.saturating_sub(since_ms)).is_ok_and(|past_ms| past_ms >= age.as_millis())
+    };
+    match file {
+        Facts { removed_ms: Some(at), .. } => {
+            (!shared || is_past(*at, REMOVED_KEPT)).then_some(Reason::Removed)
+        }
+        // Nobody else has ever heard of it.
+        Facts { given_up: true, .. } => Some(Reason::NotCommitted),
+        Facts { modified_ms, .. } => is_past(*modified_ms, ABANDONED_AFTER).then_some(Reason::Abandoned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_when_nobody_can_need_it() {
+        let (hour, week) = (3_600_000, 7 * 86_400_000);
+        let now = 100 * week;
+        let check = |removed_ago: Option<i64>, given_up, modified_ago: i64, shared, want| {
+            let removed_ms = removed_ago.map(|ago| now - ago);
+            let facts = Facts { removed_ms, given_up, modified_ms: now - modified_ago };
+            assert_eq!(
+                decide(&facts, now, shared),
+                want,
+                "{removed_ago:?} {given_up} {modified_ago} {shared}"
+            );
+        };
+        check(Some(0), true, week, false, Some(Reason::Removed));
+        check(Some(hour - 1), true, week, true, None);
+        check(Some(hour), false, week, true, Some(Reason::Removed));
+        check(None, true, 0, true, Some(Reason::NotCommitted));
+        check(None, false, week - 1, true, None);
+        check(None, false, week, true, Some(Reason::Abandoned));
+        check(None, false, week, false, Some(Reason::Abandoned));
+        // A clock that is behind the store's deletes nothing.
+        check(Some(-hour), false, -week, true, None);
     }
 }

@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use base::{ErrorKind, ManualClock, TimeRange};
 use futures::{StreamExt, TryStreamExt};
 use lake::testing::{Fault, FaultFs, FaultStore, Faults};
-use lake::{Keys, Lake, Layout, NewSegment, Scan, Segment, Table, TableSpec, TimeColumns};
+use lake::{Keys, Lake, Layout, NewSegment, Reason, Scan, Segment, Table, TableSpec, TimeColumns};
 use object_store::ObjectStore;
 
 pub(crate) const ROWS: i64 = 40_000;
@@ -49,9 +50,12 @@ impl Disk {
     /// A writer of its own for each folder, all in one store.
     async fn table(&self, folder: &str) -> Table {
         let clock = Arc::new(ManualClock::new(1_767_225_600_000));
+        self.lake(folder, &clock).table(spec()).await.unwrap()
+    }
+
+    fn lake(&self, folder: &str, clock: &Arc<ManualClock>) -> Lake {
         let store: Arc<dyn ObjectStore> = Arc::new(self.store.clone());
-        let lake = Lake::open(Path::new(folder), Arc::new(self.fs.clone()), store, clock).unwrap();
-        lake.table(spec()).await.unwrap()
+        Lake::open(Path::new(folder), Arc::new(self.fs.clone()), store, clock.clone()).unwrap()
     }
 
     async fn parquet_files(&self) -> usize {
@@ -177,6 +181,32 @@ async fn a_removed_segment_is_readable_until_its_last_reader_is_done() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn in_a_shared_store_files_go_by_their_age() {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let disk = Disk::new();
+    // The store in memory dates its files by the real clock, so that they are years old for this one.
+    let clock = Arc::new(ManualClock::new(4_102_444_800_000));
+    let (lake_a, lake_b) = (disk.lake("/a", &clock).into_shared(), disk.lake("/b", &clock).into_shared());
+    let (a, b) = (lake_a.table(spec()).await.unwrap(), lake_b.table(spec()).await.unwrap());
+    let (kept, removed) = (segment(&a, 1, 10).await, segment(&a, 2, 10).await);
+    a.commit_seal(2, &[kept, removed.clone()]).await.unwrap();
+    drop(segment(&b, 5, 10).await);
+    b.remove(&[removed.path().to_owned()]).await.unwrap();
+    drop(removed);
+    let garbage = a.garbage().await.unwrap();
+    let reasons: Vec<_> = garbage.iter().map(|g| g.reason).collect();
+    assert_eq!(reasons, [Reason::Abandoned], "the removed one may be read for an hour yet");
+    assert_eq!(a.unreferenced().await.unwrap().len(), 1);
+    assert_eq!((a.vacuum().await.unwrap(), disk.parquet_files().await), (1, 2));
+    // Within the hour nobody searches again, and after it the other writer's removal is long known.
+    clock.advance(MINUTE * 59);
+    assert_eq!(a.vacuum().await.unwrap(), 0);
+    clock.advance(MINUTE);
+    assert_eq!((a.vacuum().await.unwrap(), disk.parquet_files().await), (1, 1));
+    assert_eq!(a.view().segments.len(), 1, "vacuum looks at the log again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_commits_leave_checkpoints_and_open_again() {
     let disk = Disk::new();
     let table = disk.table("/a").await;
@@ -191,6 +221,7 @@ async fn many_commits_leave_checkpoints_and_open_again() {
     assert_eq!(checkpoints.count().await, 2);
     let view = disk.table("/a").await.view();
     assert_eq!((view.segments.len(), view.sealed_until), (70, 70));
+    assert!(view.segments.iter().all(|s| s.crc().is_some()), "so do checksums");
     assert_eq!(view.segments[69].time(), TimeRange::new(70_000, 70_016), "statistics survive a checkpoint");
 }
 
