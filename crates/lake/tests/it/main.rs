@@ -3,8 +3,11 @@
 
 mod any_rows;
 mod bucket;
+mod catalog_page;
 mod compact;
+mod other_engines;
 mod row_faults;
+mod row_fixture;
 mod rows;
 mod table;
 mod wal;
