@@ -74,6 +74,9 @@ pub(crate) const DIFFERENCES_SHOWN: usize = 3;
 /// How far before now the newest sample lies. Servers refuse the future, and VictoriaMetrics hides the last 30 s.
 pub(crate) const END_BEFORE_NOW: Duration = Duration::from_secs(120);
 
+/// The same for `disk`: by then every window of two hours is complete, so nobody has to keep anything back in memory.
+pub(crate) const DISK_END_BEFORE_NOW: Duration = Duration::from_secs(4 * 3600);
+
 /// Where samples lie in a minute, in milliseconds after the full ten seconds. Queries are evaluated at full seconds, so
 /// no sample lies on the border of a window, about which Prometheus 2 and 3 disagree.
 pub(crate) const SAMPLE_OFFSET_MS: i64 = 3_127;

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -93,9 +94,13 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// Ends shortly before now, at a full hour's fraction that does not depend on when exactly it is called.
+    /// Ends shortly before now.
     pub(crate) fn ending_now(ticks: usize) -> Self {
-        Self::ending_at(clock::now_ms() - END_BEFORE_NOW.as_millis() as i64, ticks, INTERVAL_MS)
+        Self::ending_before_now(END_BEFORE_NOW, ticks, INTERVAL_MS)
+    }
+
+    pub(crate) fn ending_before_now(before: Duration, ticks: usize, interval_ms: i64) -> Self {
+        Self::ending_at(clock::now_ms() - before.as_millis() as i64, ticks, interval_ms)
     }
 
     pub(crate) fn ending_at(end_ms: i64, ticks: usize, interval_ms: i64) -> Self {

@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 
 use super::{Grid, Group, Recorder, Recording, ticks_per_round};
-use crate::clock;
-use crate::limits::END_BEFORE_NOW;
+use crate::limits::DISK_END_BEFORE_NOW;
 use crate::wire;
 
 /// Time between two recorded pages, in milliseconds.
@@ -20,8 +19,7 @@ const INSTANCE: &str = "recorded:9100";
 pub(crate) fn record(pages: &Path, folder: &Path) -> Result<Recording> {
     let files = files(pages)?;
     ensure!(!files.is_empty(), "cannot find recorded pages in {}: no file ends in .txt", pages.display());
-    let end_ms = clock::now_ms() - END_BEFORE_NOW.as_millis() as i64;
-    let grid = Grid::ending_at(end_ms, files.len(), INTERVAL_MS);
+    let grid = Grid::ending_before_now(DISK_END_BEFORE_NOW, files.len(), INTERVAL_MS);
     let mut recorder = Recorder::new(folder)?;
     recorder.phase("known")?;
     let mut known: HashMap<String, Vec<u8>> = HashMap::new();

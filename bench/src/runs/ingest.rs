@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::{Setup, per_second};
 use crate::data::Recording;
+use crate::limits::END_BEFORE_NOW;
 use crate::loader;
 use crate::report::{Report, Unit};
 use crate::servers::process::Server;
@@ -11,8 +12,8 @@ use crate::servers::process::Server;
 /// Runs it.
 pub(crate) fn run(setup: &Setup) -> Result<Report> {
     let mut report = Report::new("ingest");
-    measure(setup, &setup.tsbs()?, &mut report)?;
-    measure(setup, &setup.node()?, &mut report)?;
+    measure(setup, &setup.tsbs(END_BEFORE_NOW)?, &mut report)?;
+    measure(setup, &setup.node(END_BEFORE_NOW)?, &mut report)?;
     for (series, samples) in setup.sizes.wide.clone() {
         measure(setup, &setup.wide(series, samples, 0)?, &mut report)?;
     }

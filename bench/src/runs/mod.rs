@@ -12,6 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use crate::data::{Grid, Recording, node, tsbs, wide};
+use crate::limits::INTERVAL_MS;
 use crate::servers::process::Server;
 use crate::servers::{Kind, Programs};
 
@@ -81,14 +82,18 @@ impl Setup {
         Server::start(&self.programs, kind, folder)
     }
 
-    pub(crate) fn tsbs(&self) -> Result<Recording> {
+    /// Records TSBS' data up to so long before now.
+    pub(crate) fn tsbs(&self, end: Duration) -> Result<Recording> {
         say("recording TSBS");
-        tsbs::record(self.sizes.hosts, Grid::ending_now(self.sizes.hours * 360), &self.work)
+        let grid = Grid::ending_before_now(end, self.sizes.hours * 360, INTERVAL_MS);
+        tsbs::record(self.sizes.hosts, grid, &self.work)
     }
 
-    pub(crate) fn node(&self) -> Result<Recording> {
+    /// Records node_exporter's pages up to so long before now.
+    pub(crate) fn node(&self, end: Duration) -> Result<Recording> {
         say("recording pages of node_exporter");
-        node::record(self.sizes.targets, Grid::ending_now(self.sizes.minutes * 6), &self.work)
+        let grid = Grid::ending_before_now(end, self.sizes.minutes * 6, INTERVAL_MS);
+        node::record(self.sizes.targets, grid, &self.work)
     }
 
     pub(crate) fn wide(&self, series: usize, samples: usize, tail: usize) -> Result<Recording> {

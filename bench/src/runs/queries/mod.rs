@@ -13,7 +13,7 @@ use self::answer::Answer;
 use self::shapes::{Ask, Shape, Spans};
 use super::{Setup, say};
 use crate::clock::Stopwatch;
-use crate::limits::{DIFFERENCES_SHOWN, QUERY_REPETITION_TIME_MAX};
+use crate::limits::{DIFFERENCES_SHOWN, END_BEFORE_NOW, QUERY_REPETITION_TIME_MAX};
 use crate::loader;
 use crate::report::{Report, Unit, geometric_mean, median};
 use crate::servers::Kind;
@@ -27,7 +27,7 @@ const SUMMARY: &str = "all query shapes";
 /// Runs it.
 pub(crate) fn run(setup: &Setup) -> Result<Report> {
     let mut report = Report::new("queries");
-    let (tsbs, node) = (setup.tsbs()?, setup.node()?);
+    let (tsbs, node) = (setup.tsbs(END_BEFORE_NOW)?, setup.node(END_BEFORE_NOW)?);
     let spans = Spans {
         tsbs: (tsbs.start_ms, tsbs.end_ms),
         node: (node.start_ms, node.end_ms),

@@ -250,7 +250,7 @@ fn dashboards(spans: &Spans) -> Vec<Shape> {
         range("changes over 10 m", "sum by (instance) (changes(node_procs_running[10m]))", 60).differs(FIRST_DIFFERENCE),
         instant("series by metric, one host", "count by (__name__) ({instance=\"node-000:9100\"})"),
         instant("ten slowest collectors", "topk(10, avg_over_time(node_scrape_collector_duration_seconds[10m]))"),
-        instant("top metrics", "topk(20, count by (__name__) ({job=\"node\"}))").differs("ties are broken differently"),
+        instant("series by metric, all hosts", "sort_desc(count by (__name__) ({job=\"node\"}))"),
     ]
 }
 
