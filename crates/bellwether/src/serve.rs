@@ -7,6 +7,7 @@ use base::{Clock, Error, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
 use collect::scrape::{HttpTransport, ScrapeManager, Transports};
 use engine::{Engine, EngineOptions};
+use lake::{MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
 use server::{HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
@@ -57,7 +58,10 @@ async fn serve(options: Serve) -> Result<()> {
         .map_err(|e| Error::internal(format!("cannot register process metrics: {e}")))?;
     let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
     let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
-    let lake = Arc::new(place.open(Arc::clone(&clock)).await?);
+    let memory = MemoryBudget::new(settings.memory_bytes);
+    memory.register(&registry)?;
+    let lake = place.open(Arc::clone(&clock)).await?.with_memory(Arc::clone(&memory));
+    let lake = Arc::new(lake);
     if let Some(metrics) = lake.remote_metrics() {
         metrics.register(&registry)?;
     }
@@ -78,7 +82,9 @@ async fn serve(options: Serve) -> Result<()> {
     let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
     let receives = options.web_enable_remote_write_receiver;
-    let receiver = receives.then(|| WriteReceiver::register(settings.labels, &registry));
+    let receiver = receives.then(|| {
+        WriteReceiver::register(settings.labels, memory.pool_limit_bytes(Pool::Requests), &registry)
+    });
     let write_receiver = receiver.transpose()?.map(Arc::new);
     let running = Arc::new(Running {
         options,

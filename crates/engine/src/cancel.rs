@@ -1,11 +1,13 @@
-//! Ends an evaluation when its deadline passes or its caller has left.
+//! Ends an evaluation when its deadline passes, its caller has left, or there is no memory for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use base::{Clock, Error, ErrorKind, Result};
+use parking_lot::Mutex;
 use promql::Interrupt;
+use tsdb::Reservation;
 
 /// Polled by the evaluation, which runs on a thread of its own.
 pub(crate) struct Deadline {
@@ -52,9 +54,39 @@ impl Interrupt for Deadline {
     }
 }
 
+/// What an evaluation runs under.
+pub(crate) struct Guard {
+    deadline: Deadline,
+    memory: Mutex<Reservation>,
+}
+
+impl Guard {
+    pub(crate) fn new(deadline: Deadline, memory: Reservation) -> Self {
+        Self { deadline, memory: Mutex::new(memory) }
+    }
+}
+
+impl Interrupt for Guard {
+    fn check(&self) -> Result<()> {
+        self.deadline.check()
+    }
+
+    fn holds(&self, bytes: u64) -> Result<()> {
+        let mut memory = self.memory.lock();
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        let held = memory.bytes();
+        if bytes < held {
+            memory.shrink(held - bytes);
+            return Ok(());
+        }
+        memory.grow(bytes - held).map_err(|e| e.context("cannot evaluate query"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use base::ManualClock;
+    use tsdb::{MemoryBudget, Pool};
 
     use super::*;
 
@@ -68,5 +100,20 @@ mod tests {
         assert_eq!(deadline.check().map_err(|e| e.kind()), Err(ErrorKind::Timeout));
         drop(present);
         assert_eq!(deadline.check().map_err(|e| e.kind()), Err(ErrorKind::Canceled));
+    }
+
+    #[test]
+    fn ends_when_it_holds_more_than_there_is() {
+        let clock: Arc<dyn Clock> = Arc::new(ManualClock::new(0));
+        let (deadline, _present) = Deadline::after(Duration::from_secs(2), &clock);
+        let budget = MemoryBudget::new(1000);
+        let guard = Guard::new(deadline, budget.reservation(Pool::Queries));
+        guard.holds(200).unwrap();
+        guard.holds(100).unwrap();
+        assert_eq!(budget.used_bytes(Pool::Queries), 100);
+        let error = guard.holds(301).unwrap_err();
+        assert!(error.kind() == ErrorKind::Limit && error.message().contains("limits.memory"), "{error}");
+        drop(guard);
+        assert_eq!(budget.used_bytes(Pool::Queries), 0);
     }
 }

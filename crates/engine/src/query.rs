@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use base::{Error, Result};
 use promql::{EvalOptions, Expr, Grid, ParseOptions, QueryOutput, ValueType};
+use tsdb::Pool;
 
-use crate::cancel::{Deadline, timed_out};
+use crate::cancel::{Deadline, Guard, timed_out};
 use crate::source::Fetched;
 use crate::{Engine, limits};
 
@@ -127,12 +128,13 @@ impl Engine {
             .map_err(|_| timed_out())??;
         let prepared = self.clock.monotonic();
         let text = query.to_string();
+        let guard = Guard::new(deadline, self.store.memory().reservation(Pool::Queries));
         let evaluation = tokio::task::spawn_blocking(move || {
             let _place = place;
             if instant {
-                promql::evaluate_instant(&expr, &text, grid.start_ms, &eval, &fetched, &deadline)
+                promql::evaluate_instant(&expr, &text, grid.start_ms, &eval, &fetched, &guard)
             } else {
-                promql::evaluate_range(&expr, &text, &grid, &eval, &fetched, &deadline)
+                promql::evaluate_range(&expr, &text, &grid, &eval, &fetched, &guard)
             }
         });
         let output =

@@ -3,6 +3,7 @@
 //! Owns the data folder and its lock, WALs, tables, segments, scans and vacuum. Knows columns, not what
 //! they mean: that is the affair of the crates above.
 
+mod budget;
 pub mod catalog;
 pub mod compact;
 mod disk;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use base::{Clock, Error, Result};
 use object_store::ObjectStore;
 
+pub use budget::{MemoryBudget, Pool, Reservation};
 pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use location::{Bucket, Location, Provider};
@@ -49,6 +51,7 @@ pub struct Lake {
     clock: Arc<dyn Clock>,
     writer_id: String,
     disk: Arc<dyn Disk>,
+    memory: Arc<MemoryBudget>,
     compaction: Arc<tokio::sync::Mutex<()>>,
     shared: bool,
     remote: Option<RemoteMetrics>,
@@ -99,7 +102,8 @@ impl Lake {
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
         let (folder, disk, compaction) = (folder.into(), Arc::new(Unbounded), Arc::default());
         let (shared, remote) = (false, None);
-        Ok(Self { folder, fs, store, clock, writer_id, disk, compaction, shared, remote, _lock: None })
+        let memory = MemoryBudget::unlimited();
+        Ok(Self { folder, fs, store, clock, writer_id, disk, memory, compaction, shared, remote, _lock: None })
     }
 
     /// Says which disk the tables lie on; for a lake that was opened over a store that does not tell.
@@ -127,6 +131,18 @@ impl Lake {
         self.remote.as_ref()
     }
 
+    /// Bounds the memory of this lake and of those who keep their memory with it; without this there is no bound.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Arc<MemoryBudget>) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// The memory that is shared.
+    pub fn memory(&self) -> &Arc<MemoryBudget> {
+        &self.memory
+    }
+
     /// Opens a table, or creates it.
     pub async fn table(&self, spec: TableSpec) -> Result<Table> {
         let shared = Shared {
@@ -134,6 +150,7 @@ impl Lake {
             clock: self.clock.clone(),
             disk: self.disk.clone(),
             shared: self.shared,
+            memory: self.memory.clone(),
             compaction: self.compaction.clone(),
         };
         Table::open(spec, shared, &self.writer_id).await

@@ -22,3 +22,12 @@ pub const DEFAULT_MAX_SAMPLES: u64 = 50_000_000;
 /// Columns have a cell for every step, with a sample in it or not. A query may hold so many cells for each sample that
 /// it may hold, so that sparse series over many steps are bounded as well.
 pub const CELLS_PER_SAMPLE: u64 = 4;
+
+/// Bytes of a sample that is held, and of a cell of a column.
+pub const SAMPLE_BYTES: u64 = 16;
+
+/// See [`SAMPLE_BYTES`].
+pub const CELL_BYTES: u64 = 8;
+
+/// Change of what an evaluation holds, in bytes, after which it tells: often enough to stop in time, too seldom to cost anything.
+pub const TELL_BYTES: u64 = 1 << 20;

@@ -26,6 +26,9 @@ pub(crate) const WRITE_BODY_BYTES: usize = 2 * ingest::limits::COMPRESSED_BYTES;
 /// Bytes that those requests unfold to, from decompressing until they are stored. Two of the largest, a hundred of usual ones.
 pub(crate) const WRITE_DECODED_BYTES: usize = 2 * ingest::limits::DECOMPRESSED_BYTES;
 
+/// Least room for remote write requests, in bytes, however little memory there is: one of a usual size has to fit.
+pub(crate) const WRITE_ROOM_LEAST_BYTES: usize = 6 << 20;
+
 /// How long a remote write request waits for room before it is sent away. Senders wait for 30 seconds by default.
 pub(crate) const WRITE_WAIT: Duration = Duration::from_secs(10);
 

@@ -22,6 +22,7 @@ mod table;
 mod tombstones;
 
 pub use head::SeriesLimits;
+pub use lake::{MemoryBudget, Pool, Reservation};
 pub use maintain::Maintenance;
 pub use retention::Retention;
 pub use select::SelectedSeries;

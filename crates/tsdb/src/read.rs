@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BinaryArray};
 use base::{Labels, Matcher, Result, TimeRange};
 use futures::StreamExt;
-use lake::{Segment, TableView};
+use lake::{Pool, Segment, TableView};
 use rustc_hash::FxHashSet;
 
 use crate::select::{Gather, SelectedSeries};
@@ -16,7 +16,7 @@ use crate::table::{self, LABELS, column};
 impl MetricStore {
     /// Gathers the chunks of the series that satisfy all matchers, with samples in the range, both ends included.
     pub async fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SelectedSeries> {
-        let mut gather = Gather::new(self.options.select_bytes);
+        let mut gather = Gather::new(self.options.select_bytes, self.memory().reservation(Pool::Queries));
         // One look at both: a window is either in the head or in the segments.
         let (segments, head) = {
             let state = self.state.read();

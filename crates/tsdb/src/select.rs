@@ -2,6 +2,7 @@
 
 use arrow::array::{BinaryArray, Int32Array, Int64Array, RecordBatch};
 use base::{Error, Histogram, Labels, Result, TimeRange};
+use lake::Reservation;
 use rustc_hash::FxHashMap;
 
 use crate::chunk::sealed;
@@ -14,6 +15,8 @@ pub struct SelectedSeries {
     series: Vec<(Labels, Vec<Chunk>)>,
     range: TimeRange,
     size_bytes: usize,
+    /// Its part of the memory for queries, as long as it is there.
+    _memory: Reservation,
 }
 
 /// A chunk of a series, wherever it came from.
@@ -133,14 +136,15 @@ pub(crate) struct Gather {
     series: FxHashMap<Labels, Vec<Chunk>>,
     size_bytes: usize,
     limit_bytes: usize,
+    memory: Reservation,
 }
 
 impl Gather {
     /// The columns that it reads of a segment.
     pub(crate) const COLUMNS: [&'static str; 6] = [LABELS, T_MIN, T_MAX, COUNT, TIMESTAMPS, VALUES];
 
-    pub(crate) fn new(limit_bytes: usize) -> Self {
-        Self { series: FxHashMap::default(), size_bytes: 0, limit_bytes }
+    pub(crate) fn new(limit_bytes: usize, memory: Reservation) -> Self {
+        Self { series: FxHashMap::default(), size_bytes: 0, limit_bytes, memory }
     }
 
     pub(crate) fn add_head(&mut self, found: Vec<(Labels, Vec<HeadChunk>)>) -> Result<()> {
@@ -188,13 +192,13 @@ impl Gather {
         for (_, chunks) in &mut series {
             chunks.sort_by_key(|c| c.time.start_ms);
         }
-        SelectedSeries { series, range, size_bytes: self.size_bytes }
+        SelectedSeries { series, range, size_bytes: self.size_bytes, _memory: self.memory }
     }
 
     fn charge(&mut self, bytes: usize) -> Result<()> {
         self.size_bytes += bytes;
         if self.size_bytes <= self.limit_bytes {
-            return Ok(());
+            return self.memory.grow(bytes).map_err(|e| e.context("cannot select series"));
         }
         let limit = self.limit_bytes;
         Err(Error::limit(format!(

@@ -198,6 +198,11 @@ impl MetricStore {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// The memory that it and those who ask it share.
+    pub fn memory(&self) -> &Arc<lake::MemoryBudget> {
+        self.lake.memory()
+    }
+
     /// Finishes appends under way and refuses later ones. Nothing needs to be sealed: the log has it.
     pub async fn close(&self) -> Result<()> {
         self.stop_maintenance();

@@ -38,6 +38,7 @@ pub use segment::{NewSegment, Segment, SegmentWriter};
 pub use spec::{Layout, TableSpec, TimeColumns};
 pub use vacuum::{Garbage, Reason};
 
+use crate::budget::MemoryBudget;
 use crate::disk::Disk;
 use crate::filenames;
 use crate::limits::{
@@ -91,6 +92,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) shared: bool,
+    pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -98,7 +100,7 @@ impl Table {
     /// Opens a table, or creates it.
     pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
-        let Shared { store, clock, disk, shared, compaction } = shared;
+        let Shared { store, clock, disk, memory, shared, compaction } = shared;
         let name = spec.name;
         let folder = format!("{}/{name}", filenames::TABLES);
         let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
@@ -127,7 +129,7 @@ impl Table {
             delta: tokio::sync::Mutex::new(delta),
             view: Mutex::new(TableView { segments: Arc::new([]), sealed_until: i64::MIN, version: -1 }),
             retired: Mutex::new(HashMap::new()),
-            metadata: MetadataCache::default(),
+            metadata: MetadataCache::new(memory),
             pending: PendingFiles::default(),
             disk,
             shared,

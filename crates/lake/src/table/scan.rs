@@ -27,6 +27,7 @@ use parquet::schema::types::SchemaDescriptor;
 
 use super::segment::leaf_of;
 use super::{Segment, Table, TableSpec};
+use crate::budget::{MemoryBudget, Pool, Reservation};
 use crate::limits::{METADATA_CACHE_BYTES, SCAN_BATCH_BYTES, SCAN_BATCH_PAGES};
 use crate::remote::explain;
 
@@ -301,9 +302,9 @@ fn select_pages(
 }
 
 /// Decoded footers and page indexes, bounded by bytes; the least recently used goes first.
-#[derive(Default)]
 pub(super) struct MetadataCache {
     state: Mutex<CacheState>,
+    memory: Arc<MemoryBudget>,
 }
 
 #[derive(Default)]
@@ -317,9 +318,14 @@ struct CacheEntry {
     metadata: Arc<ArrowReaderMetadata>,
     bytes: usize,
     used: u64,
+    _memory: Reservation,
 }
 
 impl MetadataCache {
+    pub(super) fn new(memory: Arc<MemoryBudget>) -> Self {
+        Self { state: Mutex::default(), memory }
+    }
+
     fn get(&self, path: &str) -> Option<Arc<ArrowReaderMetadata>> {
         let mut state = self.state.lock();
         state.uses += 1;
@@ -331,24 +337,30 @@ impl MetadataCache {
 
     fn insert(&self, path: &str, metadata: &Arc<ArrowReaderMetadata>) {
         let bytes = metadata.metadata().memory_size() + path.len();
+        let mut memory = self.memory.reservation(Pool::Caches);
         let mut state = self.state.lock();
-        state.uses += 1;
-        let entry = CacheEntry { metadata: metadata.clone(), bytes, used: state.uses };
-        state.bytes += bytes;
-        if let Some(old) = state.entries.insert(path.to_owned(), entry) {
-            state.bytes -= old.bytes;
-        }
-        while state.bytes > METADATA_CACHE_BYTES {
+        state.remove(path);
+        while state.bytes + bytes > METADATA_CACHE_BYTES || memory.grow(bytes).is_err() {
             let oldest = state.entries.iter().min_by_key(|(_, e)| e.used).map(|(path, _)| path.clone());
-            let Some(gone) = oldest.and_then(|path| state.entries.remove(&path)) else { break };
-            state.bytes -= gone.bytes;
+            // Without room it is read again the next time.
+            let Some(oldest) = oldest else { return };
+            state.remove(&oldest);
         }
+        state.uses += 1;
+        state.bytes += bytes;
+        let entry = CacheEntry { metadata: metadata.clone(), bytes, used: state.uses, _memory: memory };
+        state.entries.insert(path.to_owned(), entry);
     }
 
     pub(super) fn remove(&self, path: &str) {
-        let mut state = self.state.lock();
-        if let Some(gone) = state.entries.remove(path) {
-            state.bytes -= gone.bytes;
+        self.state.lock().remove(path);
+    }
+}
+
+impl CacheState {
+    fn remove(&mut self, path: &str) {
+        if let Some(gone) = self.entries.remove(path) {
+            self.bytes -= gone.bytes;
         }
     }
 }

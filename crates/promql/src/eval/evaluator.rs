@@ -12,7 +12,7 @@ use super::annotation::AnnotationSet;
 use super::column::{ABSENT, Column, Frame, count_present};
 use super::plan::{Kind, Node};
 use super::{EvalOptions, Interrupt};
-use crate::limits::CELLS_PER_SAMPLE;
+use crate::limits::{CELL_BYTES, CELLS_PER_SAMPLE, SAMPLE_BYTES, TELL_BYTES};
 use crate::{Columns, QueryStats, Selection, SeriesSource, ValueType};
 
 /// Takes columns as they come.
@@ -28,6 +28,8 @@ pub(crate) struct Evaluator<'a> {
     stats: QueryStats,
     held_samples: u64,
     held_cells: u64,
+    /// What the interrupt was last told of them, in bytes.
+    told_bytes: u64,
 }
 
 /// A selection, and its series while further selectors will ask for them.
@@ -57,6 +59,7 @@ impl<'a> Evaluator<'a> {
             stats: QueryStats::default(),
             held_samples: 0,
             held_cells: 0,
+            told_bytes: 0,
         }
     }
 
@@ -214,12 +217,22 @@ impl<'a> Evaluator<'a> {
     pub(crate) fn hold_samples(&mut self, samples: u64) -> Result<()> {
         self.held_samples += samples;
         self.stats.peak_samples = self.stats.peak_samples.max(self.held_samples);
-        if self.held_samples > self.options.max_samples { Err(too_many_samples()) } else { Ok(()) }
+        if self.held_samples > self.options.max_samples { Err(too_many_samples()) } else { self.tell_held() }
     }
 
     /// Counts samples no longer.
     pub(crate) fn release_samples(&mut self, samples: u64) {
         self.held_samples = self.held_samples.saturating_sub(samples);
+    }
+
+    /// Tells how much is held, if that has changed by enough to matter. What was released is told with what is held next.
+    fn tell_held(&mut self) -> Result<()> {
+        let bytes = (self.held_samples * SAMPLE_BYTES).max(self.held_cells * CELL_BYTES);
+        if bytes.abs_diff(self.told_bytes) >= TELL_BYTES {
+            self.told_bytes = bytes;
+            self.interrupt.holds(bytes)?;
+        }
+        Ok(())
     }
 
     /// Counts samples that steps used.

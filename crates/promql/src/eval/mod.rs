@@ -47,10 +47,16 @@ impl Default for EvalOptions {
     }
 }
 
-/// Tells an evaluation that nobody waits for it any more.
+/// Tells an evaluation that it may not go on: nobody waits for it any more, or there is no memory for it.
 pub trait Interrupt: Send + Sync {
     /// Called often, between series and between chunks of work; an error ends the evaluation with that error.
     fn check(&self) -> Result<()>;
+
+    /// Called with the bytes of samples and columns that the evaluation holds, whenever they have become a MiB more or less; an
+    /// error ends the evaluation with that error.
+    fn holds(&self, _bytes: u64) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// The distinct selections of a query, each with the exact range of samples that it needs. An evaluation with the same

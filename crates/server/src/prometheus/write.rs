@@ -21,7 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits::{
     INLINE_DECODE_BYTES, KEPT_DECODER_BYTES, KEPT_DECODERS, WRITE_BODY_BYTES, WRITE_DECODED_BYTES,
-    WRITE_READ_TIMEOUT, WRITE_RETRY_AFTER_SECONDS, WRITE_WAIT,
+    WRITE_READ_TIMEOUT, WRITE_RETRY_AFTER_SECONDS, WRITE_ROOM_LEAST_BYTES, WRITE_WAIT,
 };
 use crate::state::ServerState;
 
@@ -36,7 +36,9 @@ pub struct WriteReceiver {
     limits: Mutex<LabelLimits>,
     decoders: Mutex<Vec<Decoder>>,
     body_room: Arc<Semaphore>,
+    body_bytes: usize,
     decoded_room: Arc<Semaphore>,
+    decoded_bytes: usize,
     metrics: WriteMetrics,
 }
 
@@ -49,15 +51,21 @@ struct WriteMetrics {
 }
 
 impl WriteReceiver {
-    /// A receiver that refuses series whose labels are beyond the limits.
-    pub fn register(limits: LabelLimits, registry: &Registry) -> Result<Self> {
+    /// A receiver that refuses series whose labels are beyond the limits. Requests in memory share `room_bytes`, at least as much as one
+    /// of a usual size needs.
+    pub fn register(limits: LabelLimits, room_bytes: usize, registry: &Registry) -> Result<Self> {
         let metrics = WriteMetrics::try_register(registry)
             .map_err(|e| Error::internal(format!("cannot register metrics of remote write: {e}")))?;
+        let room_bytes = room_bytes.max(WRITE_ROOM_LEAST_BYTES);
+        let body_bytes = (room_bytes / 3).min(WRITE_BODY_BYTES);
+        let decoded_bytes = (room_bytes / 3 * 2).min(WRITE_DECODED_BYTES);
         Ok(Self {
             limits: Mutex::new(limits),
             decoders: Mutex::default(),
-            body_room: Arc::new(Semaphore::new(WRITE_BODY_BYTES)),
-            decoded_room: Arc::new(Semaphore::new(WRITE_DECODED_BYTES)),
+            body_room: Arc::new(Semaphore::new(body_bytes)),
+            body_bytes,
+            decoded_room: Arc::new(Semaphore::new(decoded_bytes)),
+            decoded_bytes,
             metrics,
         })
     }
@@ -180,6 +188,11 @@ async fn receive(
     };
     let (body, body_room) = read(receiver, headers, body).await?;
     let len = decompressed_len(&body).map_err(whole)?;
+    if len > receiver.decoded_bytes {
+        let most = receiver.decoded_bytes;
+        let text = format!("it has {len} bytes once decompressed, a fifteenth of limits.memory is {most}");
+        return Err(whole(Error::limit(format!("cannot take request: {text}"))));
+    }
     let _decoded_room = receiver.room(&receiver.decoded_room, len).await.map_err(|e| failed(&e))?;
     let mut decoded = if len <= INLINE_DECODE_BYTES {
         receiver.decode(&body)
@@ -208,11 +221,13 @@ async fn read(
     headers: &HeaderMap,
     body: Body,
 ) -> Result<(Bytes, OwnedSemaphorePermit), Response> {
-    let most = ingest::limits::COMPRESSED_BYTES;
+    let most = ingest::limits::COMPRESSED_BYTES.min(receiver.body_bytes);
     let claimed = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
     let len = claimed.unwrap_or(most);
     let too_large = || {
-        let text = format!("cannot take request: it has more than {most} bytes (limit compressed_bytes)");
+        let text = format!(
+            "cannot take request: it has more than {most} bytes (limit compressed_bytes, or a thirtieth of limits.memory)"
+        );
         answer(StatusCode::PAYLOAD_TOO_LARGE, &text)
     };
     if len > most {

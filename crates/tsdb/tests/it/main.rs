@@ -14,4 +14,5 @@ mod compaction;
 mod faults;
 mod fixture;
 mod handover;
+mod memory;
 mod model;
