@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use prometheus::{Encoder, Gauge, Registry, TextEncoder};
 use server::WriteReceiver;
 use server::process::{self, Process, Targets, TargetsView};
+use tsdb::MetricStore;
 
 use crate::cli::Serve;
 use crate::config::{self, Checked};
@@ -66,6 +67,7 @@ pub(crate) struct Running {
     pub(crate) manager: Arc<ScrapeManager>,
     pub(crate) node: NodeSource,
     pub(crate) write_receiver: Option<Arc<WriteReceiver>>,
+    pub(crate) store: Arc<MetricStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) start_ms: i64,
     pub(crate) listen_port: u16,
@@ -131,8 +133,10 @@ impl Running {
         if let Some(receiver) = &self.write_receiver {
             receiver.set_limits(settings.labels);
         }
+        self.store.tune(settings.tunable_within(self.store.memory()));
         (settings.path, settings.wal_path, settings.memory_bytes) =
             (before.path, before.wal_path, before.memory_bytes);
+        settings.retention = before.retention;
         settings
     }
 

@@ -65,8 +65,8 @@ async fn serve(options: Serve) -> Result<()> {
     if let Some(metrics) = lake.remote_metrics() {
         metrics.register(&registry)?;
     }
-    let retention = settings.retention.clone();
-    let store_options = StoreOptions { retention, ..StoreOptions::default() };
+    let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(&memory));
+    let store_options = StoreOptions { retention, tunable, ..StoreOptions::default() };
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
     let engine =
         Arc::new(Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?);
@@ -89,6 +89,7 @@ async fn serve(options: Serve) -> Result<()> {
     let running = Arc::new(Running {
         options,
         write_receiver: write_receiver.clone(),
+        store: Arc::clone(&store),
         hostname: hostname(),
         manager: Arc::clone(&manager),
         node: NodeSource(node),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ingest::LabelLimits;
-use tsdb::Retention;
+use lake::{MemoryBudget, Pool};
+use tsdb::{Retention, SeriesLimits, Tunable};
 
 use crate::cli::Serve;
 use crate::config::Checked;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) memory_bytes: u64,
     /// What is kept. `storage.tsdb.retention` of the file comes before the command line, as in Prometheus.
     pub(crate) retention: Retention,
+    /// How late a sample may come, and how many series there may be.
+    pub(crate) tunable: Tunable,
     /// Limits on labels that are pushed.
     pub(crate) labels: LabelLimits,
 }
@@ -42,8 +45,24 @@ impl Settings {
             wal_path: options.storage_wal_path.clone().or_else(|| storage.wal_path.clone()),
             memory_bytes: options.limits_memory.or(limits.memory_bytes).unwrap_or(default_memory_bytes),
             retention: retention(options, checked),
+            tunable: Tunable {
+                out_of_order: storage.out_of_order_window,
+                series: SeriesLimits {
+                    per_tenant: limits.series_per_tenant.map(|n| n as usize),
+                    per_metric: limits.series_per_metric.map(|n| n as usize),
+                    per_target: limits.series_per_target.map(|n| n as usize),
+                    head_bytes: None,
+                },
+            },
             labels: limits.labels,
         }
+    }
+
+    /// The tunable settings of a store whose head has a share of the memory.
+    pub(crate) fn tunable_within(&self, memory: &MemoryBudget) -> Tunable {
+        let head_bytes = Some(memory.pool_limit_bytes(Pool::Head));
+        let Tunable { out_of_order, series } = self.tunable;
+        Tunable { out_of_order, series: SeriesLimits { head_bytes, ..series } }
     }
 
     /// The keys whose change takes effect only when the program starts.
@@ -52,6 +71,10 @@ impl Settings {
             ("storage.path", self.path != before.path),
             ("storage.wal_path", self.wal_path != before.wal_path),
             ("limits.memory", self.memory_bytes != before.memory_bytes),
+            (
+                "storage.tsdb.retention and storage.retention",
+                !same_retention(&self.retention, &before.retention),
+            ),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }
@@ -82,6 +105,11 @@ fn retention(options: &Serve, checked: &Checked) -> Retention {
         disk_percentage,
         by_matcher: checked.storage.retention_by_matcher.clone(),
     }
+}
+
+/// Matchers have no equality of their own; what they are written as has.
+fn same_retention(a: &Retention, b: &Retention) -> bool {
+    format!("{a:?}") == format!("{b:?}")
 }
 
 /// The largest unit that a size is a whole number of.
@@ -141,5 +169,8 @@ mod tests {
         let before = settings(&[], "limits: {memory: 1GB}");
         let after = settings(&[], "limits: {memory: 2GB, series_per_metric: 5}\nstorage: {path: /d}");
         assert_eq!(after.needs_restart(&before), ["storage.path", "limits.memory"]);
+        let tunable = after.tunable_within(&MemoryBudget::new(1000));
+        let series = tunable.series;
+        assert_eq!((series.per_tenant, series.per_metric, series.head_bytes), (None, Some(5), Some(500)));
     }
 }

@@ -103,7 +103,19 @@ impl Lake {
         let (folder, disk, compaction) = (folder.into(), Arc::new(Unbounded), Arc::default());
         let (shared, remote) = (false, None);
         let memory = MemoryBudget::unlimited();
-        Ok(Self { folder, fs, store, clock, writer_id, disk, memory, compaction, shared, remote, _lock: None })
+        Ok(Self {
+            folder,
+            fs,
+            store,
+            clock,
+            writer_id,
+            disk,
+            memory,
+            compaction,
+            shared,
+            remote,
+            _lock: None,
+        })
     }
 
     /// Says which disk the tables lie on; for a lake that was opened over a store that does not tell.

@@ -239,6 +239,7 @@ impl MetricStore {
         self.metrics.head_min_time.set(time.start_ms);
         self.metrics.head_max_time.set(time.end_ms);
         self.metrics.head_bytes.set(gauge(state.head.size_bytes()));
+        self.lake.memory().note_used(lake::Pool::Head, state.head.size_bytes());
         self.metrics.blocks_loaded.set(gauge(state.view.segments.len()));
         let bytes: u64 = state.view.segments.iter().map(|s| s.size_bytes()).sum();
         self.metrics.blocks_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));

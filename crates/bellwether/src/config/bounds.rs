@@ -10,9 +10,9 @@ pub(super) static SECTION: Section = Section {
     name: "limits",
     keys: &[&[
         Key::new("memory", Shape::Size),
-        Key::new("series_per_tenant", Shape::Count).without_effect("series are not limited yet"),
-        Key::new("series_per_metric", Shape::Count).without_effect("series are not limited yet"),
-        Key::new("series_per_target", Shape::Count).without_effect("series are not limited yet"),
+        Key::new("series_per_tenant", Shape::Count),
+        Key::new("series_per_metric", Shape::Count),
+        Key::new("series_per_target", Shape::Count),
         Key::new("label_limit", Shape::Count),
         Key::new("label_name_length_limit", Shape::Count),
         Key::new("label_value_length_limit", Shape::Count),

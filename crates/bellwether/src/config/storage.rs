@@ -17,7 +17,7 @@ pub(super) static STORAGE: Section = Section {
         Key::new("tsdb", Shape::Section(&TSDB)),
         Key::new("exemplars", Shape::Section(&EXEMPLARS)).without_effect("exemplars are not stored yet"),
         Key::new("path", Shape::Text),
-        Key::new("wal_path", Shape::Text).without_effect("the logs lie in storage.path"),
+        Key::new("wal_path", Shape::Text),
         Key::new("retention", Shape::Sections(&RETENTION_BY_MATCHER, None)),
     ]],
     check: no_rules,
@@ -26,8 +26,7 @@ pub(super) static STORAGE: Section = Section {
 static TSDB: Section = Section {
     name: "storage.tsdb",
     keys: &[&[
-        Key::new("out_of_order_time_window", Shape::Duration)
-            .without_effect("late samples are not taken yet"),
+        Key::new("out_of_order_time_window", Shape::Duration),
         Key::new("stale_series_compaction_threshold", Shape::Float)
             .without_effect("series leave the head with their last window, stale or not"),
         Key::new("chunk_encoding", Shape::Section(&CHUNK_ENCODING))

@@ -184,3 +184,31 @@ fn debians_prometheus_writes_to_it() {
         });
     }
 }
+
+#[test]
+fn late_samples_and_limits_follow_the_file_and_its_reload() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("prometheus.yml");
+    let first = "storage: {tsdb: {out_of_order_time_window: 30m}}\nlimits: {series_per_metric: 2}\n";
+    let b = Bellwether::start_with(folder, Some(first), &[ENABLED]);
+    let now = now_ms();
+    let at = |instance, t_ms| {
+        RequestWriter::new().series(&[("__name__", "m"), ("instance", instance)]).sample(t_ms, 1.0).body()
+    };
+    assert_eq!(write(&b, &at("a", now)).0, 204);
+    assert_eq!(write(&b, &at("a", now - 600_000)).0, 204);
+    let (status, text) = write(&b, &at("a", now - 3_600_000));
+    assert!(status == 400 && text.starts_with("too old sample"), "{status} {text}");
+    assert_eq!(b.value("count_over_time(m{instance=\"a\"}[30m])"), Some(2.0));
+
+    assert_eq!(write(&b, &at("b", now)).0, 204);
+    let (status, text) = write(&b, &at("c", now));
+    assert!(status == 400 && text.starts_with("limit on series reached (1 of 1"), "{status} {text}");
+    assert_eq!(write(&b, &at("a", now + 1)).0, 204);
+
+    std::fs::write(&file, "limits: {series_per_metric: 3}\n").expect("the configuration is written");
+    assert_eq!(b.post("/-/reload", &[]).0, 200);
+    assert_eq!(write(&b, &at("c", now)).0, 204);
+    let (status, text) = write(&b, &at("a", now - 600_001));
+    assert!(status == 400 && text.starts_with("out of order sample"), "{status} {text}");
+}

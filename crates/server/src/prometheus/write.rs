@@ -152,8 +152,10 @@ impl WriteMetrics {
 fn refusals(outcome: &AppendOutcome) -> impl Iterator<Item = (&'static str, u64)> {
     [
         ("out of order sample", outcome.out_of_order),
+        ("too old sample", outcome.too_old),
         ("duplicate sample for timestamp", outcome.duplicate),
         ("out of bounds", outcome.out_of_bounds),
+        ("limit on series reached", outcome.limited),
     ]
     .into_iter()
     .filter(|(_, samples)| *samples > 0)

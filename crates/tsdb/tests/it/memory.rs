@@ -17,9 +17,8 @@ async fn a_selection_takes_from_the_memory_for_queries_and_gives_it_back() {
     let lake = Lake::open_local(folder.path(), clock.clone()).unwrap().with_memory(memory.clone());
     let registry = prometheus::Registry::new();
     let store = MetricStore::open(Arc::new(lake), StoreOptions::default(), clock, &registry).await.unwrap();
-    let samples: Vec<_> = (0..100)
-        .map(|i| sample(&labels("m", &format!("host-{i:040}")), 1_700_000_000_000, 1.0))
-        .collect();
+    let samples: Vec<_> =
+        (0..100).map(|i| sample(&labels("m", &format!("host-{i:040}")), 1_700_000_000_000, 1.0)).collect();
     store.append((&samples[..]).into()).await.unwrap();
 
     let of = |name: &str, value: &str| vec![Matcher::equal(name, value)];
