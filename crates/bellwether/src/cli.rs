@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::lake_commands::args::Lake;
+
 /// Watches a fleet of services: metrics, queries and dashboards in one program.
 #[derive(Debug, Parser)]
 #[command(
@@ -27,6 +29,8 @@ pub enum Command {
     Serve(Serve),
     /// Check files without starting anything.
     Check(Check),
+    /// Look after stored data while no server uses it.
+    Lake(Lake),
     /// Print the version.
     Version,
 }

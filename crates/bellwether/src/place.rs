@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::{Clock, Error, Result};
+use lake::inspect::LakeAtRest;
 use lake::{Environment, Lake, Location};
 
 /// Where the WALs of data in a bucket lie, if nothing else is said.
@@ -40,6 +41,23 @@ impl Place {
         match &self.location {
             Location::Folder(_) => Lake::open_local(&self.folder, clock),
             Location::Bucket(bucket) => Lake::open_bucket(bucket, &self.folder, &environment(), clock).await,
+        }
+    }
+}
+
+/// Opens what is stored, for looking at it or, `to_change`, for maintenance by hand. The logs of data in a bucket are left alone
+/// unless `wal_path` says where they are.
+pub(crate) async fn open_at_rest(
+    path: &str,
+    wal_path: Option<&Path>,
+    clock: Arc<dyn Clock>,
+    to_change: bool,
+) -> Result<LakeAtRest> {
+    let place = Place::new(path, wal_path)?;
+    match &place.location {
+        Location::Folder(_) => LakeAtRest::open_folder(&place.folder, clock),
+        Location::Bucket(bucket) => {
+            LakeAtRest::open_bucket(bucket, wal_path, &environment(), clock, to_change).await
         }
     }
 }

@@ -10,6 +10,7 @@ mod disk;
 pub mod filenames;
 pub mod frames;
 pub mod fs;
+pub mod inspect;
 pub mod limits;
 mod local_store;
 mod location;
@@ -34,8 +35,8 @@ pub use location::{Bucket, Location, Provider};
 pub use remote::{Environment, RemoteMetrics};
 pub use rows::{RowMaintenance, RowOptions, RowStore};
 pub use table::{
-    Garbage, Keys, Layout, NewSegment, Reason, RowPredicate, Scan, Segment, SegmentWriter, Table, TableSpec,
-    TableView, TimeColumns,
+    ColumnSize, Garbage, Keys, Layout, NewSegment, Reason, RowPredicate, Scan, Segment, SegmentWriter, Table,
+    TableSpec, TableView, TimeColumns,
 };
 pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
 
@@ -164,6 +165,7 @@ impl Lake {
             shared: self.shared,
             memory: self.memory.clone(),
             compaction: self.compaction.clone(),
+            create: true,
         };
         Table::open(spec, shared, &self.writer_id).await
     }

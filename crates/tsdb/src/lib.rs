@@ -2,6 +2,7 @@
 //!
 //! Owns the table `metrics` and what of it is in memory. Knows no query language and no wire format.
 
+pub mod at_rest;
 mod checkpoint;
 pub mod chunk;
 mod compact;

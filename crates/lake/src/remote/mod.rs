@@ -69,6 +69,28 @@ pub(crate) async fn open(
     writer_id: &str,
     metrics: &RemoteMetrics,
 ) -> Result<Arc<dyn ObjectStore>> {
+    let store = connect(bucket, environment, metrics)?;
+    let cannot_open = |e: Error| e.context(format!("cannot open bucket {bucket}"));
+    probe(&store, writer_id).await.map_err(cannot_open)?;
+    Ok(Arc::new(store))
+}
+
+/// Opens a bucket and finds out whether it is there; writes nothing to it.
+pub(crate) async fn open_to_read(
+    bucket: &Bucket,
+    environment: &Environment,
+    metrics: &RemoteMetrics,
+) -> Result<Arc<dyn ObjectStore>> {
+    let store = connect(bucket, environment, metrics)?;
+    match store.list(None).next().await {
+        Some(Err(e)) => {
+            Err(Error::unavailable(explain::cause(&e)).context(format!("cannot open bucket {bucket}")))
+        }
+        _ => Ok(Arc::new(store)),
+    }
+}
+
+fn connect(bucket: &Bucket, environment: &Environment, metrics: &RemoteMetrics) -> Result<RemoteStore> {
     let store = match bucket.provider {
         Provider::S3 => aws::build(bucket, environment),
         Provider::Gcs => gcp::build(bucket, environment),
@@ -76,9 +98,7 @@ pub(crate) async fn open(
     }
     .map_err(|e| e.context(format!("cannot open bucket {bucket}")))?;
     let limited = LimitStore::new(store, REMOTE_REQUESTS);
-    let store = RemoteStore::new(Arc::new(PrefixStore::new(limited, bucket.prefix()?)), metrics.clone());
-    probe(&store, writer_id).await.map_err(|e| e.context(format!("cannot open bucket {bucket}")))?;
-    Ok(Arc::new(store))
+    Ok(RemoteStore::new(Arc::new(PrefixStore::new(limited, bucket.prefix()?)), metrics.clone()))
 }
 
 /// Lists, and writes an object that must not be there twice: all that the Delta log's agreement between writers rests on.

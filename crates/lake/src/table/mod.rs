@@ -3,6 +3,7 @@
 //! The Delta log is the only truth about which segments exist and which epochs are sealed. A seal adds its segments and
 //! a `txn` action (this writer and table, the epoch) in one commit, so it happened or it did not, and who is unsure asks the log.
 
+mod columns;
 mod scan;
 mod segment;
 mod spec;
@@ -18,7 +19,7 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use base::{Clock, Error, Result};
+use base::{Clock, Error, ErrorKind, Result};
 use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{
     CommitBuilder, CommitProperties, TableReference, TransactionError,
@@ -33,6 +34,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use parking_lot::Mutex;
 
+pub use columns::ColumnSize;
 pub use scan::{Keys, RowPredicate, Scan};
 pub use segment::{NewSegment, Segment, SegmentWriter};
 pub use spec::{Layout, TableSpec, TimeColumns};
@@ -94,13 +96,15 @@ pub(crate) struct Shared {
     pub(crate) shared: bool,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
+    /// Whether a table that is not there is created.
+    pub(crate) create: bool,
 }
 
 impl Table {
-    /// Opens a table, or creates it.
+    /// Opens a table, or creates it if that is asked for.
     pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
-        let Shared { store, clock, disk, memory, shared, compaction } = shared;
+        let Shared { store, clock, disk, memory, shared, compaction, create: may_create } = shared;
         let name = spec.name;
         let folder = format!("{}/{name}", filenames::TABLES);
         let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
@@ -112,6 +116,11 @@ impl Table {
         let mut delta = DeltaTable::new(log_store.clone());
         if log_store.is_delta_table_location().await.map_err(|e| fail(&e))? {
             Box::pin(delta.load()).await.map_err(|e| fail(&e))?;
+        } else if !may_create {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                format!("cannot open table {name}: there is no Delta log"),
+            ));
         } else {
             match create(&spec, log_store).await {
                 Ok(created) => delta = created,

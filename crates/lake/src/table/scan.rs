@@ -125,7 +125,10 @@ impl Table {
         Ok(stream.map(move |batch| batch.map_err(|e| fail(&e))).boxed())
     }
 
-    async fn metadata_of(&self, segment: &Segment) -> Result<(Arc<ArrowReaderMetadata>, SegmentReader)> {
+    pub(super) async fn metadata_of(
+        &self,
+        segment: &Segment,
+    ) -> Result<(Arc<ArrowReaderMetadata>, SegmentReader)> {
         let mut reader = SegmentReader {
             store: self.store.clone(),
             path: Path::from(segment.path()),
@@ -145,7 +148,7 @@ impl Table {
 }
 
 /// Reads a segment's file for the Parquet library.
-struct SegmentReader {
+pub(super) struct SegmentReader {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size_bytes: u64,

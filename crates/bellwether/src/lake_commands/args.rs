@@ -1,0 +1,77 @@
+//! Options of `bellwether lake`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// Options of `bellwether lake`.
+#[derive(Debug, Clone, Args)]
+pub struct Lake {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: LakeCommand,
+}
+
+/// What can be done with stored data.
+#[derive(Debug, Clone, Subcommand)]
+pub enum LakeCommand {
+    /// List what is stored: segments, rows, bytes and times by table, tenant and date.
+    Ls(Ls),
+    /// Say what takes the space: rows, samples, columns, logs.
+    Stat(Stat),
+}
+
+/// Where the data is, and how the result is written.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Folder or bucket that holds the data: DIR, s3://bucket/prefix, gs://bucket/prefix or az://container/prefix. No server may
+    /// be using the folder; a bucket may be in use.
+    #[arg(
+        long = "storage.path",
+        value_name = "DIR|URL",
+        default_value = "./data",
+        alias = "storage.tsdb.path"
+    )]
+    pub storage_path: String,
+
+    /// Local folder of what is not in the bucket yet; only with a bucket. Without it only the bucket is looked at.
+    #[arg(long = "storage.wal-path", value_name = "DIR")]
+    pub storage_wal_path: Option<PathBuf>,
+
+    /// Only this table.
+    #[arg(long, value_name = "NAME")]
+    pub table: Option<String>,
+
+    /// How the result is written.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+/// How a result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// Options of `bellwether lake ls`.
+#[derive(Debug, Clone, Args)]
+pub struct Ls {
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+
+    /// List every segment.
+    #[arg(long)]
+    pub segments: bool,
+}
+
+/// Options of `bellwether lake stat`.
+#[derive(Debug, Clone, Args)]
+pub struct Stat {
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+}

@@ -1,0 +1,131 @@
+//! `bellwether lake` on data that stores of the same version have written.
+
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Clock, Labels, ManualClock, Sample, SeriesSample};
+use prometheus::Registry;
+use serde_json::Value;
+use tsdb::{MetricStore, StoreOptions};
+
+use crate::harness::{Bellwether, bellwether};
+
+/// 2026-01-01T00:00:00Z.
+const START_MS: i64 = 1_767_225_600_000;
+
+/// Samples of each series, one a minute: a day and a half, of which the last window is not sealed.
+const MINUTES: i64 = 36 * 60;
+const SERIES: [&str; 3] = ["a", "b", "c"];
+/// The samples that are in segments: those of whole windows that ended an hour ago.
+const SEALED: i64 = 3 * 34 * 60;
+
+/// What a command says: whether it found everything in order, its output, and its errors.
+struct Said {
+    ok: bool,
+    out: String,
+    err: String,
+}
+
+fn say(command: &mut Command) -> Said {
+    let done = command.output().expect("it starts");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Said { ok: done.status.success(), out: text(done.stdout), err: text(done.stderr) }
+}
+
+fn lake(folder: &Path, arguments: &[&str]) -> Said {
+    say(bellwether().arg("lake").args(arguments).arg("--storage.path").arg(folder))
+}
+
+/// The JSON that a command writes.
+fn lake_json(folder: &Path, arguments: &[&str]) -> Value {
+    let said = lake(folder, &[arguments, &["--format", "json"]].concat());
+    serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {} {}", said.out, said.err))
+}
+
+/// Fills a folder with samples in segments and in the log.
+fn fill(folder: &Path) {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let opened = lake::Lake::open_local(folder, clock.clone()).expect("a new folder");
+        let store =
+            MetricStore::open(Arc::new(opened), StoreOptions::default(), clock.clone(), &Registry::new())
+                .await
+                .expect("an empty store");
+        for minute in 0..MINUTES {
+            if minute % 10 == 0 {
+                let samples: Vec<SeriesSample> = SERIES
+                    .iter()
+                    .flat_map(|name| (minute..minute + 10).map(move |m| (name, m)))
+                    .map(|(name, m)| SeriesSample {
+                        labels: Labels::from_pairs([("__name__", *name), ("job", "test")]),
+                        sample: Sample { t_ms: START_MS + m * 60_000, value: (m % 7) as f64 },
+                    })
+                    .collect();
+                let outcome = store.append(samples.as_slice().into()).await.expect("stored");
+                assert_eq!(outcome.accepted, 30);
+            }
+            clock.advance(Duration::from_secs(60));
+            if minute % 60 == 0 {
+                store.maintain().await.expect("sealed");
+            }
+        }
+        assert_eq!(clock.now_ms(), START_MS + MINUTES * 60_000);
+        store.close().await.expect("closed");
+    });
+}
+
+#[test]
+fn what_is_stored_is_listed_and_measured() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(folder.path());
+    let listed = lake_json(folder.path(), &["ls", "--segments"]);
+    let partitions = listed["tables"][0]["partitions"].as_array().expect("a list");
+    let dates: Vec<&str> = partitions.iter().filter_map(|p| p["date"].as_str()).collect();
+    assert_eq!(dates, ["2026-01-01", "2026-01-02"], "{listed}");
+    let mut bytes = 0;
+    for partition in partitions {
+        for file in partition["files"].as_array().expect("a list") {
+            let path = folder.path().join("tables/metrics").join(file["path"].as_str().expect("a path"));
+            assert_eq!(file["bytes"], std::fs::metadata(&path).expect("it is there").len());
+            let content = std::fs::read(&path).expect("readable");
+            assert_eq!(file["crc32c"], format!("{:08x}", crc32c::crc32c(&content)));
+            bytes += content.len() as u64;
+        }
+    }
+    assert_eq!(partitions[0]["startMs"], START_MS);
+    assert_eq!(partitions[1]["endMs"], START_MS + (34 * 60 - 1) * 60_000);
+    assert!(listed["tables"][0]["log"]["bytes"].as_u64() > Some(0), "{listed}");
+
+    let stat = &lake_json(folder.path(), &["stat"])["tables"][0];
+    assert_eq!((&stat["table"], &stat["samples"]), (&"metrics".into(), &SEALED.into()), "{stat}");
+    assert_eq!(stat["bytes"], bytes);
+    let columns = stat["columns"].as_array().expect("a list");
+    let stored: u64 = columns.iter().filter_map(|c| c["storedBytes"].as_u64()).sum();
+    assert_eq!(stored + stat["otherBytes"].as_u64().expect("a number"), bytes);
+    let rows = stat["rows"].as_u64().expect("a number");
+    let plain = |name: &str| columns.iter().find(|c| c["column"] == name).map(|c| c["plainBytes"].clone());
+    assert_eq!((plain("metric"), plain("t_min")), (Some(rows.into()), Some((8 * rows).into())));
+
+    let text = lake(folder.path(), &["ls"]);
+    assert!(text.ok && text.out.contains("metrics  default  2026-01-02"), "{}{}", text.out, text.err);
+    let text = lake(folder.path(), &["stat", "--table", "metrics"]);
+    assert!(text.ok && text.out.contains("samples     6,120, "), "{}{}", text.out, text.err);
+}
+
+#[test]
+fn a_folder_in_use_or_without_data_is_refused() {
+    let server = Bellwether::start(None);
+    let said = lake(&server.folder().join("data"), &["ls"]);
+    let want = format!("it is in use by process {}", server.pid());
+    assert!(!said.ok && said.out.is_empty() && said.err.contains(&want), "{}", said.err);
+    let said = lake(&server.folder().join("dta"), &["ls"]);
+    assert!(!said.ok && said.err.contains("there is no data in it"), "{}", said.err);
+    assert!(!server.folder().join("dta").exists(), "nothing is created");
+    let (_, folder) = server.terminate();
+    let said = lake(&folder.path().join("data"), &["ls", "--table", "metric"]);
+    assert!(!said.ok && said.err.contains("cannot find table metric: "), "{}", said.err);
+    assert!(lake(&folder.path().join("data"), &["ls"]).ok);
+}

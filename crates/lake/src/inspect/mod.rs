@@ -1,0 +1,142 @@
+//! A lake at rest: its tables and logs as an operator looks at them, while no server uses the folder.
+//!
+//! Owns opening without creating anything, and the list of what there is. Does not know what rows mean.
+
+mod logs;
+mod summary;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use base::{Clock, Error, ErrorKind, Result};
+use object_store::ObjectStore;
+use object_store::path::Path as ObjectPath;
+
+pub use logs::{LogFile, LogFileKind};
+pub use summary::{Summary, column_sizes, partitions};
+
+use crate::budget::MemoryBudget;
+use crate::disk::{Disk, LocalDisk, Unbounded};
+use crate::filenames;
+use crate::local_store::LocalStore;
+use crate::location::Bucket;
+use crate::lock::FolderLock;
+use crate::remote::{self, Environment, RemoteMetrics, explain};
+use crate::table::{Shared, Table, TableSpec};
+
+/// A lake that nobody serves from this folder.
+pub struct LakeAtRest {
+    store: Arc<dyn ObjectStore>,
+    clock: Arc<dyn Clock>,
+    disk: Arc<dyn Disk>,
+    writer_id: String,
+    shared: bool,
+    compaction: Arc<tokio::sync::Mutex<()>>,
+    /// Where the logs lie, if that was said.
+    folder: Option<PathBuf>,
+    _lock: Option<FolderLock>,
+}
+
+impl LakeAtRest {
+    /// Opens a data folder that is there, and keeps other processes out until it is dropped.
+    pub fn open_folder(folder: &Path, clock: Arc<dyn Clock>) -> Result<Self> {
+        let lock = lock(folder)?;
+        let store = LocalStore::new(folder)
+            .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
+        Ok(Self {
+            store: Arc::new(store),
+            clock,
+            disk: Arc::new(LocalDisk::new(folder)),
+            writer_id: writer_id(Some(folder)),
+            shared: false,
+            compaction: Arc::default(),
+            folder: Some(folder.to_owned()),
+            _lock: Some(lock),
+        })
+    }
+
+    /// Opens the tables of a bucket, which others may be writing to; with a folder its logs too, and then other processes are
+    /// kept out of that. `to_change` also tries whether the bucket keeps two writers apart.
+    pub async fn open_bucket(
+        bucket: &Bucket,
+        folder: Option<&Path>,
+        environment: &Environment,
+        clock: Arc<dyn Clock>,
+        to_change: bool,
+    ) -> Result<Self> {
+        let lock = folder.map(lock).transpose()?;
+        let (writer_id, metrics) = (writer_id(folder), RemoteMetrics::new()?);
+        let store = match to_change {
+            true => remote::open(bucket, environment, &writer_id, &metrics).await?,
+            false => remote::open_to_read(bucket, environment, &metrics).await?,
+        };
+        Ok(Self {
+            store,
+            clock,
+            disk: Arc::new(Unbounded),
+            writer_id,
+            shared: true,
+            compaction: Arc::default(),
+            folder: folder.map(Path::to_owned),
+            _lock: lock,
+        })
+    }
+
+    /// Whether other processes may write to the tables meanwhile.
+    pub fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// The names of the tables that are there, known or not, sorted.
+    pub async fn table_names(&self) -> Result<Vec<String>> {
+        let folder = ObjectPath::from(filenames::TABLES);
+        let found = match self.store.list_with_delimiter(Some(&folder)).await {
+            Ok(found) => found,
+            Err(object_store::Error::NotFound { .. }) => return Ok(Vec::new()),
+            Err(e) => {
+                return Err(Error::unavailable(format!("cannot list tables: {}", explain::cause(&e))));
+            }
+        };
+        let mut names: Vec<String> =
+            found.common_prefixes.iter().filter_map(|p| p.filename().map(str::to_owned)).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// Opens a table that is there.
+    pub async fn table(&self, spec: TableSpec) -> Result<Table> {
+        let shared = Shared {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            disk: self.disk.clone(),
+            shared: self.shared,
+            memory: MemoryBudget::unlimited(),
+            compaction: self.compaction.clone(),
+            create: false,
+        };
+        Table::open(spec, shared, &self.writer_id).await
+    }
+
+    /// The folder of a table's log; `None` if it is not known where the logs lie.
+    pub fn wal_dir(&self, table: &str) -> Option<PathBuf> {
+        Some(self.folder.as_ref()?.join(filenames::WAL).join(table))
+    }
+}
+
+fn lock(folder: &Path) -> Result<FolderLock> {
+    // Otherwise a typing error would leave a folder behind and find everything in order.
+    if ![filenames::TABLES, filenames::WAL].iter().any(|name| folder.join(name).is_dir()) {
+        return Err(Error::new(
+            ErrorKind::NotFound,
+            format!("cannot open data folder {}: there is no data in it", folder.display()),
+        ));
+    }
+    FolderLock::acquire(folder)
+}
+
+/// The folder's name in the Delta logs; without one a name that has sealed nothing.
+fn writer_id(folder: Option<&Path>) -> String {
+    let id = folder.and_then(|f| std::fs::read_to_string(f.join(filenames::WRITER_ID)).ok());
+    let id = id.map(|id| id.trim().to_owned()).filter(|id| uuid::Uuid::parse_str(id).is_ok());
+    id.unwrap_or_else(|| uuid::Uuid::new_v4().to_string())
+}

@@ -1,0 +1,29 @@
+//! The tables of metrics in a lake that nobody serves: which there are, and what they hold.
+//!
+//! Owns what an operator's commands need to know of chunks. Opens no store and replays no log.
+
+use arrow::array::Int32Array;
+use base::{Result, TimeRange};
+use futures::TryStreamExt;
+use lake::{Scan, Segment, Table, TableSpec};
+
+use crate::table::{self, COUNT, METRICS_TABLE, column};
+
+/// The tables that this crate writes.
+pub fn specs() -> Vec<TableSpec> {
+    vec![table::spec()]
+}
+
+/// How many samples a segment has; `None` if its table holds something else.
+pub async fn samples(table: &Table, segment: &Segment) -> Result<Option<u64>> {
+    if table.spec().name != METRICS_TABLE {
+        return Ok(None);
+    }
+    let mut batches = table.scan(segment, &Scan::range(vec![COUNT], TimeRange::ALL)).await?;
+    let mut samples = 0;
+    while let Some(batch) = batches.try_next().await? {
+        let counts: &Int32Array = column(&batch, COUNT)?;
+        samples += counts.iter().flatten().map(|count| u64::try_from(count).unwrap_or(0)).sum::<u64>();
+    }
+    Ok(Some(samples))
+}
