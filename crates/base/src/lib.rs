@@ -3,6 +3,7 @@
 //! Owns no I/O, no async and no HTTP; what needs a clock takes a [`Clock`].
 
 mod batch;
+mod buckets;
 mod duration;
 mod error;
 mod histogram;
@@ -13,6 +14,7 @@ mod sample;
 mod time;
 
 pub use batch::{BatchSeries, WriteBatch};
+pub use buckets::{Bucket, Buckets, NO_TIME};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result, nearest};
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Span};

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use base::{Labels, TimeRange};
 
 use crate::retention::Retention;
+use crate::store::millis;
 use crate::tombstones::Tombstone;
 
 /// What is hidden at a moment.
@@ -27,6 +28,17 @@ impl Visibility {
     /// Whether nothing is hidden of any series.
     pub(crate) fn is_clear(&self) -> bool {
         self.tombstones.is_empty() && self.retention.is_none()
+    }
+
+    /// What is hidden of a series' rollups: they outlive the samples, unless the series has an age of its own that is shorter.
+    pub(crate) fn of_rollups(&self, labels: &Labels) -> Hidden {
+        let deleted = self.tombstones.iter().filter(|t| t.concerns(labels)).map(|t| t.range());
+        let due = self.retention.as_ref().map(|(retention, now_ms)| {
+            let general_ms = now_ms.saturating_sub(millis(retention.age));
+            (retention.cutoff_ms(labels, *now_ms), general_ms)
+        });
+        let due = due.filter(|(own_ms, general_ms)| own_ms > general_ms);
+        Hidden::new(deleted.chain(due.map(|(own_ms, _)| TimeRange::new(i64::MIN, own_ms - 1))).collect())
     }
 
     /// What is hidden of a series.
@@ -93,7 +105,31 @@ impl Hidden {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use base::Matcher;
+
     use super::*;
+
+    #[test]
+    fn rollups_outlive_samples_but_not_an_age_of_their_own() {
+        let mut retention = Retention::of_age(Duration::from_millis(100));
+        for (env, age_ms) in [("dev", 30), ("audit", 500)] {
+            retention.by_matcher.push((vec![Matcher::equal("env", env)], Duration::from_millis(age_ms)));
+        }
+        let visibility = Visibility::new(&[], &Arc::new(retention), 1000);
+        for (env, t_ms, of_samples, of_rollups) in [
+            ("dev", 969, true, true),
+            ("dev", 970, false, false),
+            ("prod", 899, true, false),
+            ("audit", 499, true, false),
+            ("audit", 500, false, false),
+        ] {
+            let labels = Labels::from_pairs([("env", env)]);
+            assert_eq!(visibility.of(&labels).contains(t_ms), of_samples, "{env} {t_ms}");
+            assert_eq!(visibility.of_rollups(&labels).contains(t_ms), of_rollups, "{env} {t_ms}");
+        }
+    }
 
     #[test]
     fn ranges_join_and_answer() {

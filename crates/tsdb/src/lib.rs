@@ -15,6 +15,7 @@ mod metrics;
 mod read;
 mod record;
 mod retention;
+pub mod rollup;
 mod seal;
 mod select;
 mod stats;

@@ -74,3 +74,24 @@ pub const COMPACTION_FAN_IN: usize = 4;
 
 /// Time after which a round of maintenance begins no other compaction: the next window must not wait long for its seal.
 pub const COMPACTION_ROUND: Duration = Duration::from_secs(60);
+
+/// How long rollups of five minutes are kept by default: a quarter, so that it can be compared with itself at that resolution.
+pub const ROLLUP_5M_AGE: Duration = Duration::from_secs(90 * 86_400);
+
+/// How long rollups of an hour are kept by default: two years, so that a year can be compared with the one before.
+pub const ROLLUP_1H_AGE: Duration = Duration::from_secs(730 * 86_400);
+
+/// Series that a rollup computes at once.
+pub const ROLLUP_BATCH_SERIES: usize = 1024;
+
+/// Bytes of decoded samples that a rollup computes at once.
+pub const ROLLUP_BATCH_BYTES: usize = 32 << 20;
+
+/// Time after which a round of rolling up leaves the rest to the next: sealing must not wait for an import's years.
+pub const ROLLUP_ROUND: Duration = Duration::from_secs(20);
+
+/// How much longer than retention says samples are kept that are not rolled up yet, should rolling up be late.
+pub const ROLLUP_HOLD: Duration = Duration::from_secs(2 * 86_400);
+
+/// Spans that one segment of samples is rolled up to. Ten years; none of ours has more than a few days.
+pub const ROLLUP_INPUT_SPANS: i64 = 3660;

@@ -14,6 +14,7 @@ use lake::compact::{Job, Outcome, Policy, decide};
 use crate::compact::merge_chunks;
 use crate::hidden::Visibility;
 use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND};
+use crate::rollup::RollupReport;
 use crate::store::MetricStore;
 
 /// What a round of maintenance did.
@@ -29,6 +30,8 @@ pub struct Maintenance {
     pub conflicts: usize,
     /// Files deleted.
     pub vacuumed: usize,
+    /// What became of rollups.
+    pub rollups: RollupReport,
 }
 
 impl MetricStore {
@@ -40,11 +43,17 @@ impl MetricStore {
         let now_ms = self.clock.now_ms();
         let sealed = self.seal_complete(now_ms, &mut done).await;
         let compacted = self.compact(now_ms, &self.policy(), &mut done).await;
+        let rolled = Box::pin(self.roll_up(now_ms)).await.map(|report| done.rollups = report);
+        // What was kept until it was rolled up may go now.
+        let compacted = match done.rollups.made {
+            0 => compacted,
+            _ => compacted.and(Box::pin(self.compact(now_ms, &self.policy(), &mut done)).await),
+        };
         let vacuumed = self.vacuum(&mut done).await;
         // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
         self.install(self.table.view());
         self.update_gauges();
-        sealed.and(compacted).and(vacuumed).map(|()| done)
+        sealed.and(compacted).and(rolled).and(vacuumed).map(|()| done)
     }
 
     /// Merges as if every day were over: what an operator asks for. Applies retention too.
@@ -103,9 +112,14 @@ impl MetricStore {
     async fn carry_out(&self, job: &Job, now_ms: i64, done: &mut Maintenance) -> Result<()> {
         let level = match job {
             Job::Remove { segments } => {
-                self.install(self.table.remove(segments).await?);
-                self.metrics.time_retentions.inc();
-                done.expired += segments.len();
+                let awaited = self.awaiting_rollup(now_ms).await;
+                let segments: Vec<String> =
+                    segments.iter().filter(|s| !awaited.contains(*s)).cloned().collect();
+                if !segments.is_empty() {
+                    self.install(self.table.remove(&segments).await?);
+                    self.metrics.time_retentions.inc();
+                    done.expired += segments.len();
+                }
                 return Ok(());
             }
             Job::Rewrite { level, .. } | Job::Merge { level, .. } => *level,

@@ -34,6 +34,9 @@ pub(crate) struct StoreMetrics {
     pub(crate) merges: IntCounterVec,
     pub(crate) merge_seconds: Histogram,
     pub(crate) time_retentions: IntCounter,
+    pub(crate) rollups: IntCounterVec,
+    pub(crate) rollups_failed: IntCounter,
+    pub(crate) rollup_seconds: Histogram,
     pub(crate) wal_corruptions: IntCounter,
     pub(crate) replay_seconds: prometheus::Gauge,
     pub(crate) wal: lake::WalMetrics,
@@ -154,6 +157,22 @@ impl StoreMetrics {
             time_retentions: counter(
                 "prometheus_tsdb_time_retentions_total",
                 "Total number of times that segments were removed because of their age or size.",
+            )?,
+            rollups: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new("bellwether_tsdb_rollups_total", "Total number of spans that were rolled up."),
+                    &["resolution"],
+                ),
+            )?,
+            rollups_failed: counter(
+                "bellwether_tsdb_rollups_failed_total",
+                "Total number of times that rolling up a span failed and will be tried again.",
+            )?,
+            rollup_seconds: seconds(
+                "bellwether_tsdb_rollup_duration_seconds",
+                "Seconds that rolling up a span took.",
+                vec![0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0],
             )?,
             wal_corruptions: counter(
                 "prometheus_tsdb_wal_corruptions_total",

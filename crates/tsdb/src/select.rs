@@ -83,15 +83,7 @@ impl SelectedSeries {
             decode(chunk, timestamps, values)
                 .map_err(|e| e.context(format!("cannot read series {labels}")))?;
         }
-        order(timestamps, values);
-        let start = timestamps.partition_point(|t| *t < self.range.start_ms);
-        let end = timestamps.partition_point(|t| *t <= self.range.end_ms);
-        timestamps.truncate(end);
-        values.truncate(end);
-        if start > 0 {
-            timestamps.drain(..start.min(end));
-            values.drain(..start.min(end));
-        }
+        in_order(timestamps, values, self.range);
         Ok(())
     }
 }
@@ -117,6 +109,36 @@ impl Chunk {
             }
             ChunkData::Segment(..) => Ok(()),
         }
+    }
+}
+
+/// Appends the floats of a row of a segment; `false` if it has native histograms instead.
+pub(crate) fn decode_segment_floats(
+    batch: &RecordBatch,
+    row: usize,
+    timestamps: &mut Vec<i64>,
+    values: &mut Vec<f64>,
+) -> Result<bool> {
+    let encoded = column::<BinaryArray>(batch, VALUES)?.value(row);
+    if sealed::holds_histograms(encoded) {
+        return Ok(false);
+    }
+    let count = usize::try_from(column::<Int32Array>(batch, COUNT)?.value(row)).unwrap_or(0);
+    sealed::decode_timestamps(column::<BinaryArray>(batch, TIMESTAMPS)?.value(row), count, timestamps)?;
+    sealed::decode_values(encoded, count, values)?;
+    Ok(true)
+}
+
+/// Orders samples of several chunks by time, each time once, and keeps those in a range.
+pub(crate) fn in_order<T>(timestamps: &mut Vec<i64>, values: &mut Vec<T>, range: TimeRange) {
+    order(timestamps, values);
+    let start = timestamps.partition_point(|t| *t < range.start_ms);
+    let end = timestamps.partition_point(|t| *t <= range.end_ms);
+    timestamps.truncate(end);
+    values.truncate(end);
+    if start > 0 {
+        timestamps.drain(..start.min(end));
+        values.drain(..start.min(end));
     }
 }
 

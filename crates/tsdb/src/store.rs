@@ -17,6 +17,7 @@ use crate::log::{Batch, HeadLog, State, Terms};
 use crate::metrics::StoreMetrics;
 use crate::record::RecordReader;
 use crate::retention::Retention;
+use crate::rollup::{RollupOptions, Rollups};
 use crate::stats::{self, StoreStats};
 use crate::table::{self, METRICS_TABLE};
 
@@ -33,6 +34,8 @@ pub struct StoreOptions {
     pub select_bytes: usize,
     /// What can be changed later.
     pub tunable: Tunable,
+    /// The rollups that are made and kept. Hours are made from five minutes.
+    pub rollups: Vec<RollupOptions>,
 }
 
 impl Default for StoreOptions {
@@ -43,6 +46,7 @@ impl Default for StoreOptions {
             tenant: "default".into(),
             select_bytes: limits::SELECT_BYTES,
             tunable: Tunable::default(),
+            rollups: RollupOptions::defaults(),
         }
     }
 }
@@ -83,6 +87,7 @@ pub struct Tunable {
 /// The samples of one tenant: durable once appended, selectable from then on until retention takes them.
 pub struct MetricStore {
     pub(crate) table: Table,
+    pub(crate) rollups: Rollups,
     pub(crate) options: StoreOptions,
     pub(crate) block_ms: i64,
     pub(crate) clock: Arc<dyn Clock>,
@@ -118,6 +123,7 @@ impl MetricStore {
         }
         let metrics = Arc::new(StoreMetrics::register(registry)?);
         let table = lake.table(table::spec()).await?;
+        let rollups = Box::pin(Rollups::open(&lake, &options.rollups)).await?;
         let view = table.view();
         let started = clock.monotonic();
         let (loaded, report) = {
@@ -143,6 +149,7 @@ impl MetricStore {
         let store = Self {
             table,
             tunable: RwLock::new(options.tunable),
+            rollups,
             options,
             block_ms,
             clock,

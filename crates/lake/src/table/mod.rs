@@ -255,6 +255,9 @@ impl Table {
         adds: &[NewSegment],
         data_change: bool,
     ) -> Result<Option<TableView>> {
+        if removes.is_empty() && adds.is_empty() {
+            return Ok(Some(self.view()));
+        }
         let mut delta = self.delta.lock().await;
         let mut view = self.reload(&mut delta).await?;
         let mut attempts = 0;

@@ -111,6 +111,13 @@ impl Table {
         Ok(stream.map(move |batch| batch.map_err(|e| fail(&e))).boxed())
     }
 
+    /// What [`SegmentWriter::annotate`](super::SegmentWriter::annotate) said of a segment under a key.
+    pub async fn annotation(&self, segment: &Segment, key: &str) -> Result<Option<String>> {
+        let (metadata, _) = self.metadata_of(segment).await?;
+        let said = metadata.metadata().file_metadata().key_value_metadata();
+        Ok(said.and_then(|all| all.iter().find(|kv| kv.key == key)).and_then(|kv| kv.value.clone()))
+    }
+
     /// Reads all rows and columns of a segment, in the table's order.
     pub async fn scan_all(&self, segment: &Segment) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let path = segment.path().to_owned();

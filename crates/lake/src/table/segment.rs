@@ -11,7 +11,7 @@ use object_store::path::Path;
 use parking_lot::Mutex;
 use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
 use parquet::basic::{Compression, Encoding, Type as PhysicalType, ZstdLevel};
-use parquet::file::metadata::SortingColumn;
+use parquet::file::metadata::{KeyValue, SortingColumn};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::SchemaDescriptor;
 
@@ -227,6 +227,11 @@ impl SegmentWriter {
     /// Bytes of the file so far, without the row group in memory.
     pub fn bytes_written(&self) -> u64 {
         self.writer.bytes_written() as u64
+    }
+
+    /// Says something of the segment in its footer, which [`Table::annotation`](super::Table::annotation) reads.
+    pub fn annotate(&mut self, key: &str, text: &str) {
+        self.writer.append_key_value_metadata(KeyValue::new(key.to_owned(), text.to_owned()));
     }
 
     /// Uploads what is left. The segment is complete, and as durable as its store makes it.

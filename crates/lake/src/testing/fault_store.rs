@@ -27,6 +27,12 @@ impl FaultStore {
     pub fn new(faults: Arc<Faults>) -> Self {
         Self { faults, inner: Arc::default() }
     }
+
+    /// The paths of all objects.
+    pub async fn paths(&self) -> Vec<String> {
+        let all = self.inner.list(None);
+        all.filter_map(|object| async { object.ok().map(|o| o.location.to_string()) }).collect().await
+    }
 }
 
 fn injected(e: std::io::Error) -> Error {

@@ -16,3 +16,4 @@ mod fixture;
 mod handover;
 mod memory;
 mod model;
+mod rollup;

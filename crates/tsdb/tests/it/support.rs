@@ -69,8 +69,26 @@ impl FaultyDisk {
     }
 
     pub(crate) async fn open(&self, clock: &Arc<ManualClock>) -> base::Result<MetricStore> {
+        self.open_with(clock, StoreOptions::default()).await
+    }
+
+    pub(crate) async fn open_with(
+        &self,
+        clock: &Arc<ManualClock>,
+        options: StoreOptions,
+    ) -> base::Result<MetricStore> {
         let (fs, store) = (Arc::new(self.fs.clone()), Arc::new(self.store.clone()));
         let lake = Arc::new(Lake::open(Path::new("/data"), fs, store, clock.clone())?);
-        MetricStore::open(lake, StoreOptions::default(), clock.clone(), &Registry::new()).await
+        Box::pin(MetricStore::open(lake, options, clock.clone(), &Registry::new())).await
+    }
+
+    /// Segments that lie in a table's folder, whether they are part of it or not.
+    pub(crate) async fn segment_files(&self, table: &str) -> usize {
+        let folder = format!("tables/{table}/");
+        let paths = self.store.paths().await;
+        paths
+            .iter()
+            .filter(|p| p.starts_with(&folder) && p.ends_with(".parquet") && !p.contains("_delta_log"))
+            .count()
     }
 }

@@ -1,0 +1,415 @@
+//! Carrying out what was decided: reading segments side by side, rolling up, and putting the result in the place of what it replaces.
+//!
+//! One commit per span, which names what the rollup was made of; a crash at any step leaves the span as it was or done.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Int32Array, RecordBatch};
+use base::{Buckets, Error, Labels, Result, TimeRange};
+use lake::{Lake, NewSegment, Segment, Table, TableView};
+use parking_lot::Mutex;
+
+use super::decide::{self, Done, Input, Job, Rules};
+use super::merge::{self, Merge, Row};
+use super::table::{self, RowBuilder};
+use super::{BucketColumns, Resolution, RollupOptions, kernel};
+use crate::hidden::Visibility;
+use crate::limits::{ROLLUP_BATCH_BYTES, ROLLUP_BATCH_SERIES, ROLLUP_HOLD, ROLLUP_ROUND};
+use crate::seal;
+use crate::select::{self, Gather};
+use crate::store::{MetricStore, millis};
+
+/// The key under which a segment of rollups names what it was made of, one path a line.
+const SOURCES: &str = "bellwether.rollup.sources";
+
+/// The key under which it names the metrics that have native histograms, of which there are no buckets, likewise.
+pub(super) const HISTOGRAMS: &str = "bellwether.rollup.histograms";
+
+/// What a round of rolling up did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RollupReport {
+    /// Spans rolled up, at any resolution.
+    pub made: usize,
+    /// Spans that are left for the next round.
+    pub left: usize,
+    /// Segments of rollups removed because of their age.
+    pub expired: usize,
+}
+
+/// The tables of rollups that a store keeps, the finest first.
+pub(crate) struct Rollups {
+    pub(super) kept: Vec<Kept>,
+}
+
+pub(super) struct Kept {
+    pub(super) resolution: Resolution,
+    pub(super) age_ms: i64,
+    pub(super) table: Table,
+    /// What segments say they were made of, by path, so that each is asked once.
+    sources: Mutex<HashMap<String, Arc<HashSet<String>>>>,
+    /// Spans that have nothing to keep, and what this was found from.
+    barren: Mutex<HashMap<i64, Vec<String>>>,
+}
+
+impl Rollups {
+    pub(crate) async fn open(lake: &Lake, options: &[RollupOptions]) -> Result<Self> {
+        let mut options = options.to_vec();
+        options.sort_by_key(|o| o.resolution);
+        options.dedup_by_key(|o| o.resolution);
+        if options.first().is_some_and(|o| o.resolution != Resolution::FiveMinutes) {
+            return Err(Error::invalid(
+                "cannot open metric store: rollups of 1h are made from those of 5m, which are not kept",
+            ));
+        }
+        let mut kept = Vec::new();
+        for RollupOptions { resolution, age } in options {
+            let table = lake.table(table::spec(resolution)).await?;
+            let (sources, barren) = Default::default();
+            kept.push(Kept { resolution, age_ms: millis(age), table, sources, barren });
+        }
+        Ok(Self { kept })
+    }
+}
+
+impl Kept {
+    /// The tenant's segments, and what each was made of.
+    async fn done(&self, segments: &[Arc<Segment>]) -> Result<Vec<Done>> {
+        self.sources.lock().retain(|path, _| segments.iter().any(|s| s.path() == path));
+        let mut done = Vec::new();
+        for segment in segments {
+            let known = self.sources.lock().get(segment.path()).cloned();
+            let sources = match known {
+                Some(sources) => sources,
+                None => {
+                    let text = self.table.annotation(segment, SOURCES).await?.unwrap_or_default();
+                    let sources: Arc<HashSet<String>> = Arc::new(text.lines().map(str::to_owned).collect());
+                    self.sources.lock().insert(segment.path().to_owned(), sources.clone());
+                    sources
+                }
+            };
+            done.push(Done {
+                path: segment.path().to_owned(),
+                start_ms: decide::span_start(segment.time().start_ms, self.resolution.span_ms()),
+                sources: HashSet::clone(&sources),
+            });
+        }
+        Ok(done)
+    }
+
+    /// Removes what is older than its age, and the files of what nobody needs.
+    async fn expire(&self, tenant: &str, now_ms: i64) -> Result<usize> {
+        let oldest_ms = now_ms.saturating_sub(self.age_ms);
+        let old = |s: &&Arc<Segment>| s.tenant() == tenant && s.time().end_ms < oldest_ms;
+        let view = self.table.view();
+        let expired: Vec<String> = view.segments.iter().filter(old).map(|s| s.path().to_owned()).collect();
+        drop(view);
+        if !expired.is_empty() {
+            self.table.remove(&expired).await?;
+        }
+        self.table.vacuum().await?;
+        Ok(expired.len())
+    }
+}
+
+impl MetricStore {
+    /// Rolls up what is settled and not rolled up yet, removes rollups beyond their age, and deletes files that nobody needs. A
+    /// part of maintenance, whose lock is held; ends after a while although there is more to do.
+    pub(crate) async fn roll_up(&self, now_ms: i64) -> Result<RollupReport> {
+        let started = self.clock.monotonic();
+        let mut report = RollupReport::default();
+        let mut failed = None;
+        for at in 0..self.rollups.kept.len() {
+            let jobs = match self.rollup_jobs(at, now_ms).await {
+                Ok(jobs) => jobs,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
+            for job in jobs {
+                if failed.is_some() || self.clock.monotonic().saturating_sub(started) > ROLLUP_ROUND {
+                    report.left += 1;
+                    continue;
+                }
+                let name = self.rollups.kept[at].resolution.as_str();
+                let from = self.clock.monotonic();
+                match self.roll_up_span(at, &job).await {
+                    Ok(()) => {
+                        report.made += 1;
+                        self.metrics.rollups.with_label_values(&[name]).inc();
+                    }
+                    Err(error) => {
+                        self.metrics.rollups_failed.inc();
+                        let what = format!("cannot roll up {} to {} ms to {name}", job.start_ms, job.end_ms);
+                        failed.get_or_insert(error.context(what));
+                        report.left += 1;
+                    }
+                }
+                self.metrics
+                    .rollup_seconds
+                    .observe(self.clock.monotonic().saturating_sub(from).as_secs_f64());
+            }
+        }
+        // Making room must not wait for what fails on a full disk.
+        for kept in &self.rollups.kept {
+            match kept.expire(&self.options.tenant, now_ms).await {
+                Ok(expired) => report.expired += expired,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        failed.map_or(Ok(report), Err)
+    }
+
+    /// Segments of samples that retention would take for their age and that are not rolled up yet. They wait for a while, not for ever.
+    pub(crate) async fn awaiting_rollup(&self, now_ms: i64) -> HashSet<String> {
+        if self.rollups.kept.is_empty() {
+            return HashSet::new();
+        }
+        let jobs = match self.rollup_jobs_at(0, now_ms, true).await {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                tracing::warn!("cannot tell what is to be rolled up before it expires: {error}");
+                return HashSet::new();
+            }
+        };
+        let oldest_ms = self.options.retention.oldest_ms(now_ms);
+        let waits = oldest_ms.saturating_sub(millis(ROLLUP_HOLD))..oldest_ms;
+        let inputs: HashSet<String> =
+            jobs.into_iter().filter(|j| j.end_ms >= waits.start).flat_map(|j| j.inputs).collect();
+        let of_age: Vec<Arc<Segment>> = self.of_tenant(&self.table.view());
+        let of_age = of_age.iter().filter(|s| waits.contains(&s.time().end_ms));
+        of_age.map(|s| s.path().to_owned()).filter(|path| inputs.contains(path)).collect()
+    }
+
+    async fn rollup_jobs(&self, at: usize, now_ms: i64) -> Result<Vec<Job>> {
+        self.rollup_jobs_at(at, now_ms, false).await
+    }
+
+    /// What there is to do for a resolution; with `ahead` also spans that have not settled.
+    async fn rollup_jobs_at(&self, at: usize, now_ms: i64, ahead: bool) -> Result<Vec<Job>> {
+        let kept = &self.rollups.kept[at];
+        let inputs: Vec<Input> = self
+            .rollup_source(at)
+            .1
+            .iter()
+            .map(|s| Input { path: s.path().to_owned(), time: s.time() })
+            .collect();
+        let view = kept.table.refresh().await?;
+        let done = kept.done(&self.of_tenant(&view)).await?;
+        // As long as compaction waits for a day, whose merged segment would otherwise outdate the rollup at once.
+        let settle_ms = if ahead { -kept.resolution.span_ms() } else { 2 * self.block_ms };
+        let unsealed_ms = if ahead { i64::MAX } else { self.unsealed_ms() };
+        let rules = Rules { span_ms: kept.resolution.span_ms(), settle_ms, unsealed_ms, age_ms: kept.age_ms };
+        let mut jobs = decide::decide(&rules, &inputs, &done, now_ms);
+        let barren = kept.barren.lock();
+        jobs.retain(|job| barren.get(&job.start_ms) != Some(&job.inputs));
+        Ok(jobs)
+    }
+
+    /// The first time of what is not in segments yet.
+    fn unsealed_ms(&self) -> i64 {
+        self.state.read().head.time().map_or(i64::MAX, |t| t.start_ms)
+    }
+
+    /// The table that rollups of a resolution are made of, and the tenant's segments there.
+    fn rollup_source(&self, at: usize) -> (&Table, Vec<Arc<Segment>>) {
+        match at.checked_sub(1) {
+            Some(finer) => {
+                let table = &self.rollups.kept[finer].table;
+                (table, self.of_tenant(&table.view()))
+            }
+            None => (&self.table, self.of_tenant(&self.table.view())),
+        }
+    }
+
+    pub(super) fn of_tenant(&self, view: &TableView) -> Vec<Arc<Segment>> {
+        view.segments.iter().filter(|s| s.tenant() == self.options.tenant).cloned().collect()
+    }
+
+    async fn roll_up_span(&self, at: usize, job: &Job) -> Result<()> {
+        let kept = &self.rollups.kept[at];
+        let replaced = self.replaced(at, job);
+        if replaced.len() < job.replaces.len() {
+            // Someone else was there first; the next round looks at what they made.
+            return Ok(());
+        }
+        let mut barren = false;
+        let write = async {
+            let made = self.write_rollup(at, job, &replaced).await?;
+            barren = made.is_none();
+            Ok(made.into_iter().collect())
+        };
+        kept.table.replace(&replaced, true, write).await?;
+        if barren {
+            kept.barren.lock().insert(job.start_ms, job.inputs.clone());
+        }
+        Ok(())
+    }
+
+    fn replaced(&self, at: usize, job: &Job) -> Vec<Arc<Segment>> {
+        let view = self.rollups.kept[at].table.view();
+        view.segments.iter().filter(|s| job.replaces.iter().any(|path| path == s.path())).cloned().collect()
+    }
+
+    /// Writes the rollup of a span; `None` if there is nothing to keep.
+    async fn write_rollup(
+        &self,
+        at: usize,
+        job: &Job,
+        replaced: &[Arc<Segment>],
+    ) -> Result<Option<NewSegment>> {
+        let kept = &self.rollups.kept[at];
+        let range = TimeRange::new(job.start_ms + 1, job.end_ms);
+        let visibility = self.visibility(self.clock.now_ms()).within(range);
+        let (source, segments) = self.rollup_source(at);
+        let columns = if at == 0 { Gather::COLUMNS.to_vec() } else { table::columns(BucketColumns::ALL) };
+        let overlapping: Vec<Arc<Segment>> =
+            segments.into_iter().filter(|s| s.time().overlaps(range)).collect();
+        let scan = crate::table::scan(&[], range, columns);
+        let mut fresh = Merge::begin(source, &overlapping, &scan).await?;
+        let scan = crate::table::scan(&[], range, table::columns(BucketColumns::ALL));
+        let before = if job.keeps { replaced } else { &[] };
+        let mut before = Merge::begin(&kept.table, before, &scan).await?;
+        let date = seal::date(job.start_ms);
+        let mut writer = kept.table.compacted_writer(&self.options.tenant, &date, job.end_ms, 1)?;
+        let (mut rows, mut batch, mut bytes) = (0, Vec::new(), 0);
+        let mut histograms = BTreeSet::new();
+        if at > 0 {
+            for segment in &overlapping {
+                let metrics = source.annotation(segment, HISTOGRAMS).await?.unwrap_or_default();
+                histograms.extend(metrics.lines().map(str::to_owned));
+            }
+        }
+        loop {
+            let next = match (fresh.peek(), before.peek()) {
+                (Some(a), Some(b)) => Some(if merge::order(a, b).is_le() { a } else { b }),
+                (a, b) => a.or(b),
+            };
+            let next = next.cloned();
+            let ended = next.is_none();
+            if let Some(labels) = next {
+                let parts =
+                    Parts { fresh: fresh.take(&labels).await?, before: before.take(&labels).await?, labels };
+                bytes += parts.size_bytes()?;
+                batch.push(parts);
+            }
+            if ended || batch.len() >= ROLLUP_BATCH_SERIES || bytes >= ROLLUP_BATCH_BYTES {
+                let (series, resolution) = (std::mem::take(&mut batch), kept.resolution);
+                let visibility = visibility.clone();
+                let rolled =
+                    tokio::task::spawn_blocking(move || roll_rows(&series, resolution, range, &visibility))
+                        .await
+                        .map_err(|e| Error::internal(format!("cannot compute rollups: {e}")))??;
+                rows += rolled.rows.num_rows();
+                writer.write(&rolled.rows).await?;
+                histograms.extend(rolled.histograms);
+                bytes = 0;
+            }
+            if ended {
+                break;
+            }
+        }
+        if rows == 0 {
+            return Ok(None);
+        }
+        writer.annotate(SOURCES, &job.inputs.join("\n"));
+        if !histograms.is_empty() {
+            let metrics: Vec<String> = histograms.into_iter().collect();
+            writer.annotate(HISTOGRAMS, &metrics.join("\n"));
+        }
+        writer.finish().await.map(Some)
+    }
+}
+
+/// What a span's rollup of one series is made of.
+struct Parts {
+    labels: Labels,
+    /// Rows of samples, or of finer buckets.
+    fresh: Vec<Row>,
+    /// Rows of the rollup that is replaced.
+    before: Vec<Row>,
+}
+
+impl Parts {
+    /// What decoding may take.
+    fn size_bytes(&self) -> Result<usize> {
+        let mut samples = 0;
+        for row in self.fresh.iter().chain(&self.before) {
+            let counts: &Int32Array = crate::table::column(&row.batch, crate::table::COUNT)?;
+            samples += usize::try_from(counts.value(row.at)).unwrap_or(0);
+        }
+        Ok(self.labels.size_bytes() + samples * size_of::<(i64, f64)>())
+    }
+}
+
+/// The rows of a span for some series.
+struct Rolled {
+    rows: RecordBatch,
+    /// Metrics that have native histograms.
+    histograms: BTreeSet<String>,
+}
+
+fn roll_rows(
+    series: &[Parts],
+    resolution: Resolution,
+    range: TimeRange,
+    visibility: &Visibility,
+) -> Result<Rolled> {
+    let mut rows = RowBuilder::new(resolution);
+    let mut histograms = BTreeSet::new();
+    for parts in series {
+        let mut buckets = match resolution {
+            Resolution::FiveMinutes => {
+                roll_samples(parts, resolution, range, visibility).map(|(buckets, has_histograms)| {
+                    if has_histograms {
+                        histograms.insert(parts.labels.metric().to_owned());
+                    }
+                    buckets
+                })
+            }
+            Resolution::OneHour => coarsen_rows(&parts.fresh, resolution),
+        }
+        .map_err(|e| e.context(format!("cannot roll up series {}", parts.labels)))?;
+        for row in &parts.before {
+            let mut old = Buckets::default();
+            table::decode_row(&row.batch, row.at, BucketColumns::ALL, &mut old)?;
+            buckets = kernel::unite(&buckets, &old);
+        }
+        buckets.crop(range);
+        rows.push(&parts.labels, &buckets);
+    }
+    Ok(Rolled { rows: rows.finish()?, histograms })
+}
+
+/// The buckets of a series, and whether it has native histograms beside what they are made of.
+fn roll_samples(
+    parts: &Parts,
+    resolution: Resolution,
+    range: TimeRange,
+    visibility: &Visibility,
+) -> Result<(Buckets, bool)> {
+    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+    let mut has_histograms = false;
+    for row in &parts.fresh {
+        has_histograms |= !select::decode_segment_floats(&row.batch, row.at, &mut timestamps, &mut values)?;
+    }
+    select::in_order(&mut timestamps, &mut values, range);
+    visibility.of(&parts.labels).drop_from(&mut timestamps, &mut values);
+    let mut buckets = Buckets::default();
+    kernel::roll(&timestamps, &values, resolution.millis(), &mut buckets);
+    Ok((buckets, has_histograms))
+}
+
+fn coarsen_rows(rows: &[Row], resolution: Resolution) -> Result<Buckets> {
+    let (mut fine, mut part) = (Buckets::default(), Buckets::default());
+    for row in rows {
+        table::decode_row(&row.batch, row.at, BucketColumns::ALL, &mut part)?;
+        fine = kernel::unite(&fine, &part);
+    }
+    let mut buckets = Buckets::default();
+    kernel::coarsen(&fine, resolution.millis(), &mut buckets);
+    Ok(buckets)
+}

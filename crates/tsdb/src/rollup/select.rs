@@ -1,0 +1,338 @@
+//! Selecting buckets: stored ones, and for spans that are not rolled up yet those made on the way from what they will be made of.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray, RecordBatch};
+use base::{Buckets, Error, Labels, METRIC_NAME, Matcher, Result, TimeRange};
+use futures::StreamExt;
+use lake::{Scan, Segment, Table};
+use rustc_hash::FxHashMap;
+
+use super::run::HISTOGRAMS;
+use super::table::{columns, decode_row};
+use super::{Resolution, decide, kernel};
+use crate::hidden::Visibility;
+use crate::select::{Gather, SelectedSeries};
+use crate::store::{MetricStore, millis};
+use crate::table::{LABELS, column};
+
+/// Which columns of buckets are wanted; ends and numbers of samples always are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BucketColumns {
+    /// Sums.
+    pub sum: bool,
+    /// Least and greatest values.
+    pub extremes: bool,
+    /// First values.
+    pub first: bool,
+    /// Last values with their times, and the ends of series.
+    pub last: bool,
+    /// What counters lost by resets.
+    pub resets: bool,
+    /// Times of first and last samples.
+    pub times: bool,
+}
+
+impl BucketColumns {
+    /// All.
+    pub const ALL: Self =
+        Self { sum: true, extremes: true, first: true, last: true, resets: true, times: true };
+}
+
+/// From when on a store has what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Coverage {
+    /// The time from which on samples are there: those of before were taken by retention, or never were.
+    pub raw_from_ms: i64,
+    /// Per resolution that is kept and has segments, the finest first, the time from which on buckets are there.
+    pub rollups: Vec<(Resolution, i64)>,
+}
+
+/// Series with their buckets, in order of labels. Holds its rows, whatever happens to the store.
+pub struct SelectedBuckets {
+    resolution: Resolution,
+    series: Vec<(Labels, Sources)>,
+    raw: SelectedSeries,
+    /// The ranges that stored buckets of the finest resolution do not cover.
+    raw_ranges: Vec<TimeRange>,
+    wanted: BucketColumns,
+    /// Ends of buckets.
+    range: TimeRange,
+    visibility: Visibility,
+    size_bytes: usize,
+    histograms: bool,
+}
+
+/// Where buckets of a series come from.
+#[derive(Default)]
+struct Sources {
+    stored: Vec<(RecordBatch, usize)>,
+    finer: Vec<(RecordBatch, usize)>,
+    /// Position in the selection of samples.
+    raw: Option<usize>,
+}
+
+impl SelectedBuckets {
+    /// The length of the buckets.
+    pub fn resolution(&self) -> Resolution {
+        self.resolution
+    }
+
+    /// Number of series.
+    pub fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.series.is_empty()
+    }
+
+    /// The labels of the series at a position.
+    pub fn labels(&self, at: usize) -> &Labels {
+        &self.series[at].0
+    }
+
+    /// Whether there may be native histograms of the selected metric, or of any if it is not named, which have no buckets.
+    pub fn may_miss_histograms(&self) -> bool {
+        self.histograms
+    }
+
+    /// Bytes of rows and labels that are held.
+    pub fn size_bytes(&self) -> usize {
+        self.size_bytes + self.raw.size_bytes()
+    }
+
+    /// The buckets of the series at a position whose end is in the range, each once, ascending.
+    pub fn decode(&self, at: usize) -> Result<Buckets> {
+        let (labels, sources) = &self.series[at];
+        let mut buckets = self
+            .decode_sources(sources)
+            .map_err(|e| e.context(format!("cannot read rollups of series {labels}")))?;
+        buckets.crop(self.range);
+        let hidden = self.visibility.of_rollups(labels);
+        if !hidden.is_empty() {
+            // Of a bucket that is deleted in part nobody knows what is left.
+            let step_ms = self.resolution.millis();
+            buckets.retain(|end_ms| !hidden.meets(TimeRange::new(end_ms - step_ms + 1, end_ms)));
+        }
+        Ok(buckets)
+    }
+
+    fn decode_sources(&self, sources: &Sources) -> Result<Buckets> {
+        let mut parts = Vec::with_capacity(sources.stored.len() + 2);
+        for (batch, row) in &sources.stored {
+            let mut part = Buckets::default();
+            decode_row(batch, *row, self.wanted, &mut part)?;
+            parts.push(part);
+        }
+        let mut finer = Vec::with_capacity(sources.finer.len());
+        for (batch, row) in &sources.finer {
+            let mut part = Buckets::default();
+            decode_row(batch, *row, BucketColumns::ALL, &mut part)?;
+            finer.push(part);
+        }
+        if !finer.is_empty() {
+            let mut part = Buckets::default();
+            kernel::coarsen(&join(finer), self.resolution.millis(), &mut part);
+            parts.push(part);
+        }
+        if let Some(raw) = sources.raw {
+            let (mut timestamps, mut values) = (Vec::new(), Vec::new());
+            self.raw.decode(raw, &mut timestamps, &mut values)?;
+            let mut rolled = Buckets::default();
+            kernel::roll(&timestamps, &values, self.resolution.millis(), &mut rolled);
+            for range in &self.raw_ranges {
+                let mut part = rolled.clone();
+                part.crop(*range);
+                parts.push(part);
+            }
+        }
+        Ok(join(parts))
+    }
+}
+
+/// Parts of a series' buckets as one. They hardly ever overlap.
+fn join(mut parts: Vec<Buckets>) -> Buckets {
+    parts.retain(|p| !p.is_empty());
+    if parts.len() == 1 {
+        return parts.swap_remove(0);
+    }
+    parts.sort_by_key(|p| p.ends_ms[0]);
+    parts.iter().fold(Buckets::default(), |joined, part| kernel::unite(&joined, part))
+}
+
+impl MetricStore {
+    /// From when on there are samples and rollups.
+    pub fn coverage(&self, now_ms: i64) -> Coverage {
+        let aged_ms = now_ms.saturating_sub(millis(self.options.retention.age));
+        let raw_ms = self.time().map_or(i64::MAX, |t| t.start_ms);
+        let rollups = self.rollups.kept.iter().filter_map(|kept| {
+            let segments = self.of_tenant(&kept.table.view());
+            let from_ms = segments.iter().map(|s| s.time().start_ms).min()?;
+            Some((kept.resolution, from_ms))
+        });
+        Coverage { raw_from_ms: raw_ms.max(aged_ms), rollups: rollups.collect() }
+    }
+
+    /// Gathers the buckets of the series that satisfy all matchers, with ends in the range, both included. Buckets that are
+    /// not stored yet are made when they are decoded. If the resolution is not kept there are none.
+    pub async fn select_buckets(
+        &self,
+        resolution: Resolution,
+        matchers: &[Matcher],
+        range: TimeRange,
+        wanted: BucketColumns,
+    ) -> Result<SelectedBuckets> {
+        let limit_bytes = self.options.select_bytes;
+        let visibility = self.visibility(self.clock.now_ms()).within(range);
+        let mut rows = Rows { series: FxHashMap::default(), size_bytes: 0, limit_bytes };
+        let mut gather = Gather::new(limit_bytes);
+        // The samples are looked at before the rollups, and those of head and segments at once: nothing can fall in between.
+        let step_ms = resolution.millis();
+        let first_ms =
+            range.start_ms.saturating_sub(1).div_euclid(step_ms).saturating_mul(step_ms).saturating_add(1);
+        let whole = TimeRange::new(first_ms, range.end_ms);
+        let (raw, head, unsealed_ms) = {
+            let state = self.state.read();
+            let unsealed_ms = state.head.time().map_or(i64::MAX, |t| t.start_ms);
+            (self.of_tenant(&state.view), state.head.select(matchers, whole), unsealed_ms)
+        };
+        gather.add_head(head)?;
+        let mut histograms = false;
+        let mut missing = vec![whole];
+        for kept in self.rollups.kept.iter().rev().filter(|k| k.resolution <= resolution) {
+            // What came late is not in the rollup of its span before it is sealed and the span rolled up again.
+            let span_end_ms = |s: &Arc<Segment>| {
+                decide::span_start(s.time().start_ms, kept.resolution.span_ms()) + kept.resolution.span_ms()
+            };
+            let mut segments = self.of_tenant(&kept.table.view());
+            segments.retain(|s| span_end_ms(s) < unsealed_ms);
+            let exact = kept.resolution == resolution;
+            let wanted = columns(if exact { wanted } else { BucketColumns::ALL });
+            for part in &missing {
+                let scan = crate::table::scan(matchers, *part, wanted.clone());
+                for segment in segments.iter().filter(|s| s.time().overlaps(*part)) {
+                    histograms |= has_histograms(&kept.table, segment, matchers).await?;
+                    rows.add(&kept.table, segment, &scan, exact).await?;
+                }
+            }
+            missing = uncovered(&missing, &segments, kept.resolution.span_ms());
+        }
+        for part in &missing {
+            let scan = crate::table::scan(matchers, *part, Gather::COLUMNS.to_vec());
+            for segment in raw.iter().filter(|s| s.time().overlaps(*part)) {
+                let mut batches = self.table.scan(segment, &scan).await?;
+                while let Some(batch) = batches.next().await {
+                    gather.add_segment(&batch?)?;
+                }
+            }
+        }
+        let hull = missing.iter().copied().reduce(|a, b| TimeRange::new(a.start_ms, b.end_ms));
+        let raw = gather.finish(hull.unwrap_or(TimeRange::new(0, -1)));
+        for at in 0..raw.len() {
+            rows.series.entry(raw.labels(at).clone()).or_default().raw = Some(at);
+        }
+        let mut series: Vec<(Labels, Sources)> = rows.series.into_iter().collect();
+        series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let size_bytes = rows.size_bytes;
+        Ok(SelectedBuckets {
+            resolution,
+            series,
+            raw,
+            raw_ranges: missing,
+            wanted,
+            range,
+            visibility,
+            size_bytes,
+            histograms,
+        })
+    }
+}
+
+async fn has_histograms(table: &Table, segment: &Segment, matchers: &[Matcher]) -> Result<bool> {
+    let Some(metrics) = table.annotation(segment, HISTOGRAMS).await? else { return Ok(false) };
+    let names: Vec<&Matcher> = matchers.iter().filter(|m| m.name() == METRIC_NAME).collect();
+    Ok(metrics.lines().any(|metric| names.iter().all(|m| m.matches(metric))))
+}
+
+/// Gathers rows of rollups within a bound of bytes.
+struct Rows {
+    series: FxHashMap<Labels, Sources>,
+    size_bytes: usize,
+    limit_bytes: usize,
+}
+
+impl Rows {
+    async fn add(&mut self, table: &Table, segment: &Segment, scan: &Scan, exact: bool) -> Result<()> {
+        let mut batches = table.scan(segment, scan).await?;
+        while let Some(batch) = batches.next().await {
+            let batch = batch?;
+            self.size_bytes += batch.get_array_memory_size();
+            if self.size_bytes > self.limit_bytes {
+                return Err(Error::limit(format!(
+                    "cannot select series: they have more than {} bytes of rollups (limit select_bytes)",
+                    self.limit_bytes
+                )));
+            }
+            let labels: &BinaryArray = column(&batch, LABELS)?;
+            for at in 0..labels.len() {
+                let sources = self.series.entry(Labels::from_packed(labels.value(at))?).or_default();
+                let rows = if exact { &mut sources.stored } else { &mut sources.finer };
+                rows.push((batch.clone(), at));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What of some ranges no segment covers. A segment covers its span.
+fn uncovered(ranges: &[TimeRange], segments: &[Arc<Segment>], span_ms: i64) -> Vec<TimeRange> {
+    let mut spans: Vec<i64> =
+        segments.iter().map(|s| decide::span_start(s.time().start_ms, span_ms)).collect();
+    spans.sort_unstable();
+    spans.dedup();
+    without_spans(ranges, &spans, span_ms)
+}
+
+fn without_spans(ranges: &[TimeRange], starts_ms: &[i64], span_ms: i64) -> Vec<TimeRange> {
+    let mut left = Vec::new();
+    for range in ranges {
+        let mut from_ms = range.start_ms;
+        for start_ms in starts_ms {
+            let end_ms = start_ms.saturating_add(span_ms);
+            if end_ms < from_ms || *start_ms >= range.end_ms {
+                continue;
+            }
+            if from_ms <= *start_ms {
+                left.push(TimeRange::new(from_ms, *start_ms));
+            }
+            from_ms = end_ms.saturating_add(1);
+        }
+        if from_ms <= range.end_ms {
+            left.push(TimeRange::new(from_ms, range.end_ms));
+        }
+    }
+    left
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_spans_leave_over_is_what_is_missing() {
+        let check = |ranges: &[(i64, i64)], spans: &[i64], want: &[(i64, i64)]| {
+            let of =
+                |list: &[(i64, i64)]| list.iter().map(|(a, b)| TimeRange::new(*a, *b)).collect::<Vec<_>>();
+            assert_eq!(without_spans(&of(ranges), spans, 100), of(want), "{ranges:?} {spans:?}");
+        };
+        check(&[(1, 300)], &[], &[(1, 300)]);
+        check(&[(1, 300)], &[0, 100, 200], &[]);
+        check(&[(1, 300)], &[100], &[(1, 100), (201, 300)]);
+        check(&[(151, 350)], &[0, 100], &[(201, 350)]);
+        check(&[(i64::MIN, i64::MAX)], &[100], &[(i64::MIN, 100), (201, i64::MAX)]);
+        check(&[(1, 100), (201, 300)], &[200], &[(1, 100)]);
+        check(&[(5, 4)], &[0], &[]);
+    }
+}
