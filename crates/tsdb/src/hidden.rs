@@ -25,6 +25,12 @@ impl Visibility {
         Self { tombstones: tombstones.to_vec(), retention: by_series.then(|| (retention.clone(), now_ms)) }
     }
 
+    /// Only what concerns a range.
+    pub(crate) fn within(mut self, range: TimeRange) -> Self {
+        self.tombstones.retain(|t| t.range().overlaps(range));
+        self
+    }
+
     /// Whether nothing is hidden of any series.
     pub(crate) fn is_clear(&self) -> bool {
         self.tombstones.is_empty() && self.retention.is_none()
@@ -71,6 +77,11 @@ impl Hidden {
             }
         }
         Self(joined)
+    }
+
+    /// Whether nothing is hidden.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Whether a time is hidden.
