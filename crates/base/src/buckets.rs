@@ -59,6 +59,41 @@ pub struct Buckets {
     pub stale_ms: Vec<i64>,
 }
 
+/// Which columns of buckets are wanted; ends and numbers of samples always are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct BucketColumns {
+    /// Sums.
+    pub sum: bool,
+    /// Least and greatest values.
+    pub extremes: bool,
+    /// First values.
+    pub first: bool,
+    /// Last values with their times, and the ends of series.
+    pub last: bool,
+    /// What counters lost by resets.
+    pub resets: bool,
+    /// Times of first and last samples.
+    pub times: bool,
+}
+
+impl BucketColumns {
+    /// All.
+    pub const ALL: Self =
+        Self { sum: true, extremes: true, first: true, last: true, resets: true, times: true };
+
+    /// Those of either.
+    pub fn union(self, other: Self) -> Self {
+        Self {
+            sum: self.sum || other.sum,
+            extremes: self.extremes || other.extremes,
+            first: self.first || other.first,
+            last: self.last || other.last,
+            resets: self.resets || other.resets,
+            times: self.times || other.times,
+        }
+    }
+}
+
 /// Evaluates a body for each column.
 macro_rules! each_column {
     ($buckets:expr, $column:ident, $body:expr) => {{

@@ -14,7 +14,7 @@ mod sample;
 mod time;
 
 pub use batch::{BatchSeries, WriteBatch};
-pub use buckets::{Bucket, Buckets, NO_TIME};
+pub use buckets::{Bucket, BucketColumns, Buckets, NO_TIME};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result, nearest};
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Span};

@@ -48,10 +48,9 @@ pub(super) struct Job {
     pub(super) end_ms: i64,
     /// The paths of what it is made of.
     pub(super) inputs: Vec<String>,
-    /// The segments that it replaces.
+    /// The segments that it replaces. Their buckets stay where the inputs have not as many samples: retention takes these at its
+    /// own time, of some series sooner than of others.
     pub(super) replaces: Vec<String>,
-    /// Whether buckets of those stay that the inputs do not have, because retention has taken some of their samples.
-    pub(super) keeps: bool,
 }
 
 /// The spans whose rollup is missing or outdated, the oldest first.
@@ -70,7 +69,6 @@ pub(super) fn decide(rules: &Rules, inputs: &[Input], done: &[Done], now_ms: i64
             touched.push(input);
         }
     }
-    let oldest_ms = inputs.iter().map(|i| i.time.start_ms).min().unwrap_or(i64::MAX);
     let mut jobs = Vec::new();
     for (start_ms, inputs) in spans {
         let end_ms = start_ms + rules.span_ms;
@@ -85,14 +83,11 @@ pub(super) fn decide(rules: &Rules, inputs: &[Input], done: &[Done], now_ms: i64
         {
             continue;
         }
-        // While there are samples of before the span, retention has not begun to take those of the span.
-        let whole = oldest_ms <= start_ms;
         jobs.push(Job {
             start_ms,
             end_ms,
             inputs: inputs.iter().map(|i| i.path.clone()).collect(),
             replaces: made.iter().map(|d| d.path.clone()).collect(),
-            keeps: !whole && !made.is_empty(),
         });
     }
     jobs
@@ -147,10 +142,7 @@ mod tests {
         let done = [done("r", 100, &["a", "b"])];
         assert_eq!(spans(&[input("b", 150, 199)], &done, 220), []);
         let jobs = decide(&RULES, &[input("b", 150, 199), input("late", 120, 130)], &done, 220);
-        assert!(jobs.len() == 1 && jobs[0].keeps && jobs[0].replaces == ["r"]);
-        let older = [input("0", 0, 99), input("late", 120, 130)];
-        let jobs = decide(&RULES, &older, &done, 220);
-        assert!(jobs.iter().find(|j| j.start_ms == 100).is_some_and(|j| !j.keeps));
+        assert!(jobs.len() == 1 && jobs[0].replaces == ["r"]);
     }
 
     #[test]

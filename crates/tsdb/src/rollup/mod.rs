@@ -15,7 +15,7 @@ mod table;
 use std::time::Duration;
 
 pub use run::RollupReport;
-pub use select::{BucketColumns, Coverage, SelectedBuckets};
+pub use select::{Coverage, RollupCoverage, SamplesFrom, SelectedBuckets};
 
 use crate::limits::{ROLLUP_1H_AGE, ROLLUP_5M_AGE};
 

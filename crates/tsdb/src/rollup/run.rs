@@ -6,14 +6,14 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Int32Array, RecordBatch};
-use base::{Buckets, Error, Labels, Result, TimeRange};
+use base::{BucketColumns, Buckets, Error, Labels, Result, TimeRange};
 use lake::{Lake, NewSegment, Segment, Table, TableView};
 use parking_lot::Mutex;
 
 use super::decide::{self, Done, Input, Job, Rules};
 use super::merge::{self, Merge, Row};
 use super::table::{self, RowBuilder};
-use super::{BucketColumns, Resolution, RollupOptions, kernel};
+use super::{Resolution, RollupOptions, kernel};
 use crate::hidden::Visibility;
 use crate::limits::{ROLLUP_BATCH_BYTES, ROLLUP_BATCH_SERIES, ROLLUP_HOLD, ROLLUP_ROUND};
 use crate::seal;
@@ -271,8 +271,7 @@ impl MetricStore {
         let scan = crate::table::scan(&[], range, columns);
         let mut fresh = Merge::begin(source, &overlapping, &scan).await?;
         let scan = crate::table::scan(&[], range, table::columns(BucketColumns::ALL));
-        let before = if job.keeps { replaced } else { &[] };
-        let mut before = Merge::begin(&kept.table, before, &scan).await?;
+        let mut before = Merge::begin(&kept.table, replaced, &scan).await?;
         let date = seal::date(job.start_ms);
         let mut writer = kept.table.compacted_writer(&self.options.tenant, &date, job.end_ms, 1)?;
         let (mut rows, mut batch, mut bytes) = (0, Vec::new(), 0);

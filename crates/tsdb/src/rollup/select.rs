@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, BinaryArray, RecordBatch};
-use base::{Buckets, Error, Labels, METRIC_NAME, Matcher, Result, TimeRange};
+use base::{BucketColumns, Buckets, Error, Labels, METRIC_NAME, Matcher, Result, TimeRange};
 use futures::StreamExt;
 use lake::{Scan, Segment, Table};
 use rustc_hash::FxHashMap;
@@ -12,40 +12,55 @@ use super::run::HISTOGRAMS;
 use super::table::{columns, decode_row};
 use super::{Resolution, decide, kernel};
 use crate::hidden::Visibility;
+use crate::retention::Retention;
 use crate::select::{Gather, SelectedSeries};
 use crate::store::{MetricStore, millis};
 use crate::table::{LABELS, column};
 
-/// Which columns of buckets are wanted; ends and numbers of samples always are.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct BucketColumns {
-    /// Sums.
-    pub sum: bool,
-    /// Least and greatest values.
-    pub extremes: bool,
-    /// First values.
-    pub first: bool,
-    /// Last values with their times, and the ends of series.
-    pub last: bool,
-    /// What counters lost by resets.
-    pub resets: bool,
-    /// Times of first and last samples.
-    pub times: bool,
-}
-
-impl BucketColumns {
-    /// All.
-    pub const ALL: Self =
-        Self { sum: true, extremes: true, first: true, last: true, resets: true, times: true };
-}
-
 /// From when on a store has what.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// The time from which on samples are there: those of before were taken by retention, or never were.
-    pub raw_from_ms: i64,
-    /// Per resolution that is kept and has segments, the finest first, the time from which on buckets are there.
-    pub rollups: Vec<(Resolution, i64)>,
+    /// The time from which on samples are there: those of before were taken by retention, or never were. Of series that are kept
+    /// longer than others there may be earlier ones, see [`MetricStore::samples_from`].
+    pub samples_from_ms: i64,
+    /// The resolutions that are kept and have segments, the finest first.
+    pub rollups: Vec<RollupCoverage>,
+}
+
+/// What there is of a resolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollupCoverage {
+    /// The length of a bucket.
+    pub resolution: Resolution,
+    /// Begin of the first bucket that is stored.
+    pub from_ms: i64,
+    /// End of the last one. Later ones are made when they are asked for.
+    pub until_ms: i64,
+}
+
+/// From when on a store has the samples of a series.
+#[derive(Debug, Clone)]
+pub struct SamplesFrom {
+    first_ms: i64,
+    now_ms: i64,
+    retention: Arc<Retention>,
+}
+
+impl SamplesFrom {
+    /// Of any series.
+    pub fn of_any(&self) -> i64 {
+        self.first_ms.max(self.retention.oldest_ms(self.now_ms))
+    }
+
+    /// Of one series.
+    pub fn of(&self, labels: &Labels) -> i64 {
+        self.first_ms.max(self.general_ms().min(self.retention.cutoff_ms(labels, self.now_ms)))
+    }
+
+    /// What an age of its own that is shorter takes has no rollups either, so that there is no need to tell.
+    fn general_ms(&self) -> i64 {
+        self.now_ms.saturating_sub(millis(self.retention.age))
+    }
 }
 
 /// Series with their buckets, in order of labels. Holds its rows, whatever happens to the store.
@@ -165,14 +180,25 @@ fn join(mut parts: Vec<Buckets>) -> Buckets {
 impl MetricStore {
     /// From when on there are samples and rollups.
     pub fn coverage(&self, now_ms: i64) -> Coverage {
-        let aged_ms = now_ms.saturating_sub(millis(self.options.retention.age));
-        let raw_ms = self.time().map_or(i64::MAX, |t| t.start_ms);
+        let from = self.samples_from(now_ms);
         let rollups = self.rollups.kept.iter().filter_map(|kept| {
             let segments = self.of_tenant(&kept.table.view());
-            let from_ms = segments.iter().map(|s| s.time().start_ms).min()?;
-            Some((kept.resolution, from_ms))
+            let time = segments.iter().map(|s| s.time());
+            let time =
+                time.reduce(|a, b| TimeRange::new(a.start_ms.min(b.start_ms), a.end_ms.max(b.end_ms)))?;
+            Some(RollupCoverage {
+                resolution: kept.resolution,
+                from_ms: time.start_ms,
+                until_ms: time.end_ms,
+            })
         });
-        Coverage { raw_from_ms: raw_ms.max(aged_ms), rollups: rollups.collect() }
+        Coverage { samples_from_ms: from.first_ms.max(from.general_ms()), rollups: rollups.collect() }
+    }
+
+    /// From when on there are samples of each series.
+    pub fn samples_from(&self, now_ms: i64) -> SamplesFrom {
+        let first_ms = self.time().map_or(i64::MAX, |t| t.start_ms);
+        SamplesFrom { first_ms, now_ms, retention: self.retention.clone() }
     }
 
     /// Gathers the buckets of the series that satisfy all matchers, with ends in the range, both included. Buckets that are

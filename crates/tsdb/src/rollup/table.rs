@@ -6,11 +6,11 @@ use arrow::array::{
     ArrayRef, BinaryArray, BinaryBuilder, Int32Array, Int64Array, RecordBatch, StringBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use base::{Buckets, Error, Labels, Result};
+use base::{BucketColumns, Buckets, Error, Labels, Result};
 use lake::{Layout, TableSpec, TimeColumns};
 
+use super::Resolution;
 use super::codec::{self, corrupt};
-use super::{BucketColumns, Resolution};
 use crate::chunk::sealed;
 use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS, SEGMENT_CHUNK_SAMPLES};
 use crate::table::{COUNT, LABELS, METRIC, T_MAX, T_MIN, column};

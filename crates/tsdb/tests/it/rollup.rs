@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use base::{
-    Bucket, Buckets, Clock, Histogram, Labels, ManualClock, Matcher, STALE_NAN, TimeRange, WriteBatch,
+    Bucket, BucketColumns, Buckets, Clock, Histogram, Labels, ManualClock, Matcher, STALE_NAN, TimeRange,
+    WriteBatch,
 };
 use lake::testing::{Fault, Random};
-use tsdb::rollup::{BucketColumns, Resolution, kernel};
+use tsdb::rollup::{Resolution, kernel};
 use tsdb::{MetricStore, Retention, StoreOptions};
 
 use crate::support::{FaultyDisk, HOUR_MS, START_MS, append, clock_at, labels, sample};
@@ -146,8 +147,8 @@ async fn buckets_outlive_their_samples_and_go_at_their_own_age() {
     }
     let now_ms = clock.now_ms();
     let coverage = store.coverage(now_ms);
-    assert_eq!(coverage.raw_from_ms, now_ms - 3 * DAY_MS);
-    let from = |r: Resolution| coverage.rollups.iter().find(|(of, _)| *of == r).unwrap().1;
+    assert_eq!(coverage.samples_from_ms, now_ms - 3 * DAY_MS);
+    let from = |r: Resolution| coverage.rollups.iter().find(|of| of.resolution == r).unwrap().from_ms;
     assert!(from(Resolution::FiveMinutes) > now_ms - 11 * DAY_MS);
     assert!(from(Resolution::OneHour) <= START_MS);
     let raw = store.select(&[], TimeRange::new(0, now_ms - 5 * DAY_MS)).await.unwrap();
@@ -255,7 +256,7 @@ async fn survives(step: u64, fault: Fault) -> bool {
 
 async fn sweep(fault: Fault) {
     let mut step = 0;
-    while survives(step, fault).await {
+    while Box::pin(survives(step, fault)).await {
         step += 1;
     }
     assert!(step >= 8, "the round has only {step} steps");
