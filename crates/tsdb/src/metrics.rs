@@ -34,9 +34,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) merges: IntCounterVec,
     pub(crate) merge_seconds: Histogram,
     pub(crate) time_retentions: IntCounter,
-    pub(crate) rollups: IntCounterVec,
-    pub(crate) rollups_failed: IntCounter,
-    pub(crate) rollup_seconds: Histogram,
+    pub(crate) rollups: RollupMetrics,
     pub(crate) wal_corruptions: IntCounter,
     pub(crate) replay_seconds: prometheus::Gauge,
     pub(crate) wal: lake::WalMetrics,
@@ -158,22 +156,7 @@ impl StoreMetrics {
                 "prometheus_tsdb_time_retentions_total",
                 "Total number of times that segments were removed because of their age or size.",
             )?,
-            rollups: register(
-                registry,
-                IntCounterVec::new(
-                    Opts::new("bellwether_tsdb_rollups_total", "Total number of spans that were rolled up."),
-                    &["resolution"],
-                ),
-            )?,
-            rollups_failed: counter(
-                "bellwether_tsdb_rollups_failed_total",
-                "Total number of times that rolling up a span failed and will be tried again.",
-            )?,
-            rollup_seconds: seconds(
-                "bellwether_tsdb_rollup_duration_seconds",
-                "Seconds that rolling up a span took.",
-                vec![0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0],
-            )?,
+            rollups: RollupMetrics::register(registry)?,
             wal_corruptions: counter(
                 "prometheus_tsdb_wal_corruptions_total",
                 "Total number of damaged places found in the WAL.",
@@ -214,6 +197,42 @@ impl StoreMetrics {
         self.duplicates.inc_by(outcome.duplicate);
         self.samples_limited.inc_by(outcome.limited);
         self.series_created.inc_by(outcome.new_series);
+    }
+}
+
+/// What rolling up tells of itself.
+pub(crate) struct RollupMetrics {
+    pub(crate) made: IntCounterVec,
+    pub(crate) failed: IntCounter,
+    pub(crate) seconds: Histogram,
+}
+
+impl RollupMetrics {
+    fn register(registry: &Registry) -> Result<Self> {
+        let seconds = HistogramOpts::new(
+            "bellwether_tsdb_rollup_duration_seconds",
+            "Seconds that rolling up a span took.",
+        );
+        Ok(Self {
+            made: register(
+                registry,
+                IntCounterVec::new(
+                    Opts::new("bellwether_tsdb_rollups_total", "Total number of spans that were rolled up."),
+                    &["resolution"],
+                ),
+            )?,
+            failed: register(
+                registry,
+                IntCounter::new(
+                    "bellwether_tsdb_rollups_failed_total",
+                    "Total number of times that rolling up a span failed and will be tried again.",
+                ),
+            )?,
+            seconds: register(
+                registry,
+                Histogram::with_opts(seconds.buckets(vec![0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0])),
+            )?,
+        })
     }
 }
 

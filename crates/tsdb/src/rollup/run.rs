@@ -137,18 +137,17 @@ impl MetricStore {
                 match self.roll_up_span(at, &job).await {
                     Ok(()) => {
                         report.made += 1;
-                        self.metrics.rollups.with_label_values(&[name]).inc();
+                        self.metrics.rollups.made.with_label_values(&[name]).inc();
                     }
                     Err(error) => {
-                        self.metrics.rollups_failed.inc();
+                        self.metrics.rollups.failed.inc();
                         let what = format!("cannot roll up {} to {} ms to {name}", job.start_ms, job.end_ms);
                         failed.get_or_insert(error.context(what));
                         report.left += 1;
                     }
                 }
-                self.metrics
-                    .rollup_seconds
-                    .observe(self.clock.monotonic().saturating_sub(from).as_secs_f64());
+                let took = self.clock.monotonic().saturating_sub(from);
+                self.metrics.rollups.seconds.observe(took.as_secs_f64());
             }
         }
         // Making room must not wait for what fails on a full disk.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, BinaryArray, RecordBatch};
 use base::{BucketColumns, Buckets, Error, Labels, METRIC_NAME, Matcher, Result, TimeRange};
 use futures::StreamExt;
-use lake::{Scan, Segment, Table};
+use lake::{Pool, Reservation, Scan, Segment, Table};
 use rustc_hash::FxHashMap;
 
 use super::run::HISTOGRAMS;
@@ -76,6 +76,8 @@ pub struct SelectedBuckets {
     visibility: Visibility,
     size_bytes: usize,
     histograms: bool,
+    /// Its part of the memory for queries, as long as it is there.
+    _memory: Reservation,
 }
 
 /// Where buckets of a series come from.
@@ -212,8 +214,10 @@ impl MetricStore {
     ) -> Result<SelectedBuckets> {
         let limit_bytes = self.options.select_bytes;
         let visibility = self.visibility(self.clock.now_ms()).within(range);
-        let mut rows = Rows { series: FxHashMap::default(), size_bytes: 0, limit_bytes };
-        let mut gather = Gather::new(limit_bytes);
+        let reservation = || self.memory().reservation(Pool::Queries);
+        let mut rows =
+            Rows { series: FxHashMap::default(), size_bytes: 0, limit_bytes, memory: reservation() };
+        let mut gather = Gather::new(limit_bytes, reservation());
         // The samples are looked at before the rollups, and those of head and segments at once: nothing can fall in between.
         let step_ms = resolution.millis();
         let first_ms =
@@ -272,6 +276,7 @@ impl MetricStore {
             visibility,
             size_bytes,
             histograms,
+            _memory: rows.memory,
         })
     }
 }
@@ -287,6 +292,7 @@ struct Rows {
     series: FxHashMap<Labels, Sources>,
     size_bytes: usize,
     limit_bytes: usize,
+    memory: Reservation,
 }
 
 impl Rows {
@@ -301,6 +307,9 @@ impl Rows {
                     self.limit_bytes
                 )));
             }
+            self.memory
+                .grow(batch.get_array_memory_size())
+                .map_err(|e| e.context("cannot select rollups"))?;
             let labels: &BinaryArray = column(&batch, LABELS)?;
             for at in 0..labels.len() {
                 let sources = self.series.entry(Labels::from_packed(labels.value(at))?).or_default();
