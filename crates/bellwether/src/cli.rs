@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::import::args::Import;
 pub use crate::lake_commands::args::Lake;
 
 /// Watches a fleet of services: metrics, queries and dashboards in one program.
@@ -29,6 +30,8 @@ pub enum Command {
     Serve(Serve),
     /// Check files without starting anything.
     Check(Check),
+    /// Bring samples of another system into a data folder that no server uses.
+    Import(Import),
     /// Look after stored data while no server uses it.
     Lake(Lake),
     /// Print the version.
@@ -162,7 +165,8 @@ pub enum CheckFormat {
     Json,
 }
 
-fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Reads a duration such as 15d.
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     match base::parse_duration(text) {
         Ok(d) if d.is_zero() => Err("it must be longer than nothing, such as 15d".into()),
         Ok(d) => Ok(d),

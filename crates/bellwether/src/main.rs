@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use bellwether::cli::{Check, CheckWhat, Cli, Command};
-use bellwether::{check, lake_commands, serve};
+use bellwether::{check, import, lake_commands, serve};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -21,6 +21,11 @@ fn main() -> ExitCode {
                 Err(e) => fail(&format!("cannot write the report: {e}")),
             }
         }
+        Command::Import(options) => match import::run(&options) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => fail(&e.to_string()),
+        },
         Command::Lake(options) => match lake_commands::run(&options) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

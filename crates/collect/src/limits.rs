@@ -70,3 +70,12 @@ pub const IN_PROCESS_WAIT: Duration = Duration::from_secs(1);
 
 /// Scrape intervals remembered for the quantiles of `prometheus_target_interval_length_seconds`.
 pub const INTERVAL_OBSERVATIONS: usize = 1_024;
+
+/// Bytes of a stored text that are parsed at once: a piece is whole lines of about this size.
+pub const STREAM_PIECE_BYTES: usize = 1 << 20;
+
+/// Bytes of one line of a stored text. Labels may have a megabyte.
+pub const STREAM_LINE_BYTES: usize = 16 << 20;
+
+/// Bytes of label sets that are kept while a stored text is read: its lines repeat them.
+pub const STREAM_CACHE_BYTES: usize = 64 << 20;

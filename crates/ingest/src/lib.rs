@@ -1,8 +1,11 @@
-//! Push protocols: the bytes that a sender brings become a [`base::WriteBatch`], checked and within limits.
+//! Push protocols: the bytes that a sender brings become a [`base::WriteBatch`], checked and within limits. And data folders of
+//! other programs: [`prometheus_tsdb`].
 //!
-//! Owns wire formats and their bounds. Knows no HTTP, no store and no clock: it is handed a body and hands back what is in it.
+//! Owns foreign formats and their bounds. Knows no HTTP, no store and no clock: it is handed a body or a folder and hands back what is
+//! in it.
 
 pub mod limits;
+pub mod prometheus_tsdb;
 mod protobuf;
 pub mod remote_write;
 mod snappy;

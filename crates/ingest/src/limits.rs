@@ -1,4 +1,4 @@
-//! How much one request may ask of the process that reads it.
+//! How much one request, or one file of a foreign folder, may ask of the process that reads it.
 
 /// Bytes of one request as sent. Prometheus sends some 100 KiB, vmagent up to 32 MiB.
 pub const COMPRESSED_BYTES: usize = 32 << 20;
@@ -33,3 +33,21 @@ pub const BUCKETS_PER_REQUEST: usize = 4_000_000;
 
 /// Characters of a label set that an error quotes.
 pub(crate) const QUOTED_CHARS: usize = 256;
+
+/// Bytes of one chunk in a Prometheus folder. Prometheus aims at a kilobyte; a histogram of thousands of buckets has some hundred.
+pub const TSDB_CHUNK_BYTES: usize = 16 << 20;
+
+/// Bytes of one series entry in a block's index: labels by reference and three numbers for each chunk.
+pub const TSDB_SERIES_ENTRY_BYTES: usize = 64 << 20;
+
+/// Bytes of a block's symbol table, which is held while the block is read; the format has 32-bit lengths.
+pub const TSDB_SYMBOLS_BYTES: usize = 2 << 30;
+
+/// Bytes of a block's tombstones, which are held while the block is read.
+pub const TSDB_TOMBSTONES_BYTES: usize = 256 << 20;
+
+/// Bytes of one record in a write-ahead log, once decompressed. A record is what one scrape or remote write appended.
+pub const TSDB_RECORD_BYTES: usize = 256 << 20;
+
+/// Bytes read ahead at once. The chunks of a series are neighbours, a few kilobytes each.
+pub const TSDB_READ_BYTES: usize = 32 << 10;

@@ -15,6 +15,13 @@ pub const TABLES: &str = "tables";
 /// Begins the name of an object that is written and deleted at start, to find out what a bucket can do.
 pub const PROBE_PREFIX: &str = "probe-";
 
+/// Folder of what an import puts out of memory while it sorts; emptied by the next one.
+pub const IMPORT_SPILL: &str = "import.tmp";
+
+/// The epoch in the names of segments that no window became: vacuum may delete those that were never committed once any window
+/// is sealed, as an import has the data folder for itself.
+pub const IMPORT_EPOCH: i64 = 0;
+
 const WAL_SUFFIX: &str = ".wal";
 /// Ends the name of a WAL file that was set aside because it is damaged.
 pub const CORRUPT_SUFFIX: &str = ".corrupt";

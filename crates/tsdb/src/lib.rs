@@ -8,6 +8,7 @@ pub mod chunk;
 mod compact;
 mod head;
 mod hidden;
+pub mod import;
 pub mod limits;
 mod log;
 mod maintain;

@@ -95,3 +95,15 @@ pub const ROLLUP_HOLD: Duration = Duration::from_secs(2 * 86_400);
 
 /// Spans that one segment of samples is rolled up to. Ten years; none of ours has more than a few days.
 pub const ROLLUP_INPUT_SPANS: i64 = 3660;
+
+/// Bytes of samples and labels that an import sorts in memory before it puts them on the disk.
+pub const IMPORT_SORT_BYTES: usize = 128 << 20;
+
+/// Bytes that an import reads at once of each sorted run: some hundred runs are read side by side.
+pub const IMPORT_RUN_BYTES: usize = 64 << 10;
+
+/// Samples that an import encodes at once: bounds the batches on their way to the file.
+pub const IMPORT_BATCH_SAMPLES: usize = 1 << 20;
+
+/// Bytes of a segment after which an import begins another one, so that compaction and queries meet no giants.
+pub const IMPORT_SEGMENT_BYTES: u64 = 256 << 20;

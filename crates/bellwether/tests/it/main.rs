@@ -10,6 +10,7 @@ mod browser;
 mod config;
 mod crash;
 mod harness;
+mod import;
 mod lake;
 mod lifecycle;
 mod peers;

@@ -8,6 +8,7 @@
 mod lexer;
 mod number;
 mod quote;
+mod stream;
 mod text;
 pub mod validate;
 
@@ -16,6 +17,7 @@ use std::fmt;
 use base::{LabelsBuilder, METRIC_NAME, MetricType};
 
 pub use number::format_openmetrics_float;
+pub use stream::{StreamSample, read_openmetrics};
 
 use text::TextParser;
 

@@ -3,6 +3,7 @@
 //! The Delta log is the only truth about which segments exist and which epochs are sealed. A seal adds its segments and
 //! a `txn` action (this writer and table, the epoch) in one commit, so it happened or it did not, and who is unsure asks the log.
 
+mod append;
 mod columns;
 mod scan;
 mod segment;

@@ -1,0 +1,95 @@
+//! Options of `bellwether import`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::cli::parse_duration;
+
+/// Options of `bellwether import`.
+#[derive(Debug, Clone, Args)]
+pub struct Import {
+    /// What to import.
+    #[command(subcommand)]
+    pub from: ImportFrom,
+}
+
+/// What can be imported.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ImportFrom {
+    /// A Prometheus data folder: its blocks, and the head from its logs. Prometheus has to be stopped.
+    #[command(name = "prometheus-tsdb")]
+    PrometheusTsdb(PrometheusTsdb),
+    /// OpenMetrics text with timestamps, as `promtool tsdb create-blocks-from openmetrics` reads it.
+    Openmetrics(Openmetrics),
+}
+
+/// Options of `bellwether import prometheus-tsdb`.
+#[derive(Debug, Clone, Args)]
+pub struct PrometheusTsdb {
+    /// Prometheus' data folder.
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+
+    /// Import what can be read of damaged blocks and logs. Without it a damaged one is left out as a whole, so that it can be
+    /// imported once it is repaired.
+    #[arg(long)]
+    pub salvage: bool,
+
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Options of `bellwether import openmetrics`.
+#[derive(Debug, Clone, Args)]
+pub struct Openmetrics {
+    /// The text; - is standard input.
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Where samples are imported to, and how.
+#[derive(Debug, Clone, Args)]
+pub struct Target {
+    /// Folder that holds the data. No server may be using it.
+    #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
+    pub storage_path: PathBuf,
+
+    /// How long `serve` keeps samples: those of older days would be deleted at once.
+    #[arg(long = "storage.retention", value_name = "DURATION", default_value = "15d", value_parser = parse_duration)]
+    pub storage_retention: Duration,
+
+    /// What to do with days that are older than that.
+    #[arg(long, value_name = "ACTION", value_enum, default_value_t = Expired::Refuse)]
+    pub expired: Expired,
+
+    /// How the result is written.
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ResultFormat::Text)]
+    pub format: ResultFormat,
+}
+
+/// What to do with days that are older than the retention.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Expired {
+    /// Import nothing and say so.
+    Refuse,
+    /// Leave them out.
+    Skip,
+    /// Import them: the retention of `serve` will be longer.
+    Keep,
+}
+
+/// How the result is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ResultFormat {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
