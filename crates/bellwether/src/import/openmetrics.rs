@@ -30,13 +30,14 @@ pub(super) async fn import(options: &Openmetrics) -> Result<Report> {
     let progress = session.progress.clone();
     progress.phase("reading", None);
     let sorting = tokio::task::spawn_blocking(move || {
-        sort(input, spill, &mut |samples| progress.add(samples)).map_err(|e| e.context(format!("cannot import {name}")))
+        sort(input, spill, &mut |samples| progress.add(samples))
+            .map_err(|e| e.context(format!("cannot import {name}")))
     });
     let (sorted, identity) =
         sorting.await.map_err(|e| Error::internal(format!("cannot sort samples: {e}")))??;
     let days = sorted.days();
     if let Some(oldest) = days.first() {
-        session.check_expired(&session.report.source().to_owned(), *oldest)?;
+        session.check_expired(session.report.source(), *oldest)?;
     }
     let source = Source::new(TENANT, "openmetrics", &identity.to_le_bytes());
     session.sorted(&source, Arc::new(sorted)).await??;
@@ -44,11 +45,7 @@ pub(super) async fn import(options: &Openmetrics) -> Result<Report> {
 }
 
 /// Reads a text to its end. Returns its samples and what identifies it.
-fn sort(
-    input: Box<dyn Read + Send>,
-    mut spill: Spill,
-    tell: &mut dyn FnMut(u64),
-) -> Result<(Sorted, u128)> {
+fn sort(input: Box<dyn Read + Send>, mut spill: Spill, tell: &mut dyn FnMut(u64)) -> Result<(Sorted, u128)> {
     let mut input = Hashing { inner: input, hash: Xxh3Default::new() };
     read_openmetrics(&mut input, &mut |sample| {
         let Some(t_ms) = sample.timestamp_ms else {

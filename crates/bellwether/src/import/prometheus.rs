@@ -89,7 +89,8 @@ impl Session {
             let (block, progress, found) = (Arc::clone(&block), self.progress.clone(), Arc::clone(&damages));
             let done = self.day(&source, last, day, move |part| {
                 let mut tell = |e: Error| found.lock().push(e.to_string());
-                let mut policy = if salvage { DamagePolicy::pass_over(&mut tell) } else { DamagePolicy::stop() };
+                let mut policy =
+                    if salvage { DamagePolicy::pass_over(&mut tell) } else { DamagePolicy::stop() };
                 let range = TimeRange::new(day * DAY_MS, (day + 1) * DAY_MS - 1);
                 block.lock().read(range, &mut policy, &mut |labels, samples| {
                     progress.add(samples.len() as u64);
@@ -105,7 +106,12 @@ impl Session {
     }
 
     /// Sorts the samples of the head. `None` if it is damaged, or in the table already.
-    async fn sort_head(&mut self, name: &str, head: Head, salvage: bool) -> Result<Option<(Source, Arc<Sorted>)>> {
+    async fn sort_head(
+        &mut self,
+        name: &str,
+        head: Head,
+        salvage: bool,
+    ) -> Result<Option<(Source, Arc<Sorted>)>> {
         let source = Source::new(TENANT, "prometheus-head", head.identity()?.as_bytes());
         self.progress.phase("reading the head", None);
         let spill = self.importer.spill()?;
@@ -126,7 +132,8 @@ impl Session {
             }
         };
         if notes.orphans > 0 {
-            let text = format!("{} samples of the head are of series that {name} does not name", notes.orphans);
+            let text =
+                format!("{} samples of the head are of series that {name} does not name", notes.orphans);
             self.report.notes.push(text);
         }
         let of_chunks = |e: String| format!("{e}; the logs have what it repeats");

@@ -63,10 +63,17 @@ impl Report {
         );
         let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
         if self.days_present > 0 {
-            line(format!("continued an earlier import: {} days of its blocks were there already", self.days_present));
+            line(format!(
+                "continued an earlier import: {} days of its blocks were there already",
+                self.days_present
+            ));
         }
         if let Some(first) = self.expired_days.first() {
-            line(format!("left out {} days older than the retention, from {} on", self.expired_days.len(), date(*first)));
+            line(format!(
+                "left out {} days older than the retention, from {} on",
+                self.expired_days.len(),
+                date(*first)
+            ));
         }
         for (kind, messages) in [("note", &self.notes), ("damaged", &self.damaged)] {
             for message in messages.iter().take(SHOWN) {

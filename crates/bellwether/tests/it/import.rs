@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::harness::{Bellwether, Process, bellwether, eventually, fetch, find_program, free_port, signal, skip};
+use crate::harness::{Bellwether, bellwether, fetch, find_program, skip};
 
 /// Samples by series, as the API writes both.
 type Samples = BTreeMap<String, Vec<(i64, String)>>;
@@ -113,7 +113,10 @@ fn imports_blocks_and_text_alike() {
         let (complete, first) = import(&[kind, source], &data);
         assert!(complete && first["samples"] == count, "{kind}: {first}");
         let (complete, second) = import(&[kind, source], &data);
-        assert!(complete && second["samples"] == 0 && second["daysPresent"].as_u64() > Some(2), "{kind}: {second}");
+        assert!(
+            complete && second["samples"] == 0 && second["daysPresent"].as_u64() > Some(2),
+            "{kind}: {second}"
+        );
         let b = Bellwether::start_in(data, None);
         let got = samples(&b.url, "{__name__=~\"temperature_celsius|jobs_total\"}", end_s + 60);
         assert!(got == want, "{kind}: {} of {} series", got.len(), want.len());
@@ -176,6 +179,7 @@ fn refuses_what_retention_would_take() {
     let (complete, report) = import(&["openmetrics", file, "--expired", "skip"], &data);
     let expired = report["expiredDays"].as_array().map(Vec::len);
     assert!(complete && report["samples"] == 1 && expired == Some(1), "{report}");
-    let kept = import(&["openmetrics", file, "--storage.retention", "60d"], &tempfile::tempdir().expect("a folder"));
+    let kept =
+        import(&["openmetrics", file, "--storage.retention", "60d"], &tempfile::tempdir().expect("a folder"));
     assert!(kept.0 && kept.1["samples"] == 2, "{}", kept.1);
 }

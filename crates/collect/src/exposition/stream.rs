@@ -169,7 +169,10 @@ mod tests {
         }
     }
 
-    fn read(text: &str) -> Result<Vec<(String, Option<i64>, f64, usize)>> {
+    /// Series, time, value and line.
+    type Found = Vec<(String, Option<i64>, f64, usize)>;
+
+    fn read(text: &str) -> Result<Found> {
         let mut found = Vec::new();
         read_openmetrics(&mut Slow(text.as_bytes(), 7), &mut |s| {
             found.push((s.labels.to_string(), s.timestamp_ms, s.value, s.line));

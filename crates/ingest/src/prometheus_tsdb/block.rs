@@ -72,12 +72,17 @@ impl BlockMeta {
     /// Reads the `meta.json` of a block's folder.
     pub fn read(folder: &Path) -> Result<Self> {
         let path = folder.join("meta.json");
-        let text = std::fs::read(&path)
-            .map_err(|e| Error::corrupt(format!("cannot read block {}: no {}: {e}", folder.display(), path.display())))?;
+        let text = std::fs::read(&path).map_err(|e| {
+            Error::corrupt(format!("cannot read block {}: no {}: {e}", folder.display(), path.display()))
+        })?;
         let meta: Self = serde_json::from_slice(&text)
             .map_err(|e| Error::corrupt(format!("cannot read {}: {e}", path.display())))?;
         if meta.version != 1 {
-            return Err(Error::corrupt(format!("cannot read {}: version {} is not known", path.display(), meta.version)));
+            return Err(Error::corrupt(format!(
+                "cannot read {}: version {} is not known",
+                path.display(),
+                meta.version
+            )));
         }
         Ok(meta)
     }

@@ -117,7 +117,9 @@ impl Head {
             read_logs(log, damage, Wanted::Samples, &mut |entry| {
                 let (number, sample) = match entry {
                     Entry::Float(number, sample) => (number, HeadSample::Float(sample)),
-                    Entry::Histogram(number, t_ms, histogram) => (number, HeadSample::Histogram(t_ms, histogram)),
+                    Entry::Histogram(number, t_ms, histogram) => {
+                        (number, HeadSample::Histogram(t_ms, histogram))
+                    }
                     Entry::Series(..) | Entry::Deleted(..) => return Ok(()),
                 };
                 series.hand_over(number, sample, min_ms, &mut notes, sink)
@@ -215,12 +217,10 @@ fn read_logs(
         let mut segment = Segment::open(path)?;
         while segment.next(i + 1 == files.len(), damage, &mut record)? {
             let (mut sunk, mut unsound) = (Ok(()), None);
-            let decoded = record::decode(&record, wanted, &mut |entry| {
-                match &entry {
-                    Entry::Histogram(_, _, h) if h.validate().is_err() => unsound = h.validate().err(),
-                    _ if sunk.is_ok() => sunk = sink(entry),
-                    _ => {}
-                }
+            let decoded = record::decode(&record, wanted, &mut |entry| match &entry {
+                Entry::Histogram(_, _, h) if h.validate().is_err() => unsound = h.validate().err(),
+                _ if sunk.is_ok() => sunk = sink(entry),
+                _ => {}
             });
             sunk?;
             if let Some(cause) = decoded.err().or(unsound.map(|e| e.to_string())) {

@@ -63,7 +63,8 @@ pub(super) fn read(path: &Path, sink: &mut dyn FnMut(MappedChunk<'_>) -> Result<
             return Err(file.corrupt(at, "the checksum of a chunk does not match"));
         }
         samples.clear();
-        chunk::decode(encoding & !OUT_OF_ORDER, &content[prefix..], &mut samples).map_err(|e| file.corrupt(at, e))?;
+        chunk::decode(encoding & !OUT_OF_ORDER, &content[prefix..], &mut samples)
+            .map_err(|e| file.corrupt(at, e))?;
         sink(MappedChunk { series, out_of_order: encoding & OUT_OF_ORDER != 0, samples: &samples })?;
         at += (prefix + len + 4) as u64;
     }

@@ -199,7 +199,13 @@ fn read_layout(bits: &mut Bits<'_>) -> Option<Layout> {
             });
         }
     }
-    Some(Layout { schema, zero_threshold, positive_spans, negative_spans, custom_bounds: custom_bounds.into() })
+    Some(Layout {
+        schema,
+        zero_threshold,
+        positive_spans,
+        negative_spans,
+        custom_bounds: custom_bounds.into(),
+    })
 }
 
 fn read_spans(bits: &mut Bits<'_>) -> Option<Vec<Span>> {

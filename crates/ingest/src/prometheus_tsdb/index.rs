@@ -73,7 +73,8 @@ impl Index {
         }
         let [symbols_at, series_at, ..] = sections;
         let symbols = Symbols::read(&mut file, symbols_at, version == 1)?;
-        let series_end = sections.into_iter().filter(|at| *at > series_at).min().unwrap_or(toc_at).min(toc_at);
+        let series_end =
+            sections.into_iter().filter(|at| *at > series_at).min().unwrap_or(toc_at).min(toc_at);
         Ok(Self { file, version, symbols, series: (series_at, series_end) })
     }
 
@@ -98,9 +99,8 @@ impl Index {
                 continue;
             }
             let (body, next) = self.entry(at)?;
-            let metric = metric_of(body, metric_name).ok_or_else(|| {
-                self.file.corrupt(at, "the entry of a series ends within a label")
-            })?;
+            let metric = metric_of(body, metric_name)
+                .ok_or_else(|| self.file.corrupt(at, "the entry of a series ends within a label"))?;
             entries.push(SeriesEntry { at, metric });
             at = next;
         }
@@ -121,15 +121,19 @@ impl Index {
         let body = body.to_vec();
         let broken = |what: &str| self.file.corrupt(entry.at, what);
         let mut fields = Fields::new(&body);
-        let pairs = read_pairs(&mut fields).ok_or_else(|| broken("the entry of a series ends within a label"))?;
+        let pairs =
+            read_pairs(&mut fields).ok_or_else(|| broken("the entry of a series ends within a label"))?;
         let mut texts = Vec::with_capacity(pairs.len());
         for (name, value) in pairs {
             let of = |symbol: u32| {
-                self.symbols.get(symbol).ok_or_else(|| broken(&format!("symbol {symbol} does not exist or is not UTF-8")))
+                self.symbols
+                    .get(symbol)
+                    .ok_or_else(|| broken(&format!("symbol {symbol} does not exist or is not UTF-8")))
             };
             texts.push((of(name)?, of(value)?));
         }
-        read_chunks(&mut fields, chunks).ok_or_else(|| broken("the entry of a series ends within a chunk"))?;
+        read_chunks(&mut fields, chunks)
+            .ok_or_else(|| broken("the entry of a series ends within a chunk"))?;
         Ok(Labels::from_pairs(texts))
     }
 
@@ -140,7 +144,8 @@ impl Index {
         let len = fields.uvarint().and_then(|n| usize::try_from(n).ok());
         let prefix = before - fields.left();
         let len = len.filter(|n| *n <= TSDB_SERIES_ENTRY_BYTES);
-        let len = len.ok_or_else(|| self.file.corrupt(at, "the length of a series' entry is out of range"))?;
+        let len =
+            len.ok_or_else(|| self.file.corrupt(at, "the length of a series' entry is out of range"))?;
         let whole = self.file.bytes(at, prefix + len + 4)?;
         let body = &whole[prefix..prefix + len];
         let sum = u32::from_be_bytes(*whole.last_chunk().expect("four bytes were read"));
@@ -157,7 +162,8 @@ impl Index {
 impl Symbols {
     fn read(file: &mut FileReader, at: u64, by_place: bool) -> Result<Self> {
         let mut fields = Fields::new(file.bytes(at, 8)?);
-        let (len, count) = (fields.be32().unwrap_or_default() as usize, fields.be32().unwrap_or_default() as usize);
+        let (len, count) =
+            (fields.be32().unwrap_or_default() as usize, fields.be32().unwrap_or_default() as usize);
         if !(4..=TSDB_SYMBOLS_BYTES).contains(&len) {
             return Err(file.corrupt(at, format!("a symbol table of {len} bytes is out of range")));
         }
@@ -213,7 +219,12 @@ fn read_pairs(fields: &mut Fields<'_>) -> Option<Vec<(u32, u32)>> {
 /// One more than the symbol of the metric's name in a series' entry.
 fn metric_of(body: &[u8], metric_name: Option<u32>) -> Option<u32> {
     let pairs = read_pairs(&mut Fields::new(body))?;
-    Some(pairs.into_iter().find(|(name, _)| Some(*name) == metric_name).map_or(0, |(_, value)| value.saturating_add(1)))
+    Some(
+        pairs
+            .into_iter()
+            .find(|(name, _)| Some(*name) == metric_name)
+            .map_or(0, |(_, value)| value.saturating_add(1)),
+    )
 }
 
 fn read_chunks(fields: &mut Fields<'_>, chunks: &mut Vec<ChunkMeta>) -> Option<()> {

@@ -65,7 +65,8 @@ pub struct Folder {
 impl Folder {
     /// Looks at what there is. Blocks that others replace are left out, as Prometheus deletes them when it starts.
     pub fn open(path: &Path) -> Result<Self> {
-        let fail = |e: std::io::Error| Error::unavailable(format!("cannot read folder {}: {e}", path.display()));
+        let fail =
+            |e: std::io::Error| Error::unavailable(format!("cannot read folder {}: {e}", path.display()));
         let (mut blocks, mut damaged) = (Vec::new(), Vec::new());
         for entry in std::fs::read_dir(path).map_err(fail)? {
             let entry = entry.map_err(fail)?;
@@ -113,7 +114,8 @@ fn is_ulid(name: &str) -> bool {
 
 /// The files of a folder whose names are numbers, in order. A folder that does not exist has none.
 fn numbered_files(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
-    let fail = |e: std::io::Error| Error::unavailable(format!("cannot read folder {}: {e}", folder.display()));
+    let fail =
+        |e: std::io::Error| Error::unavailable(format!("cannot read folder {}: {e}", folder.display()));
     let mut files = Vec::new();
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -123,7 +125,8 @@ fn numbered_files(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     for entry in entries {
         let entry = entry.map_err(fail)?;
         let name = entry.file_name();
-        let number = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok());
+        let number =
+            name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())).and_then(|n| n.parse().ok());
         if let Some(number) = number {
             files.push((number, entry.path()));
         }

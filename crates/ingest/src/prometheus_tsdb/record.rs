@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use base::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Labels, Sample, Span, TimeRange};
+use base::{
+    CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Labels, Sample, Span, TimeRange,
+};
 
 use super::file::Fields;
 
@@ -69,7 +71,9 @@ pub(super) fn decode(record: &[u8], wanted: Wanted, visit: &mut dyn FnMut(Entry)
         (1, None) => series(&mut fields, visit),
         _ => tombstones(&mut fields, visit),
     };
-    done.ok_or_else(|| format!("a record of type {kind} does not decode, {} bytes before its end", fields.left()))
+    done.ok_or_else(|| {
+        format!("a record of type {kind} does not decode, {} bytes before its end", fields.left())
+    })
 }
 
 fn series(fields: &mut Fields<'_>, visit: &mut dyn FnMut(Entry)) -> Option<()> {
@@ -124,7 +128,13 @@ fn with_start_times(fields: &mut Fields<'_>, kind: Kind, visit: &mut dyn FnMut(E
     Some(())
 }
 
-fn sample(fields: &mut Fields<'_>, kind: Kind, series: u64, t_ms: i64, visit: &mut dyn FnMut(Entry)) -> Option<()> {
+fn sample(
+    fields: &mut Fields<'_>,
+    kind: Kind,
+    series: u64,
+    t_ms: i64,
+    visit: &mut dyn FnMut(Entry),
+) -> Option<()> {
     match kind {
         Kind::Float => visit(Entry::Float(series, Sample { t_ms, value: fields.f64()? })),
         Kind::Whole => visit(Entry::Histogram(series, t_ms, histogram(fields, false)?)),
@@ -145,7 +155,8 @@ fn histogram(fields: &mut Fields<'_>, is_float: bool) -> Option<Histogram> {
         return None;
     }
     let zero_threshold = fields.f64()?;
-    let number = |fields: &mut Fields<'_>| if is_float { fields.f64() } else { fields.uvarint().map(|n| n as f64) };
+    let number =
+        |fields: &mut Fields<'_>| if is_float { fields.f64() } else { fields.uvarint().map(|n| n as f64) };
     let (zero_count, count) = (number(fields)?, number(fields)?);
     let sum = fields.f64()?;
     let (positive_spans, negative_spans) = (spans(fields)?, spans(fields)?);

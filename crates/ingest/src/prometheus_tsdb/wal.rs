@@ -49,7 +49,12 @@ impl Segment {
 
     /// Replaces `record` by the next record; false at the end. A file that ends within a record ends before it if it is the
     /// last one, as that is what a crash leaves.
-    pub(super) fn next(&mut self, is_last: bool, damage: &mut DamagePolicy<'_>, record: &mut Vec<u8>) -> Result<bool> {
+    pub(super) fn next(
+        &mut self,
+        is_last: bool,
+        damage: &mut DamagePolicy<'_>,
+        record: &mut Vec<u8>,
+    ) -> Result<bool> {
         loop {
             let found = match self.step(is_last) {
                 Ok(Step::End) => return Ok(false),
@@ -94,7 +99,9 @@ impl Segment {
         let len = header.bytes(2).map(|b| u16::from_be_bytes([b[0], b[1]]));
         let (Some(len), Some(sum)) = (len, header.be32()) else { return self.torn(is_last) };
         if u64::from(len) > PAGE_BYTES - HEADER_BYTES as u64 {
-            return Err(self.file.corrupt(self.at, format!("a fragment of {len} bytes does not fit into a page")));
+            return Err(self
+                .file
+                .corrupt(self.at, format!("a fragment of {len} bytes does not fit into a page")));
         }
         let body_at = self.at + HEADER_BYTES as u64;
         if body_at + u64::from(len) > self.file.len() {
@@ -110,7 +117,9 @@ impl Segment {
     fn take_fragment(&mut self, kind: u8, body_at: u64, len: usize) -> Result<Step> {
         let starts = matches!(kind & 7, FULL | FIRST);
         if !matches!(kind & 7, FULL..=LAST) || starts == self.begun {
-            return Err(self.file.corrupt(self.at, format!("a fragment of kind {} is out of place", kind & 7)));
+            return Err(self
+                .file
+                .corrupt(self.at, format!("a fragment of kind {} is out of place", kind & 7)));
         }
         if starts {
             self.fragments.clear();

@@ -5,6 +5,7 @@ use deltalake_core::kernel::{Action, Transaction};
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 
 use super::{NewSegment, PARTITIONS, Table, TableView};
+use crate::limits::COMMIT_RETRIES;
 
 impl Table {
     /// Which part of a source was committed last; `None` if none was.
@@ -26,7 +27,7 @@ impl Table {
             return Ok(self.view());
         }
         let now_ms = self.clock.now_ms();
-        let adds = segments.iter().map(|s| Action::Add(s.add(now_ms))).collect();
+        let adds = segments.iter().map(|s| Action::Add(s.add(now_ms, true))).collect();
         let operation = DeltaOperation::Write {
             mode: SaveMode::Append,
             partition_by: Some(PARTITIONS.map(str::to_owned).to_vec()),
@@ -35,7 +36,7 @@ impl Table {
         let txn = Transaction::new_with_last_update(app_id, part, Some(now_ms));
         let committed = {
             let mut delta = self.delta.lock().await;
-            self.commit(&mut delta, adds, vec![txn], operation).await
+            self.commit(&mut delta, adds, vec![txn], operation, COMMIT_RETRIES).await
         };
         match committed {
             Ok(view) => Ok(view),

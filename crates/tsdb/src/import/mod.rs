@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_128;
 
 pub use part::{PartOutcome, PartWriter};
-pub use spill::{Sorted, Spill};
+pub use spill::{SeriesSink, Sorted, Spill};
 
 use crate::limits::IMPORT_SEGMENT_BYTES;
 use crate::seal::date;
@@ -66,6 +66,11 @@ impl Importer {
         self.table.appended_until(&source.app_id).await
     }
 
+    /// Rows of the whole table.
+    pub fn rows(&self) -> u64 {
+        self.table.view().segments.iter().map(|s| s.rows()).sum()
+    }
+
     /// Begins to sort samples on this lake's disk.
     pub fn spill(&self) -> Result<Spill> {
         Spill::create(&self.lake.folder().join(lake::filenames::IMPORT_SPILL))
@@ -93,7 +98,8 @@ impl Importer {
         let written = self.write_segments(&mut encoded, day).await;
         // Without a receiver the feed ends at its next batch.
         drop(encoded);
-        let fed = feeding.await.map_err(|e| Error::internal(format!("cannot encode imported samples: {e}")))?;
+        let fed =
+            feeding.await.map_err(|e| Error::internal(format!("cannot encode imported samples: {e}")))?;
         let segments = written?;
         let mut outcome = match fed {
             Ok(outcome) => outcome,

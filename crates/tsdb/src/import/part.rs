@@ -48,7 +48,12 @@ impl PartWriter {
     }
 
     /// Adds a series with its samples of the day, which ascend in time. Series come by metric, then by labels, each once.
-    pub fn series(&mut self, labels: &Labels, floats: &[Sample], histograms: &[(i64, Histogram)]) -> Result<()> {
+    pub fn series(
+        &mut self,
+        labels: &Labels,
+        floats: &[Sample],
+        histograms: &[(i64, Histogram)],
+    ) -> Result<()> {
         self.check(labels, floats, histograms)?;
         for chunk in floats.chunks(SEGMENT_CHUNK_SAMPLES) {
             self.timestamps.clear();

@@ -14,7 +14,12 @@ use crate::chunk::{put_varint, take_varint, unzigzag, zigzag};
 use crate::limits::IMPORT_RUN_BYTES;
 
 /// Appends a series to a run.
-pub(super) fn put_series(out: &mut Vec<u8>, labels: &Labels, floats: &[Sample], histograms: &[(i64, &Histogram)]) {
+pub(super) fn put_series(
+    out: &mut Vec<u8>,
+    labels: &Labels,
+    floats: &[Sample],
+    histograms: &[(i64, &Histogram)],
+) {
     let mut body = Vec::with_capacity(labels.size_bytes() + floats.len() * 11 + 16);
     put_varint(&mut body, labels.size_bytes() as u64);
     body.extend_from_slice(labels.as_packed());
@@ -101,8 +106,9 @@ fn take_series(rest: &mut &[u8]) -> Result<RunSeries> {
             Ok(Sample { t_ms: last_ms, value: take_f64(rest)? })
         })
         .collect::<Result<_>>()?;
-    let histograms =
-        (0..take_len(rest)?).map(|_| Ok((unzigzag(take_varint(rest)?), take_histogram(rest)?))).collect::<Result<_>>()?;
+    let histograms = (0..take_len(rest)?)
+        .map(|_| Ok((unzigzag(take_varint(rest)?), take_histogram(rest)?)))
+        .collect::<Result<_>>()?;
     Ok(RunSeries { labels, floats, histograms })
 }
 
@@ -163,7 +169,9 @@ fn take_histogram(rest: &mut &[u8]) -> Result<Histogram> {
 
 fn take_spans(rest: &mut &[u8]) -> Result<Vec<Span>> {
     (0..take_len(rest)?)
-        .map(|_| Ok(Span { offset: small(unzigzag(take_varint(rest)?))?, length: small(take_varint(rest)?)? }))
+        .map(|_| {
+            Ok(Span { offset: small(unzigzag(take_varint(rest)?))?, length: small(take_varint(rest)?)? })
+        })
         .collect()
 }
 

@@ -41,8 +41,10 @@ struct Pending {
 
 impl Spill {
     /// Begins in a folder that is emptied first. The folder goes when the samples do.
-    pub(super) fn create(folder: &Path) -> Result<Self> {
-        let fail = |e: std::io::Error| Error::unavailable(format!("cannot sort samples in {}: {e}", folder.display()));
+    pub fn create(folder: &Path) -> Result<Self> {
+        let fail = |e: std::io::Error| {
+            Error::unavailable(format!("cannot sort samples in {}: {e}", folder.display()))
+        };
         if folder.exists() {
             fs::remove_dir_all(folder).map_err(fail)?;
         }
@@ -163,12 +165,16 @@ fn end_run(
     out: &mut Vec<u8>,
 ) -> Result<()> {
     let Some(day) = day else { return Ok(()) };
-    file.write_all(out).map_err(|e| Error::unavailable(format!("cannot put sorted samples on the disk: {e}")))?;
+    file.write_all(out)
+        .map_err(|e| Error::unavailable(format!("cannot put sorted samples on the disk: {e}")))?;
     runs.entry(day).or_default().push((*written, out.len() as u64));
     *written += out.len() as u64;
     out.clear();
     Ok(())
 }
+
+/// Takes a series with its floats and histograms, each ascending in time.
+pub type SeriesSink<'a> = dyn FnMut(&Labels, &[Sample], &[(i64, Histogram)]) -> Result<()> + 'a;
 
 /// Sorted samples on the disk, by UTC day. They go when this is dropped.
 pub struct Sorted {
@@ -198,7 +204,7 @@ impl Sorted {
     pub fn read_day(
         &self,
         day: i64,
-        sink: &mut dyn FnMut(&Labels, &[Sample], &[(i64, Histogram)]) -> Result<()>,
+        sink: &mut SeriesSink<'_>,
     ) -> Result<()> {
         let mut heap = BinaryHeap::new();
         for (run, (at, len)) in self.runs.get(&day).into_iter().flatten().enumerate() {

@@ -14,6 +14,7 @@ mod compaction;
 mod faults;
 mod fixture;
 mod handover;
+mod import;
 mod memory;
 mod model;
 mod rollup;
