@@ -57,9 +57,13 @@ pub struct Openmetrics {
 /// Where samples are imported to, and how.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
-    /// Folder that holds the data. No server may be using it.
-    #[arg(long = "storage.path", value_name = "DIR", default_value = "./data")]
-    pub storage_path: PathBuf,
+    /// What holds the data: a folder, or a bucket as s3://, gs:// or az://. No server may be using it with the same folder.
+    #[arg(long = "storage.path", value_name = "PLACE", default_value = "./data")]
+    pub storage_path: String,
+
+    /// Folder of the write-ahead logs, if the data is in a bucket.
+    #[arg(long = "storage.wal-path", value_name = "DIR")]
+    pub storage_wal_path: Option<PathBuf>,
 
     /// How long `serve` keeps samples: those of older days would be deleted at once.
     #[arg(long = "storage.retention", value_name = "DURATION", default_value = "15d", value_parser = parse_duration)]

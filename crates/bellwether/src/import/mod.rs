@@ -11,10 +11,10 @@ mod report;
 use std::sync::Arc;
 
 use base::{Clock, Error, Result};
-use lake::Lake;
 use tsdb::import::{DAY_MS, Importer, PartWriter, Source};
 
 use crate::clock::SystemClock;
+use crate::place::Place;
 use crate::progress::Progress;
 use args::{Expired, Import, ImportFrom, Target};
 use report::Report;
@@ -50,7 +50,8 @@ struct Session {
 impl Session {
     async fn open(target: &Target, source: String) -> Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let lake = Arc::new(Lake::open_local(&target.storage_path, Arc::clone(&clock))?);
+        let place = Place::new(&target.storage_path, target.storage_wal_path.as_deref())?;
+        let lake = Arc::new(place.open(Arc::clone(&clock)).await?);
         let importer = Importer::open(lake, TENANT).await?;
         let retention_ms = i64::try_from(target.storage_retention.as_millis()).unwrap_or(i64::MAX);
         // A day's segment goes once its last sample is too old.

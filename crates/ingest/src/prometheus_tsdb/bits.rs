@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn reads_numbers_of_any_width() {
-        let bytes: Vec<u8> = (0..32).map(|i| i * 37 + 11).collect();
+        let bytes: Vec<u8> = (0..32u8).map(|i| i.wrapping_mul(37).wrapping_add(11)).collect();
         for start in 0..20 {
             for width in 0..=64u8 {
                 let mut bits = Bits::new(&bytes);

@@ -30,6 +30,8 @@ pub(super) struct Segment {
     /// The fragments of a record that has begun.
     fragments: Vec<u8>,
     begun: bool,
+    /// Damage was passed over: until a record begins, fragments are left over from one that did not.
+    leftover: bool,
     /// Where the record that was returned last begins.
     record_at: u64,
 }
@@ -44,7 +46,7 @@ enum Step {
 impl Segment {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let file = FileReader::open(path)?;
-        Ok(Self { file, at: 0, fragments: Vec::new(), begun: false, record_at: 0 })
+        Ok(Self { file, at: 0, fragments: Vec::new(), begun: false, leftover: false, record_at: 0 })
     }
 
     /// Replaces `record` by the next record; false at the end. A file that ends within a record ends before it if it is the
@@ -69,7 +71,7 @@ impl Segment {
             match found {
                 Ok(()) => return Ok(true),
                 Err(e) => {
-                    self.begun = false;
+                    (self.begun, self.leftover) = (false, true);
                     damage.found(e)?;
                 }
             }
@@ -116,6 +118,10 @@ impl Segment {
 
     fn take_fragment(&mut self, kind: u8, body_at: u64, len: usize) -> Result<Step> {
         let starts = matches!(kind & 7, FULL | FIRST);
+        if self.leftover && matches!(kind & 7, MIDDLE | LAST) {
+            self.at = body_at + len as u64;
+            return Ok(Step::Fragment);
+        }
         if !matches!(kind & 7, FULL..=LAST) || starts == self.begun {
             return Err(self
                 .file
@@ -123,6 +129,7 @@ impl Segment {
         }
         if starts {
             self.fragments.clear();
+            self.leftover = false;
             self.record_at = self.at;
         }
         if self.fragments.len() + len > TSDB_RECORD_BYTES {

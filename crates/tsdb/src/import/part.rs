@@ -5,7 +5,9 @@ use base::{Error, Histogram, Labels, Result, Sample};
 use tokio::sync::mpsc;
 
 use super::DAY_MS;
-use crate::limits::{IMPORT_BATCH_SAMPLES, LABEL_SET_BYTES, SEAL_BATCH_ROWS, SEGMENT_CHUNK_SAMPLES};
+use crate::limits::{
+    HISTOGRAM_CHUNK_SAMPLES, IMPORT_BATCH_SAMPLES, LABEL_SET_BYTES, SEAL_BATCH_ROWS, SEGMENT_CHUNK_SAMPLES,
+};
 use crate::table::RowBuilder;
 
 /// What became of a part.
@@ -30,6 +32,7 @@ pub struct PartWriter {
     outcome: PartOutcome,
     timestamps: Vec<i64>,
     values: Vec<f64>,
+    histograms: Vec<Histogram>,
 }
 
 impl PartWriter {
@@ -44,6 +47,7 @@ impl PartWriter {
             outcome: PartOutcome::default(),
             timestamps: Vec::new(),
             values: Vec::new(),
+            histograms: Vec::new(),
         }
     }
 
@@ -63,8 +67,13 @@ impl PartWriter {
             self.rows.push(labels, &self.timestamps, &self.values);
             self.added(chunk.len())?;
         }
-        if !histograms.is_empty() {
-            return Err(Error::invalid(format!("cannot import series {labels}: it has native histograms")));
+        for chunk in histograms.chunks(HISTOGRAM_CHUNK_SAMPLES) {
+            self.timestamps.clear();
+            self.timestamps.extend(chunk.iter().map(|(t_ms, _)| *t_ms));
+            self.histograms.clear();
+            self.histograms.extend(chunk.iter().map(|(_, h)| h.clone()));
+            self.rows.push_histograms(labels, &self.timestamps, &self.histograms);
+            self.added(chunk.len())?;
         }
         self.outcome.series += 1;
         self.last = Some(labels.clone());

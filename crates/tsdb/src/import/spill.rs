@@ -201,11 +201,7 @@ impl Sorted {
     }
 
     /// Hands over the series of a day, by metric, then by labels, each time once.
-    pub fn read_day(
-        &self,
-        day: i64,
-        sink: &mut SeriesSink<'_>,
-    ) -> Result<()> {
+    pub fn read_day(&self, day: i64, sink: &mut SeriesSink<'_>) -> Result<()> {
         let mut heap = BinaryHeap::new();
         for (run, (at, len)) in self.runs.get(&day).into_iter().flatten().enumerate() {
             push_next(&mut heap, run, RunReader::new(self.file.clone(), *at, *len))?;

@@ -114,8 +114,7 @@ fn histograms_survive_the_disk() {
         custom_bounds: [0.25, 4.0].into(),
         ..Histogram::default()
     };
-    let want =
-        vec![(START_MS, exponential), (START_MS + 1, custom), (START_MS + 2, Histogram::stale())];
+    let want = vec![(START_MS, exponential), (START_MS + 1, custom), (START_MS + 2, Histogram::stale())];
     for (t_ms, histogram) in want.iter().rev() {
         spill.histogram(&labels("h", "1"), *t_ms, histogram.clone()).unwrap();
     }
