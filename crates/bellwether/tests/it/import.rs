@@ -1,4 +1,4 @@
-//! `bellwether import`: against blocks that promtool makes, and folders that a real Prometheus leaves.
+//! `bellwether import`: against blocks that promtool makes.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::harness::{Bellwether, bellwether, fetch, find_program, skip};
 
 /// Samples by series, as the API writes both.
-type Samples = BTreeMap<String, Vec<(i64, String)>>;
+pub(crate) type Samples = BTreeMap<String, Vec<(i64, String)>>;
 
 /// All samples of some days before a time.
 fn samples(url: &str, selector: &str, at_s: i64) -> Samples {
@@ -36,7 +36,7 @@ fn run_import(args: &[&str], folder: &TempDir) -> Output {
 }
 
 /// The result of an import as JSON, and whether it said that all is there.
-fn import(args: &[&str], folder: &TempDir) -> (bool, Value) {
+pub(crate) fn import(args: &[&str], folder: &TempDir) -> (bool, Value) {
     let output = run_import(&[args, &["--format", "json"]].concat(), folder);
     let text = String::from_utf8_lossy(&output.stdout);
     let json = serde_json::from_str(&text)
@@ -44,13 +44,13 @@ fn import(args: &[&str], folder: &TempDir) -> (bool, Value) {
     (output.status.success(), json)
 }
 
-fn now_s() -> i64 {
+pub(crate) fn now_s() -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
     i64::try_from(now.as_secs()).expect("it is before the end of time")
 }
 
 /// Two days of some series, and the same as OpenMetrics.
-fn two_days(end_s: i64) -> (Samples, String) {
+pub(crate) fn two_days(end_s: i64) -> (Samples, String) {
     let (mut want, mut text) = (Samples::new(), String::new());
     text.push_str("# HELP temperature_celsius Of \\\"rooms\\\".\n# TYPE temperature_celsius gauge\n");
     let first_s = end_s - 2 * 86_400;
@@ -78,7 +78,7 @@ fn two_days(end_s: i64) -> (Samples, String) {
     (want, text)
 }
 
-fn promtool_blocks(promtool: &Path, text: &str) -> (TempDir, PathBuf, PathBuf) {
+pub(crate) fn promtool_blocks(promtool: &Path, text: &str) -> (TempDir, PathBuf, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
     let (file, blocks) = (folder.path().join("in.om"), folder.path().join("blocks"));
     std::fs::write(&file, text).expect("the text is written");
@@ -91,7 +91,7 @@ fn promtool_blocks(promtool: &Path, text: &str) -> (TempDir, PathBuf, PathBuf) {
     (folder, file, blocks)
 }
 
-fn block_folders(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn block_folders(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
     let mut blocks: Vec<PathBuf> = entries.filter(|p| p.join("meta.json").is_file()).collect();
     blocks.sort();

@@ -11,6 +11,7 @@ mod config;
 mod crash;
 mod harness;
 mod import;
+mod import_live;
 mod lake;
 mod lifecycle;
 mod peers;

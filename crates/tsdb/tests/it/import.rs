@@ -14,6 +14,9 @@ use crate::support::{FaultyDisk, Found, START_MS, clock_at, labels, open, select
 /// Floats by series and time, as bits.
 type Model = BTreeMap<(String, Labels), BTreeMap<i64, u64>>;
 
+/// Series with floats, in order.
+type Rows = Vec<(Labels, Vec<Sample>)>;
+
 fn key(labels: &Labels) -> (String, Labels) {
     (labels.metric().to_owned(), labels.clone())
 }
@@ -137,7 +140,7 @@ async fn refuses_what_readers_rely_on_not_to_be() {
     let day = START_MS / DAY_MS;
     let source = Source::new("default", "test", b"x");
     let at = |t_ms| vec![Sample { t_ms, value: 1.0 }];
-    let cases: [(&str, Vec<(Labels, Vec<Sample>)>); 4] = [
+    let cases: [(&str, Rows); 4] = [
         ("in order", vec![(labels("b", "1"), at(START_MS)), (labels("a", "1"), at(START_MS))]),
         ("in order", vec![(labels("b", "1"), at(START_MS)), (labels("b", "1"), at(START_MS + 1))]),
         ("outside their day", vec![(labels("b", "1"), at(START_MS - 1))]),
