@@ -149,3 +149,6 @@ pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 /// How often a store that others write to is searched for files to delete: listing costs requests, and garbage only space.
 pub const SEARCH_EVERY: Duration = Duration::from_secs(3600);
+
+/// Violations of one object that a verification lists; it counts the others. What is wrong with one row is often wrong with all.
+pub const VIOLATIONS_PER_OBJECT: usize = 10;

@@ -262,6 +262,8 @@ pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     /// Damaged places.
     pub(crate) corruptions: Vec<Error>,
+    /// Chunks and series whose labels were lost.
+    pub(crate) orphans: u64,
 }
 
 /// Reads the last checkpoint of a folder, without what is sealed. Without one the head is empty.
@@ -277,7 +279,7 @@ pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i6
     let mut corruptions = Vec::new();
     let Some(sequence) = states.map(|(sequence, _)| *sequence).max() else {
         let (head, _) = restored.finish(Names::default());
-        return Ok(Loaded { head, manifest: Manifest::default(), corruptions });
+        return Ok(Loaded { head, manifest: Manifest::default(), corruptions, orphans: 0 });
     };
     let file = |sequence, part| dir.join(checkpoint_file(sequence, part));
     let mut manifest = None;
@@ -302,15 +304,17 @@ pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i6
         let damage = read_frames(fs, &path, &mut |payload| restored.read_epoch(*epoch_ms, payload))?;
         corruptions.extend(damage);
     }
-    if restored.orphans > 0 {
-        tracing::error!(chunks = restored.orphans, "chunks of a checkpoint belong to series that were lost");
+    let mut orphans = restored.orphans;
+    if orphans > 0 {
+        tracing::error!(chunks = orphans, "chunks of a checkpoint belong to series that were lost");
     }
     let (head, lost) = restored.finish(names);
+    orphans += lost;
     if lost > 0 {
         tracing::error!(series = lost, "series of a checkpoint have lost their labels");
     }
     for error in &corruptions {
         tracing::error!("{error}");
     }
-    Ok(Loaded { head, manifest, corruptions })
+    Ok(Loaded { head, manifest, corruptions, orphans })
 }

@@ -19,6 +19,8 @@ pub enum LakeCommand {
     Ls(Ls),
     /// Say what takes the space: rows, samples, columns, logs.
     Stat(Stat),
+    /// Check every segment and every record of the logs; exit with 1 if something is wrong.
+    Verify(Verify),
 }
 
 /// Where the data is, and how the result is written.
@@ -71,6 +73,14 @@ pub struct Ls {
 /// Options of `bellwether lake stat`.
 #[derive(Debug, Clone, Args)]
 pub struct Stat {
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Options of `bellwether lake verify`.
+#[derive(Debug, Clone, Args)]
+pub struct Verify {
     /// Where and how.
     #[command(flatten)]
     pub target: Target,

@@ -4,8 +4,10 @@
 
 pub mod args;
 mod ls;
+mod progress;
 mod stat;
 mod text;
+mod verify;
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub fn run(options: &Lake) -> Result<bool> {
         match &options.command {
             LakeCommand::Ls(o) => ls::run(o).await,
             LakeCommand::Stat(o) => stat::run(o).await,
+            LakeCommand::Verify(o) => verify::run(o).await,
         }
     })
 }

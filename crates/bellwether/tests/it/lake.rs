@@ -71,6 +71,9 @@ fn fill(folder: &Path) {
             if minute % 60 == 0 {
                 store.maintain().await.expect("sealed");
             }
+            if minute == MINUTES - 30 {
+                store.checkpoint().await.expect("written");
+            }
         }
         assert_eq!(clock.now_ms(), START_MS + MINUTES * 60_000);
         store.close().await.expect("closed");
@@ -109,7 +112,7 @@ fn what_is_stored_is_listed_and_measured() {
     let plain = |name: &str| columns.iter().find(|c| c["column"] == name).map(|c| c["plainBytes"].clone());
     assert_eq!((plain("metric"), plain("t_min")), (Some(rows.into()), Some((8 * rows).into())));
 
-    let text = lake(folder.path(), &["ls"]);
+    let text = lake(folder.path(), &["ls", "--table", "metrics"]);
     assert!(text.ok && text.out.contains("metrics  default  2026-01-02"), "{}{}", text.out, text.err);
     let text = lake(folder.path(), &["stat", "--table", "metrics"]);
     assert!(text.ok && text.out.contains("samples     6,120, "), "{}{}", text.out, text.err);
@@ -128,4 +131,114 @@ fn a_folder_in_use_or_without_data_is_refused() {
     let said = lake(&folder.path().join("data"), &["ls", "--table", "metric"]);
     assert!(!said.ok && said.err.contains("cannot find table metric: "), "{}", said.err);
     assert!(lake(&folder.path().join("data"), &["ls"]).ok);
+}
+
+/// Changes a byte in the middle of a file.
+fn damage(path: &Path, at: usize) {
+    let mut content = std::fs::read(path).expect("readable");
+    content[at] ^= 0x40;
+    std::fs::write(path, content).expect("writable");
+}
+
+/// The invariants that do not hold, with the objects.
+fn violations(folder: &Path) -> Vec<(String, String)> {
+    let said = lake(folder, &["verify", "--format", "json"]);
+    let report: Value = serde_json::from_str(&said.out).unwrap_or_else(|e| panic!("{e}: {}", said.err));
+    let text = |v: &Value, key: &str| v[key].as_str().expect("text").to_owned();
+    let found: Vec<_> = report["violations"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|v| (text(v, "invariant"), text(v, "object")))
+        .collect();
+    assert_eq!((said.ok, &report["ok"]), (found.is_empty(), &found.is_empty().into()), "{report}");
+    found
+}
+
+/// The files of a folder whose names end so.
+fn files(folder: &Path, end: &str) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|e| e.expect("an entry").path());
+    let mut found: Vec<_> = entries.filter(|p| p.to_string_lossy().ends_with(end)).collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn verify_names_what_is_wrong() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    fill(root);
+    let sound = lake_json(root, &["verify"]);
+    assert_eq!((&sound["ok"], &sound["notices"]), (&true.into(), &Value::Array(vec![])), "{sound}");
+    let checked = &sound["checked"][0];
+    assert!(checked["segments"].as_u64() > Some(1) && checked["frames"].as_u64() > Some(1), "{sound}");
+    let text = lake(root, &["verify"]);
+    assert!(text.ok && text.out.ends_with("everything is in order\n"), "{}{}", text.out, text.err);
+
+    let partition = root.join("tables/metrics/tenant=default/date=2026-01-01");
+    let segment = files(&partition, ".parquet").remove(0);
+    let object = segment.strip_prefix(root.join("tables/metrics")).expect("within").display().to_string();
+    let content = std::fs::read(&segment).expect("readable");
+    let of_segment = |invariant: &str| vec![(invariant.to_owned(), object.clone())];
+    for at in [0, content.len() / 2, content.len() - 1] {
+        damage(&segment, at);
+        assert_eq!(violations(root), of_segment("segment-checksum"), "byte {at}");
+        std::fs::write(&segment, &content).expect("writable");
+    }
+    std::fs::write(&segment, &content[..content.len() - 1]).expect("writable");
+    assert_eq!(violations(root), of_segment("segment-present"));
+    std::fs::remove_file(&segment).expect("removed");
+    assert_eq!(violations(root), of_segment("segment-present"));
+    let text = lake(root, &["verify"]);
+    assert!(
+        !text.ok && text.out.contains("violation segment-present  metrics tenant=default/"),
+        "{}",
+        text.out
+    );
+    assert!(text.out.ends_with("1 violation\n"), "{}", text.out);
+    std::fs::write(&segment, &content).expect("writable");
+
+    let extra = partition.join("extra.parquet");
+    std::fs::copy(&segment, &extra).expect("copied");
+    let noticed = lake_json(root, &["verify"]);
+    assert_eq!(noticed["ok"], true, "a file that nothing refers to harms nobody");
+    assert!(
+        noticed["notices"][0]["object"].as_str().is_some_and(|o| o.ends_with("extra.parquet")),
+        "{noticed}"
+    );
+    std::fs::remove_file(&extra).expect("removed");
+
+    let log = files(&root.join("wal/metrics"), ".wal").remove(0);
+    let content = std::fs::read(&log).expect("readable");
+    let object = format!("wal/metrics/{}", log.file_name().expect("a name").to_string_lossy());
+    damage(&log, 25);
+    assert_eq!(violations(root)[0], ("log-frames".to_owned(), object));
+    std::fs::write(&log, [&content[..], b"half a frame"].concat()).expect("writable");
+    let noticed = lake_json(root, &["verify"]);
+    assert_eq!(noticed["ok"], true, "what is behind the last frame was not acknowledged");
+    assert!(
+        noticed["notices"][0]["text"].as_str().is_some_and(|t| t.starts_with("12 B behind")),
+        "{noticed}"
+    );
+    std::fs::write(&log, &content).expect("writable");
+
+    let state = files(&root.join("wal/metrics"), ".state").remove(0);
+    let content = std::fs::read(&state).expect("readable");
+    damage(&state, content.len() / 2);
+    assert_eq!(violations(root)[0].0, "checkpoint");
+    std::fs::write(&state, &content).expect("writable");
+
+    assert_eq!(violations(root), [], "everything is as it was");
+    let commit = files(&root.join("tables/metrics/_delta_log"), "0.json").remove(0);
+    std::fs::write(&commit, "no commit").expect("writable");
+    assert_eq!(violations(root), [("table-log".to_owned(), "_delta_log".to_owned())]);
+}
+
+#[test]
+fn every_invariant_is_described() {
+    let described = include_str!("../../../../docs/format/invariants.md");
+    for invariant in lake::inspect::invariants::ALL.iter().chain(tsdb::at_rest::invariants::ALL) {
+        let line = format!("| `{}` | {} |", invariant.name, invariant.about);
+        assert!(described.contains(&line), "docs/format/invariants.md lacks {line}");
+    }
 }

@@ -2,6 +2,8 @@
 //!
 //! Owns opening without creating anything, and the list of what there is. Does not know what rows mean.
 
+mod examine;
+pub mod invariants;
 mod logs;
 mod summary;
 
@@ -12,6 +14,7 @@ use base::{Clock, Error, ErrorKind, Result};
 use object_store::ObjectStore;
 use object_store::path::Path as ObjectPath;
 
+pub use examine::LogReport;
 pub use logs::{LogFile, LogFileKind};
 pub use summary::{Summary, column_sizes, partitions};
 

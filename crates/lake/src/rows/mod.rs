@@ -254,14 +254,22 @@ impl RowStore {
     }
 }
 
+/// Whether a start could take a record of the log.
+pub(crate) fn check_record(spec: &TableSpec, payload: &[u8]) -> Result<()> {
+    read_record(spec, payload).map(|_| ())
+}
+
+fn read_record(spec: &TableSpec, payload: &[u8]) -> Result<Rows> {
+    let (tenant, batch) = record::decode(payload)?;
+    Rows::check(spec, &tenant, &record::adapt(spec, &batch)?)
+}
+
 /// Rebuilds the head from the log.
 fn replay_rows(lake: &Lake, spec: &TableSpec, view: &TableView, now_ms: i64) -> Result<(Head, ReplayReport)> {
     let mut head = Head::new(view.sealed_until);
     let from = ReplayFrom { sealed_until: view.sealed_until, sequence: 0 };
     let mut sink = |origin: crate::Origin, payload: &[u8]| {
-        let (tenant, batch) = record::decode(payload)?;
-        let rows = Rows::check(spec, &tenant, &record::adapt(spec, &batch)?)?;
-        head.replay(origin.epoch, rows, now_ms);
+        head.replay(origin.epoch, read_record(spec, payload)?, now_ms);
         Ok(())
     };
     let report = replay(lake.fs(), &lake.wal_dir(spec.name), from, &mut sink)?;

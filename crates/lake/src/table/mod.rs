@@ -11,6 +11,7 @@ mod spec;
 mod statistics;
 mod upload;
 mod vacuum;
+mod verify;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
@@ -40,6 +41,7 @@ pub use scan::{Keys, RowPredicate, Scan};
 pub use segment::{NewSegment, Segment, SegmentWriter};
 pub use spec::{Layout, TableSpec, TimeColumns};
 pub use vacuum::{Garbage, Reason};
+pub use verify::{Findings, RowChecker, RowRules};
 
 use crate::budget::MemoryBudget;
 use crate::disk::Disk;

@@ -6,6 +6,7 @@
 //!
 //! Owns framing, group commit, replay and repair. Does not know tables, samples or the Delta log.
 
+mod examine;
 pub(crate) mod frame;
 mod replay;
 mod writer;
@@ -18,6 +19,7 @@ use base::{Clock, Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+pub(crate) use examine::examine;
 pub use replay::{Origin, ReplayFrom, ReplayReport, replay};
 
 use crate::fs::Fs;

@@ -10,4 +10,5 @@ mod row_faults;
 mod row_fixture;
 mod rows;
 mod table;
+mod verify;
 mod wal;

@@ -2,16 +2,25 @@
 //!
 //! Owns what an operator's commands need to know of chunks. Opens no store and replays no log.
 
+pub mod invariants;
+mod log;
+mod rules;
+mod series;
+
 use arrow::array::Int32Array;
 use base::{Result, TimeRange};
 use futures::TryStreamExt;
 use lake::{Scan, Segment, Table, TableSpec};
 
+pub use log::examine_log;
+pub use rules::rules;
+
+use crate::rollup::{self, Resolution};
 use crate::table::{self, COUNT, METRICS_TABLE, column};
 
 /// The tables that this crate writes.
 pub fn specs() -> Vec<TableSpec> {
-    vec![table::spec()]
+    std::iter::once(table::spec()).chain(Resolution::ALL.map(rollup::spec)).collect()
 }
 
 /// How many samples a segment has; `None` if its table holds something else.

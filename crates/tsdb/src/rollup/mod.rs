@@ -20,6 +20,7 @@ pub use select::{Coverage, RollupCoverage, SamplesFrom, SelectedBuckets};
 use crate::limits::{ROLLUP_1H_AGE, ROLLUP_5M_AGE};
 
 pub(crate) use run::Rollups;
+pub(crate) use table::{decode_row, spec};
 
 /// The length of a bucket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -33,7 +33,7 @@ const ENCODED: [&str; 11] =
     [ENDS, COUNTS, FIRST_TIMES, LAST_TIMES, STALE_TIMES, SUM, MIN, MAX, FIRST, LAST, RESETS];
 
 /// The description of the table of a resolution.
-pub(super) fn spec(resolution: Resolution) -> TableSpec {
+pub(crate) fn spec(resolution: Resolution) -> TableSpec {
     let field = |name: &str, data_type| Field::new(name, data_type, false);
     let mut fields = vec![
         field(METRIC, DataType::Utf8),
@@ -150,7 +150,7 @@ impl RowBuilder {
 }
 
 /// Replaces the content of `out` by the wanted columns of a row of a batch. Times ascend, also in what is damaged.
-pub(super) fn decode_row(
+pub(crate) fn decode_row(
     batch: &RecordBatch,
     row: usize,
     wanted: BucketColumns,

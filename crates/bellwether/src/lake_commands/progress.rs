@@ -1,0 +1,29 @@
+//! How far a command is: a line on a terminal that changes.
+
+use std::io::{IsTerminal, Write, stderr};
+
+/// Tells on standard error, if that is a terminal.
+pub(super) struct Progress {
+    terminal: bool,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        Self { terminal: stderr().is_terminal() }
+    }
+
+    /// Puts a line in the place of the one before.
+    pub(super) fn tell(&self, line: impl FnOnce() -> String) {
+        if self.terminal {
+            // Progress that cannot be told is no reason to stop.
+            let _ = write!(stderr(), "\r\x1b[K{}", line());
+        }
+    }
+
+    /// Removes the line, so that something else can be written.
+    pub(super) fn clear(&self) {
+        if self.terminal {
+            let _ = write!(stderr(), "\r\x1b[K");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What a start would find of the head: its last checkpoint and the log behind it.
+
+use base::{Error, Result};
+use lake::fs::{Fs, LocalFs};
+use lake::inspect::{LakeAtRest, LogReport};
+use lake::{Findings, ReplayFrom};
+use std::sync::Arc;
+
+use super::invariants::{CHECKPOINT, LOG_SERIES};
+use crate::checkpoint;
+use crate::record::RecordReader;
+use crate::store::{StoreOptions, millis};
+use crate::table::METRICS_TABLE;
+
+/// Builds the head as a start would, beside the folder, and says what is wrong. Takes as much memory as a start.
+pub fn examine_log(lake: &LakeAtRest, sealed_until: i64) -> Result<LogReport> {
+    let Some(dir) = lake.wal_dir(METRICS_TABLE).filter(|dir| dir.is_dir()) else {
+        return Ok(LogReport::default());
+    };
+    let fs: Arc<dyn Fs> = Arc::new(LocalFs);
+    let mut found = Findings::default();
+    let damage = |e: &Error| e.message().to_owned();
+    let mut loaded = match checkpoint::load(&fs, &dir, sealed_until, millis(StoreOptions::default().block)) {
+        Ok(loaded) => loaded,
+        Err(e) => {
+            // A start would end here, so that there is no head to replay the log into.
+            found.add(&CHECKPOINT, || damage(&e));
+            let damaged = vec![("checkpoint".to_owned(), found)];
+            return Ok(LogReport { damaged, ..LogReport::default() });
+        }
+    };
+    loaded.corruptions.iter().for_each(|e| found.add(&CHECKPOINT, || damage(e)));
+    if loaded.orphans > 0 {
+        found.add(&CHECKPOINT, || format!("{} chunks or series have lost their labels", loaded.orphans));
+    }
+    let mut reader = RecordReader::new(sealed_until);
+    let from = ReplayFrom { sealed_until, sequence: loaded.manifest.sequence };
+    let mut report = lake.examine_log(METRICS_TABLE, from, &mut |origin, payload| {
+        reader.read(origin, payload, &mut loaded.head)
+    })?;
+    if found.count > 0 {
+        report.damaged.push(("checkpoint".to_owned(), found));
+    }
+    if reader.orphans > 0 {
+        let mut found = Findings::default();
+        found.add(&LOG_SERIES, || format!("{} samples have lost their labels", reader.orphans));
+        report.damaged.push(("log".to_owned(), found));
+    }
+    Ok(report)
+}
