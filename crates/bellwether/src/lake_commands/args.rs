@@ -21,6 +21,10 @@ pub enum LakeCommand {
     Stat(Stat),
     /// Check every segment and every record of the logs; exit with 1 if something is wrong.
     Verify(Verify),
+    /// Merge segments until there is nothing left to merge. Keeps everything that is stored.
+    Compact(Compact),
+    /// Delete files that nothing refers to.
+    Vacuum(Vacuum),
 }
 
 /// Where the data is, and how the result is written.
@@ -84,4 +88,24 @@ pub struct Verify {
     /// Where and how.
     #[command(flatten)]
     pub target: Target,
+}
+
+/// Options of `bellwether lake compact`.
+#[derive(Debug, Clone, Args)]
+pub struct Compact {
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+}
+
+/// Options of `bellwether lake vacuum`.
+#[derive(Debug, Clone, Args)]
+pub struct Vacuum {
+    /// Where and how.
+    #[command(flatten)]
+    pub target: Target,
+
+    /// Say what would be deleted, and delete nothing.
+    #[arg(long)]
+    pub dry_run: bool,
 }

@@ -3,10 +3,12 @@
 //! Owns the wording and the JSON shapes. What the commands find and do is decided in `lake` and `tsdb`.
 
 pub mod args;
+mod compact;
 mod ls;
 mod progress;
 mod stat;
 mod text;
+mod vacuum;
 mod verify;
 
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub fn run(options: &Lake) -> Result<bool> {
             LakeCommand::Ls(o) => ls::run(o).await,
             LakeCommand::Stat(o) => stat::run(o).await,
             LakeCommand::Verify(o) => verify::run(o).await,
+            LakeCommand::Compact(o) => compact::run(o).await,
+            LakeCommand::Vacuum(o) => vacuum::run(o).await,
         }
     })
 }

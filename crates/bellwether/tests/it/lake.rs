@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Labels, ManualClock, Sample, SeriesSample};
+use base::{Clock, Labels, ManualClock, Sample, SeriesSample, TimeRange};
 use prometheus::Registry;
 use serde_json::Value;
 use tsdb::{MetricStore, StoreOptions};
@@ -241,4 +241,84 @@ fn every_invariant_is_described() {
         let line = format!("| `{}` | {} |", invariant.name, invariant.about);
         assert!(described.contains(&line), "docs/format/invariants.md lacks {line}");
     }
+}
+
+/// Every sample that a store finds in a folder.
+fn samples(folder: &Path) -> Vec<(String, Vec<(i64, f64)>)> {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let clock = Arc::new(ManualClock::new(START_MS + MINUTES * 60_000));
+        let opened = lake::Lake::open_local(folder, clock.clone()).expect("it is there");
+        let store =
+            MetricStore::open(Arc::new(opened), StoreOptions::default(), clock.clone(), &Registry::new())
+                .await
+                .expect("it opens");
+        let selected = store.select(&[], TimeRange::ALL).await.expect("selected");
+        let (mut times, mut values) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
+        for i in 0..selected.len() {
+            selected.decode(i, &mut times, &mut values).expect("decoded");
+            let samples = times.iter().copied().zip(values.iter().copied()).collect();
+            found.push((selected.labels(i).to_string(), samples));
+        }
+        store.close().await.expect("closed");
+        found
+    })
+}
+
+#[test]
+fn compact_keeps_everything_and_vacuum_deletes_what_nothing_refers_to() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path();
+    fill(root);
+    let stored = samples(root);
+    assert_eq!(stored.iter().map(|(_, s)| s.len() as i64).collect::<Vec<_>>(), [MINUTES; 3]);
+    let done = lake_json(root, &["compact"]);
+    let metrics = &done["tables"][0];
+    assert!(metrics["merges"].as_u64() > Some(0), "{done}");
+    assert!(metrics["segmentsBefore"].as_u64() > Some(2), "{done}");
+    assert_eq!(
+        (&metrics["segmentsAfter"], &metrics["conflicts"]),
+        (&2.into(), &0.into()),
+        "one a day: {done}"
+    );
+    assert_eq!(samples(root), stored);
+    let report = lake_json(root, &["verify"]);
+    assert_eq!((&report["ok"], &report["notices"]), (&true.into(), &Value::Array(vec![])), "{report}");
+    let again = lake(root, &["compact"]);
+    assert!(again.ok && again.out.starts_with("metrics: nothing to merge\n"), "{}{}", again.out, again.err);
+
+    let partition = root.join("tables/metrics/tenant=default/date=2026-01-01");
+    let segment = files(&partition, ".parquet").remove(0);
+    let writer = std::fs::read_to_string(root.join("writer-id")).expect("readable");
+    let given_up = partition.join(lake::filenames::segment_file(&writer, 1, 7));
+    let foreign = partition.join("extra.parquet");
+    std::fs::copy(&segment, &given_up).expect("copied");
+    std::fs::copy(&segment, &foreign).expect("copied");
+    let vacuum =
+        |arguments: &[&str]| lake_json(root, &[&["vacuum", "--table", "metrics"], arguments].concat());
+    let check = |said: &Value| {
+        let table = &said["tables"][0];
+        let name = |file: &Value| file["path"].as_str().map(|p| p.rsplit('/').next().unwrap_or(p).to_owned());
+        let deleted = (table["files"].as_array().map(Vec::len), name(&table["files"][0]));
+        assert_eq!(deleted, (Some(1), Some(lake::filenames::segment_file(&writer, 1, 7))), "{said}");
+        assert_eq!(table["files"][0]["reason"], "not committed");
+        assert_eq!(
+            name(&table["left"][0]),
+            Some("extra.parquet".to_owned()),
+            "it may be about to be committed"
+        );
+    };
+    check(&vacuum(&["--dry-run"]));
+    assert!(given_up.exists(), "nothing is deleted for a try");
+    check(&vacuum(&[]));
+    assert!(!given_up.exists() && foreign.exists() && segment.exists());
+    let text = lake(root, &["vacuum"]);
+    assert!(
+        text.ok && text.out.starts_with("deleted 0 files of 0 B\nleft 1 file of "),
+        "{}{}",
+        text.out,
+        text.err
+    );
+    assert_eq!(samples(root), stored);
 }

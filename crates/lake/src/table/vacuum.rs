@@ -51,20 +51,28 @@ struct Facts {
 impl Table {
     /// Deletes files that nobody needs; returns how many. A table that other processes share is searched only now and then.
     pub async fn vacuum(&self) -> Result<usize> {
+        let now = self.clock.monotonic();
+        let recently = self.searched.lock().is_some_and(|last| now.saturating_sub(last) < SEARCH_EVERY);
+        if self.shared && recently {
+            // What others did to the table is learned all the same.
+            self.refresh().await?;
+            return Ok(0);
+        }
+        Ok(self.delete_garbage().await?.len())
+    }
+
+    /// Searches for files that nobody needs and deletes them.
+    pub async fn delete_garbage(&self) -> Result<Vec<Garbage>> {
         // With the log locked no commit can begin to name a file that is about to go.
         let mut delta = self.delta.lock().await;
         let view = self.reload(&mut delta).await?;
         let now = self.clock.monotonic();
-        let recently = self.searched.lock().is_some_and(|last| now.saturating_sub(last) < SEARCH_EVERY);
-        if self.shared && recently {
-            return Ok(0);
-        }
         let garbage = self.find_garbage(&delta, &view).await?;
         for file in &garbage {
             self.delete(&file.path).await?;
         }
         *self.searched.lock() = Some(now);
-        Ok(garbage.len())
+        Ok(garbage)
     }
 
     /// What [`Table::vacuum`] would delete if it searched now.

@@ -2,6 +2,7 @@
 //!
 //! Owns what an operator's commands need to know of chunks. Opens no store and replays no log.
 
+mod compact;
 pub mod invariants;
 mod log;
 mod rules;
@@ -12,6 +13,7 @@ use base::{Result, TimeRange};
 use futures::TryStreamExt;
 use lake::{Scan, Segment, Table, TableSpec};
 
+pub use compact::MergeChunks;
 pub use log::examine_log;
 pub use rules::rules;
 
