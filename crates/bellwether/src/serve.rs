@@ -193,19 +193,23 @@ fn hostname() -> String {
 async fn maintain(store: Arc<MetricStore>, mut stops: oneshot::Receiver<()>) {
     let mut ticks = tokio::time::interval(MAINTENANCE_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut caught_up = true;
     loop {
-        tokio::select! {
+        let result = tokio::select! {
             _ = &mut stops => return,
-            () = store.checkpoint_due() => {
-                if let Err(error) = store.checkpoint().await {
-                    tracing::error!(%error, "cannot write a checkpoint of the head, trying again as the log grows");
-                }
-                continue;
+            // What failed, on a full disk say, is due again at once: it waits for the next round.
+            () = store.catch_up_due(), if caught_up => {
+                let result = store.catch_up().await;
+                caught_up = result.is_ok();
+                result
             }
-            _ = ticks.tick() => {}
-        }
-        if let Err(error) = store.maintain().await {
-            tracing::error!(%error, "cannot maintain the store, trying again in a minute");
+            _ = ticks.tick() => {
+                caught_up = true;
+                store.maintain().await.map(drop)
+            }
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "cannot maintain the store, trying again within a minute");
         }
     }
 }

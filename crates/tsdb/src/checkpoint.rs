@@ -92,11 +92,6 @@ impl Manifest {
 }
 
 impl MetricStore {
-    /// Resolves when the log has grown so long that a checkpoint is due.
-    pub async fn checkpoint_due(&self) {
-        self.checkpoint_due.notified().await;
-    }
-
     /// Whether the log is long enough for a checkpoint.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
         self.wal.live_bytes() >= CHECKPOINT_LOG_BYTES

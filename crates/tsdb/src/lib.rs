@@ -6,6 +6,7 @@ pub mod at_rest;
 mod checkpoint;
 pub mod chunk;
 mod compact;
+mod complete;
 mod head;
 mod hidden;
 pub mod import;

@@ -35,6 +35,13 @@ pub const SEAL_BATCH_ROWS: usize = 1024;
 /// the far future.
 pub const MAX_AHEAD: Duration = Duration::from_secs(600);
 
+/// A window for which nothing came for so long is sealed once it is over, although no later data says that it is complete. Longer than the
+/// pauses of senders that repeat what failed or send by the quarter of an hour.
+pub const IDLE_WINDOW: Duration = Duration::from_secs(30 * 60);
+
+/// How long an append waits for a window to be sealed if the head has used up its memory.
+pub const SEAL_WAIT: Duration = Duration::from_secs(10);
+
 /// Windows that may wait to be sealed: three weeks of two hours, more than any retention by default. A batch of arbitrary
 /// times must not open files without end.
 pub const OPEN_WINDOWS: usize = 256;

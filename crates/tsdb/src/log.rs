@@ -1,6 +1,7 @@
 //! The head as the WAL's client: admits samples, logs them, and shows them once they are durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{BatchSeries, WriteBatch};
 use lake::{Group, WalClient};
@@ -30,6 +31,8 @@ pub(crate) struct Terms {
     /// How long after the latest sample of all others may come out of order; 0 if they may not.
     pub(crate) late_ms: i64,
     pub(crate) limits: SeriesLimits,
+    /// The moment, by the monotonic clock.
+    pub(crate) at: Duration,
 }
 
 /// Samples on their way through the log.
@@ -37,6 +40,8 @@ pub(crate) struct Batch {
     pub(crate) samples: WriteBatch,
     terms: Terms,
     accepted: Vec<Accepted>,
+    /// The epochs of those, in order.
+    epochs: Vec<i64>,
     outcome: AppendOutcome,
 }
 
@@ -68,7 +73,8 @@ impl AcceptedValue {
 
 impl Batch {
     pub(crate) fn new(samples: WriteBatch, terms: Terms) -> Self {
-        Self { samples, terms, accepted: Vec::new(), outcome: AppendOutcome::default() }
+        let outcome = AppendOutcome::default();
+        Self { samples, terms, accepted: Vec::new(), epochs: Vec::new(), outcome }
     }
 }
 
@@ -97,17 +103,19 @@ impl HeadLog {
     /// Decides on every sample of a batch.
     fn admit(&mut self, state: &mut State, batch: &mut Batch) {
         let terms = batch.terms;
+        let min_valid_ms = state.min_valid_ms;
+        let appendable_from_ms = state.head.appendable_from_ms(min_valid_ms);
         // Late is what comes after others, of whichever series.
-        let late_from_ms = (terms.late_ms > 0).then(|| {
-            state.head.max_ms().max(state.min_valid_ms).saturating_sub(terms.late_ms).max(terms.min_ms)
-        });
+        let late_from_ms = (terms.late_ms > 0)
+            .then(|| state.head.max_ms().max(min_valid_ms).saturating_sub(terms.late_ms).max(terms.min_ms));
         let mut histograms = 0;
         batch.accepted.reserve(batch.samples.len());
         for series in batch.samples.series() {
             let first_histogram = histograms;
             histograms += series.histograms.len();
             let samples = series.samples.len() + series.histograms.len();
-            let id = match self.resolve(state, &series, &terms, late_from_ms) {
+            let from_ms = late_from_ms.unwrap_or(i64::MAX).min(appendable_from_ms);
+            let id = match self.resolve(state, &series, &terms, from_ms) {
                 Resolved::Series(id, new) => {
                     batch.outcome.new_series += u64::from(new);
                     id
@@ -126,17 +134,16 @@ impl HeadLog {
                 .zip(series.histograms)
                 .map(|(at, (t_ms, _))| (*t_ms, AcceptedValue::Histogram(at)));
             for (t_ms, value) in floats.chain(with_histograms) {
-                let min_valid_ms = state.min_valid_ms;
                 let epoch_ms = state.head.epoch(t_ms, min_valid_ms);
                 let in_bounds = (terms.min_ms..=terms.max_ms).contains(&t_ms)
-                    && (t_ms >= min_valid_ms || late_from_ms.is_some())
+                    && (t_ms >= appendable_from_ms || late_from_ms.is_some())
                     && self.open_epoch(epoch_ms, min_valid_ms);
                 if !in_bounds {
                     batch.outcome.out_of_bounds += 1;
                     continue;
                 }
                 let known = state.head.series_mut(id);
-                let admission = if t_ms < min_valid_ms {
+                let admission = if t_ms < appendable_from_ms {
                     known.admit_late(t_ms, late_from_ms)
                 } else {
                     let fingerprint = match value {
@@ -163,18 +170,18 @@ impl HeadLog {
         batch.outcome.accepted = batch.accepted.len() as u64;
     }
 
-    /// The series of samples; a new one is added if a sample of it may be stored and no limit is reached.
+    /// The series of samples; a new one is added if a sample of it, from `from_ms` on, may be stored and no limit is reached.
     fn resolve(
         &mut self,
         state: &mut State,
         series: &BatchSeries<'_>,
         terms: &Terms,
-        late_from_ms: Option<i64>,
+        from_ms: i64,
     ) -> Resolved {
         if let Some(id) = state.head.find(series.hash, series.labels) {
             return Resolved::Series(id, false);
         }
-        let from_ms = late_from_ms.unwrap_or(state.min_valid_ms).max(terms.min_ms).min(terms.max_ms);
+        let from_ms = from_ms.max(terms.min_ms).min(terms.max_ms);
         let mut times = series.samples.iter().map(|s| s.t_ms).chain(series.histograms.iter().map(|h| h.0));
         if !times.any(|t_ms| (from_ms..=terms.max_ms).contains(&t_ms)) {
             return Resolved::OutOfBounds;
@@ -240,7 +247,7 @@ impl WalClient for HeadLog {
             epochs.sort_unstable();
             epochs.dedup();
         }
-        for epoch_ms in epochs {
+        for &epoch_ms in &epochs {
             let mut next = batch.accepted.iter().position(|a| a.epoch_ms == epoch_ms);
             while let Some(from) = next {
                 let end = self.frame(&mut state.head, epoch_ms, batch, from, group);
@@ -248,6 +255,7 @@ impl WalClient for HeadLog {
                 next = rest.iter().position(|a| a.epoch_ms == epoch_ms).map(|at| end + at);
             }
         }
+        batch.epochs = epochs;
     }
 
     fn apply(&mut self, batch: Batch) -> AppendOutcome {
@@ -258,6 +266,7 @@ impl WalClient for HeadLog {
                 Value::Histogram(h) => state.head.push_histogram(a.id, a.epoch_ms, a.t_ms, h, a.late),
             }
         }
+        state.head.note_received(batch.terms.at, |epoch_ms| batch.epochs.contains(&epoch_ms));
         drop(state);
         let histograms = batch.accepted.iter().filter(|a| matches!(a.value, AcceptedValue::Histogram(_)));
         self.metrics.appended(&batch.outcome, histograms.count() as u64);

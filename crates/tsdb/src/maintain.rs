@@ -7,13 +7,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use base::Result;
+use base::{Error, Result};
 use lake::Segment;
 use lake::compact::{Job, Outcome, Policy, decide};
 
 use crate::compact::merge_chunks;
+use crate::complete::{Moment, complete};
 use crate::hidden::Visibility;
-use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND};
+use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND, SEAL_WAIT};
 use crate::rollup::RollupReport;
 use crate::store::MetricStore;
 
@@ -35,7 +36,7 @@ pub struct Maintenance {
 }
 
 impl MetricStore {
-    /// Seals windows half a block after their end, applies retention, merges segments and deletes files that nobody needs. To be
+    /// Seals complete windows, applies retention, merges segments and deletes files that nobody needs. To be
     /// called every minute or so. What fails is tried again by the next call.
     pub async fn maintain(&self) -> Result<Maintenance> {
         let _one = self.maintenance.lock().await;
@@ -69,13 +70,67 @@ impl MetricStore {
     }
 
     async fn seal_complete(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {
-        let windows = self.state.read().head.windows();
-        // Half a block is the time that samples may be late, as in Prometheus.
-        for end_ms in windows.into_iter().filter(|end| end.saturating_add(self.block_ms / 2) <= now_ms) {
+        for end_ms in self.complete_windows(now_ms) {
             self.seal(end_ms).await?;
             done.sealed += 1;
+            self.sealed.notify_waiters();
         }
         Ok(())
+    }
+
+    fn complete_windows(&self, now_ms: i64) -> Vec<i64> {
+        let state = self.state.read();
+        let (monotonic, latest_ms) = (self.clock.monotonic(), state.head.max_ms());
+        complete(&state.head.windows(), Moment { now_ms, monotonic, latest_ms, block_ms: self.block_ms })
+    }
+
+    /// Resolves when [`MetricStore::catch_up`] has something to do.
+    pub async fn catch_up_due(&self) {
+        self.catch_up_due.notified().await;
+    }
+
+    /// Does what cannot wait for the next round of maintenance while much is appended: seals complete windows, and writes a checkpoint if
+    /// the log has grown long.
+    pub async fn catch_up(&self) -> Result<()> {
+        let sealed = {
+            let _one = self.maintenance.lock().await;
+            self.seal_complete(self.clock.now_ms(), &mut Maintenance::default()).await
+        };
+        let checkpointed = if self.is_checkpoint_due() { self.checkpoint().await } else { Ok(()) };
+        sealed.and(checkpointed)
+    }
+
+    /// Asks for [`MetricStore::catch_up`] if there is something to do for it. Returns whether there is a window to seal.
+    pub(crate) fn ask_to_catch_up(&self, now_ms: i64) -> bool {
+        let has_complete = !self.complete_windows(now_ms).is_empty();
+        if has_complete || self.is_checkpoint_due() {
+            self.catch_up_due.notify_one();
+        }
+        has_complete
+    }
+
+    /// Waits for windows to be sealed if the head has used up its memory and they would make room.
+    pub(crate) async fn wait_for_room(&self, now_ms: i64, head_bytes: Option<usize>) -> Result<()> {
+        let is_full = || head_bytes.is_some_and(|limit| self.state.read().head.size_bytes() >= limit);
+        if !is_full() {
+            return Ok(());
+        }
+        let has_room = async {
+            loop {
+                let sealed = self.sealed.notified();
+                if !is_full() || !self.ask_to_catch_up(now_ms) {
+                    return;
+                }
+                sealed.await;
+            }
+        };
+        tokio::time::timeout(SEAL_WAIT, has_room).await.map_err(|_| {
+            self.metrics.appends_held.inc();
+            let limit = head_bytes.unwrap_or_default();
+            Error::unavailable(format!(
+                "cannot append samples: the head takes {limit} bytes, its share of limits.memory, and a complete window is not sealed yet"
+            ))
+        })
     }
 
     fn policy(&self) -> Policy {
@@ -104,7 +159,9 @@ impl MetricStore {
                 break;
             }
             let carried_out = self.carry_out(&job, now_ms, done).await;
-            result = result.and(carried_out);
+            // Windows of a backfill that goes on meanwhile must not wait for all of the merges.
+            let sealed = self.seal_complete(self.clock.now_ms(), done).await;
+            result = result.and(carried_out).and(sealed);
         }
         result
     }

@@ -20,6 +20,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) late: IntCounterVec,
     pub(crate) samples_limited: IntCounter,
     pub(crate) series_refused: IntCounterVec,
+    pub(crate) appends_held: IntCounter,
     pub(crate) head_bytes: IntGauge,
     pub(crate) checkpoints: IntCounter,
     pub(crate) checkpoints_failed: IntCounter,
@@ -72,7 +73,7 @@ impl StoreMetrics {
             )?,
             out_of_bounds: by_type(
                 "prometheus_tsdb_out_of_bound_samples_total",
-                "Total number of samples refused because their time is sealed, beyond retention or in the future.",
+                "Total number of samples refused because they are too far behind the latest, their time is sealed, beyond retention or in the future.",
             )?,
             duplicates: counter(
                 "bellwether_tsdb_duplicate_samples_total",
@@ -99,6 +100,10 @@ impl StoreMetrics {
                     ),
                     &["limit"],
                 ),
+            )?,
+            appends_held: counter(
+                "bellwether_tsdb_appends_held_total",
+                "Total number of appends that were refused because memory was used up and a window waited for its seal.",
             )?,
             head_bytes: gauge("bellwether_tsdb_head_bytes", "Bytes of memory that the head takes, about.")?,
             checkpoints: counter(

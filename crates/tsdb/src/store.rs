@@ -68,7 +68,7 @@ pub struct AppendOutcome {
     pub too_old: u64,
     /// Refused: a limit on the number of series is reached, and theirs would be new.
     pub limited: u64,
-    /// Refused: the window is sealed, the time is beyond retention, or too far in the future ("out of bounds").
+    /// Refused: it is half a block older than the latest sample, the window is sealed, the time is beyond retention, or too far in the future ("out of bounds").
     pub out_of_bounds: u64,
     /// Series that the head did not have.
     pub new_series: u64,
@@ -104,7 +104,9 @@ pub struct MetricStore {
     tunable: RwLock<Tunable>,
     /// The last checkpoint.
     pub(crate) manifest: Mutex<Manifest>,
-    pub(crate) checkpoint_due: Notify,
+    pub(crate) catch_up_due: Notify,
+    /// Tells appends that wait for room that a window was sealed.
+    pub(crate) sealed: Notify,
 }
 
 impl MetricStore {
@@ -134,8 +136,10 @@ impl MetricStore {
         };
         metrics.replay_seconds.set(clock.monotonic().saturating_sub(started).as_secs_f64());
         metrics.wal_corruptions.inc_by((report.corruptions.len() + loaded.corruptions.len()) as u64);
-        let epochs = loaded.head.windows();
-        let state = State { head: loaded.head, min_valid_ms: view.sealed_until, view };
+        let mut head = loaded.head;
+        head.note_received(clock.monotonic(), |_| true);
+        let epochs = head.windows().iter().map(|w| w.end_ms).collect();
+        let state = State { head, min_valid_ms: view.sealed_until, view };
         let state = Arc::new(RwLock::new(state));
         let client = HeadLog { state: state.clone(), metrics: metrics.clone(), generation: 1, epochs };
         let wal_options = WalOptions {
@@ -161,7 +165,8 @@ impl MetricStore {
             retention,
             lake,
             manifest: Mutex::new(loaded.manifest),
-            checkpoint_due: Notify::new(),
+            catch_up_due: Notify::new(),
+            sealed: Notify::new(),
         };
         store.remove_stale_parts();
         store.update_gauges();
@@ -191,12 +196,12 @@ impl MetricStore {
             max_ms: now_ms.saturating_add(millis(limits::MAX_AHEAD)),
             late_ms: millis(tunable.out_of_order),
             limits: tunable.series,
+            at: self.clock.monotonic(),
         };
+        self.wait_for_room(now_ms, tunable.series.head_bytes).await?;
         let bytes = samples.size_bytes();
         let outcome = self.wal.append(Batch::new(samples, terms), bytes).await;
-        if self.is_checkpoint_due() {
-            self.checkpoint_due.notify_one();
-        }
+        self.ask_to_catch_up(now_ms);
         outcome
     }
 

@@ -10,6 +10,7 @@ mod series;
 mod slab;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Histogram, Labels, Matcher, TimeRange};
 
@@ -23,6 +24,8 @@ use postings::Postings;
 use series::Growth;
 use slab::Slab;
 
+use crate::complete::Window;
+
 /// Names a series as long as it is in the head, and across restarts if a checkpoint has it.
 pub(crate) type SeriesId = u32;
 
@@ -33,7 +36,7 @@ pub(crate) struct Head {
     index: Index,
     block_ms: i64,
     /// The epochs that have samples, with the times of these.
-    epochs: Vec<(i64, TimeRange)>,
+    epochs: Vec<(Window, TimeRange)>,
     /// The latest time so far.
     max_ms: i64,
     chunks: usize,
@@ -103,6 +106,11 @@ impl Head {
         self.max_ms
     }
 
+    /// The least time of a sample that is not late: half a block before the latest one, as in Prometheus, unless that is sealed.
+    pub(crate) fn appendable_from_ms(&self, min_valid_ms: i64) -> i64 {
+        self.max_ms.saturating_sub(self.block_ms / 2).max(min_valid_ms)
+    }
+
     /// Adds an admitted sample.
     pub(crate) fn push(&mut self, id: SeriesId, epoch_ms: i64, t_ms: i64, value: f64, late: bool) {
         let series = self.series_mut(id);
@@ -134,15 +142,22 @@ impl Head {
         self.closed_bytes += growth.closed_bytes;
         self.max_ms = self.max_ms.max(time.end_ms);
         // Few epochs are open at a time, and the latest gets nearly all samples.
-        match self.epochs.iter_mut().rev().find(|(e, _)| *e == epoch_ms) {
+        match self.epochs.iter_mut().rev().find(|(w, _)| w.end_ms == epoch_ms) {
             Some((_, range)) => {
                 range.start_ms = range.start_ms.min(time.start_ms);
                 range.end_ms = range.end_ms.max(time.end_ms);
             }
             None => {
-                let at = self.epochs.partition_point(|(e, _)| *e < epoch_ms);
-                self.epochs.insert(at, (epoch_ms, time));
+                let at = self.epochs.partition_point(|(w, _)| w.end_ms < epoch_ms);
+                self.epochs.insert(at, (Window { end_ms: epoch_ms, received: Duration::ZERO }, time));
             }
+        }
+    }
+
+    /// Notes when the epochs that `of` names received samples.
+    pub(crate) fn note_received(&mut self, at: Duration, of: impl Fn(i64) -> bool) {
+        for (window, _) in self.epochs.iter_mut().filter(|(window, _)| of(window.end_ms)) {
+            window.received = at;
         }
     }
 
@@ -167,8 +182,8 @@ impl Head {
     }
 
     /// The epochs with samples, in order.
-    pub(crate) fn windows(&self) -> Vec<i64> {
-        self.epochs.iter().map(|(epoch_ms, _)| *epoch_ms).collect()
+    pub(crate) fn windows(&self) -> Vec<Window> {
+        self.epochs.iter().map(|(window, _)| *window).collect()
     }
 
     /// The series with samples of the epochs up to `epoch_ms`, in the order of the table: metric, then labels.
@@ -191,7 +206,7 @@ impl Head {
             return;
         }
         self.dropped_until_ms = epoch_ms;
-        self.epochs.retain(|(epoch, _)| *epoch > epoch_ms);
+        self.epochs.retain(|(window, _)| window.end_ms > epoch_ms);
         for id in 0..self.slab.len() {
             let id = SeriesId::try_from(id).expect("ids are 32 bits");
             let Some(series) = self.slab.get_mut(id) else { continue };

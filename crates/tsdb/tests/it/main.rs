@@ -7,6 +7,7 @@
 
 mod support;
 
+mod backfill;
 mod basics;
 mod checkpoints;
 mod chunks;

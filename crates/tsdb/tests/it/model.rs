@@ -15,11 +15,25 @@ struct Model {
     series: BTreeMap<Labels, BTreeMap<i64, u64>>,
     last: BTreeMap<Labels, (i64, u64)>,
     sealed_until_ms: i64,
+    latest_ms: i64,
+    /// When a window received samples, by its end.
+    received: BTreeMap<i64, i64>,
 }
 
 impl Model {
-    fn append(&mut self, labels: &Labels, t_ms: i64, value: f64, now_ms: i64, outcome: &mut AppendOutcome) {
-        let oldest_ms = (now_ms - 15 * 24 * HOUR_MS).max(self.sealed_until_ms);
+    /// The least time that a batch may have which is appended now.
+    fn oldest_ms(&self, now_ms: i64) -> i64 {
+        (now_ms - 15 * 24 * HOUR_MS).max(self.sealed_until_ms).max(self.latest_ms - HOUR_MS)
+    }
+
+    fn append(
+        &mut self,
+        labels: &Labels,
+        (t_ms, oldest_ms): (i64, i64),
+        value: f64,
+        now_ms: i64,
+        outcome: &mut AppendOutcome,
+    ) {
         if t_ms < oldest_ms || t_ms > now_ms + 600_000 {
             outcome.out_of_bounds += 1;
             return;
@@ -31,22 +45,29 @@ impl Model {
             Some((last_ms, _)) if t_ms == *last_ms => outcome.duplicate += 1,
             _ => {
                 self.last.insert(labels.clone(), (t_ms, bits));
+                self.latest_ms = self.latest_ms.max(t_ms);
+                self.received.insert((t_ms.div_euclid(2 * HOUR_MS) + 1) * 2 * HOUR_MS, now_ms);
                 self.series.entry(labels.clone()).or_default().insert(t_ms, bits);
                 outcome.accepted += 1;
             }
         }
     }
 
-    /// Windows of two hours are sealed an hour after their end, if they have samples.
+    /// Windows of two hours are sealed once clock and data are an hour past their end, or the clock is and nothing has come for
+    /// half an hour.
     fn maintain(&mut self, now_ms: i64) {
-        let complete_ms = (now_ms - HOUR_MS).div_euclid(2 * HOUR_MS) * 2 * HOUR_MS;
-        let ends = self
-            .series
-            .values()
-            .flat_map(|s| s.keys())
-            .map(|t| (t.div_euclid(2 * HOUR_MS) + 1) * 2 * HOUR_MS);
-        let sealed = ends.filter(|end| *end <= complete_ms).max().unwrap_or(0);
-        self.sealed_until_ms = self.sealed_until_ms.max(sealed);
+        while let Some((&end_ms, &received_ms)) = self.received.first_key_value()
+            && end_ms + HOUR_MS <= now_ms
+            && (end_ms + HOUR_MS <= self.latest_ms || received_ms + HOUR_MS / 2 <= now_ms)
+        {
+            self.sealed_until_ms = end_ms;
+            self.received.pop_first();
+        }
+    }
+
+    /// A start does not know when samples came.
+    fn start(&mut self, now_ms: i64) {
+        self.received.values_mut().for_each(|at| *at = now_ms);
     }
 
     fn select(&self, range: TimeRange) -> Vec<(Labels, Vec<(i64, u64)>)> {
@@ -74,11 +95,13 @@ impl Run {
             0 => {
                 store.close().await.unwrap();
                 drop(store);
+                self.model.start(self.clock.now_ms());
                 self.disk.open(&self.clock).await.unwrap()
             }
             1 => {
                 drop(store);
                 self.disk.fs.crash(self.random.draw());
+                self.model.start(self.clock.now_ms());
                 self.disk.open(&self.clock).await.unwrap()
             }
             2 => {
@@ -109,17 +132,19 @@ impl Run {
 
     async fn append(&mut self, store: &MetricStore) {
         let now_ms = self.clock.now_ms();
+        let oldest_ms = self.model.oldest_ms(now_ms);
         let (mut batch, mut want) = (Vec::new(), AppendOutcome::default());
         for _ in 0..=self.random.below(60) {
             let instance = self.random.below(7).to_string();
             let labels = labels(["a", "b"][self.random.below(2) as usize], &instance);
             let age_ms = match self.random.below(20) {
                 0 => self.random.below(30 * HOUR_MS as u64) as i64,
+                2 => self.random.below(HOUR_MS as u64) as i64,
                 1 => -(self.random.below(1_200_000) as i64),
                 _ => self.random.below(60_000) as i64,
             };
             let value = self.random.below(3) as f64;
-            self.model.append(&labels, now_ms - age_ms, value, now_ms, &mut want);
+            self.model.append(&labels, (now_ms - age_ms, oldest_ms), value, now_ms, &mut want);
             batch.push(sample(&labels, now_ms - age_ms, value));
         }
         let got = append(store, &batch).await.unwrap();
