@@ -22,6 +22,16 @@ pub const IMPORT_SPILL: &str = "import.tmp";
 /// is sealed, as an import has the data folder for itself.
 pub const IMPORT_EPOCH: i64 = 0;
 
+/// Folder of the snapshots, each a lake of its own.
+pub const SNAPSHOTS: &str = "snapshots";
+
+/// The name of a snapshot, as Prometheus forms it: `20060102T150405Z-` and sixteen hexadecimal digits.
+pub fn snapshot(t_ms: i64, random: u64) -> String {
+    let date = crate::calendar::date(t_ms).replace('-', "");
+    let seconds = t_ms.div_euclid(1000).rem_euclid(86_400);
+    format!("{date}T{:02}{:02}{:02}Z-{random:016x}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
 const WAL_SUFFIX: &str = ".wal";
 /// Ends the name of a WAL file that was set aside because it is damaged.
 pub const CORRUPT_SUFFIX: &str = ".corrupt";
@@ -121,6 +131,11 @@ pub fn parse_segment(path: &str) -> Option<SegmentName<'_>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn snapshots_are_named_as_prometheus_names_them() {
+        assert_eq!(snapshot(1_709_251_199_999, 0x2be6_50b6_d019_eb54), "20240229T235959Z-2be650b6d019eb54");
+    }
 
     #[test]
     fn names_read_back_and_sort() {

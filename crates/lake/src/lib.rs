@@ -4,6 +4,7 @@
 //! they mean: that is the affair of the crates above.
 
 mod budget;
+mod calendar;
 pub mod catalog;
 pub mod compact;
 mod disk;
@@ -29,6 +30,7 @@ use base::{Clock, Error, Result};
 use object_store::ObjectStore;
 
 pub use budget::{MemoryBudget, Pool, Reservation};
+pub use calendar::date;
 pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use location::{Bucket, Location, Provider};
@@ -158,7 +160,24 @@ impl Lake {
 
     /// Opens a table, or creates it.
     pub async fn table(&self, spec: TableSpec) -> Result<Table> {
-        let shared = Shared {
+        Table::open(spec, self.parts(String::new()), &self.writer_id).await
+    }
+
+    /// A name for a snapshot: the time, and something that no other has.
+    pub fn snapshot_name(&self) -> String {
+        filenames::snapshot(self.clock.now_ms(), uuid::Uuid::new_v4().as_u64_pair().0)
+    }
+
+    /// Creates a table in the folder of a snapshot, to be filled by [`Table::copy_to`]. The folder can be opened as a lake.
+    pub async fn snapshot_table(&self, spec: TableSpec, name: &str) -> Result<Table> {
+        let prefix = format!("{}/{name}", filenames::SNAPSHOTS);
+        // What a snapshot adds of its own is made by nobody who writes to the original.
+        let writer_id = uuid::Uuid::new_v4().to_string();
+        Table::open(spec, self.parts(prefix), &writer_id).await
+    }
+
+    fn parts(&self, prefix: String) -> Shared {
+        Shared {
             store: self.store.clone(),
             clock: self.clock.clone(),
             disk: self.disk.clone(),
@@ -166,13 +185,8 @@ impl Lake {
             memory: self.memory.clone(),
             compaction: self.compaction.clone(),
             create: true,
-        };
-        Table::open(spec, shared, &self.writer_id).await
-    }
-
-    /// Whether nobody else can write to the tables, because they lie in a folder that is locked.
-    pub fn is_exclusive(&self) -> bool {
-        self._lock.is_some() && !self.shared
+            prefix,
+        }
     }
 
     /// The disk that the tables lie on.

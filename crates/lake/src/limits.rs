@@ -152,3 +152,6 @@ pub const SEARCH_EVERY: Duration = Duration::from_secs(3600);
 
 /// Violations of one object that a verification lists; it counts the others. What is wrong with one row is often wrong with all.
 pub const VIOLATIONS_PER_OBJECT: usize = 10;
+
+/// Files that a snapshot copies at the same time: in an object store each waits for an answer.
+pub const SNAPSHOT_COPIES: usize = 8;

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use base::TimeRange;
 
+use crate::calendar::date_end_ms;
 use crate::limits::{COMPACTION_INPUTS, COMPACTION_JOB_BYTES};
 
 /// The level of segments whose partition was merged when its day was over. They are not merged with one another again.
 pub const TOP_LEVEL: u8 = 2;
-
-const DAY_MS: i64 = 86_400_000;
 
 /// A top segment is merged again if what came late is more than this part of it: less would cost more than it gains.
 const LATE_PART: u64 = 4;
@@ -233,27 +232,6 @@ fn runs(segments: &[&SegmentState], level: u8, policy: &Policy) -> Vec<Job> {
     }
     end(&mut run);
     jobs
-}
-
-/// The first millisecond after a date; `None` if it is none.
-fn date_end_ms(date: &str) -> Option<i64> {
-    let mut parts = date.split('-');
-    let mut next = || parts.next()?.parse::<i64>().ok();
-    let (year, month, day) = (next()?, next()?, next()?);
-    if parts.next().is_some()
-        || !(1..=12).contains(&month)
-        || !(1..=31).contains(&day)
-        || !(0..=9999).contains(&year)
-    {
-        return None;
-    }
-    // Civil date to days, after Howard Hinnant's algorithms for the proleptic Gregorian calendar.
-    let year = if month <= 2 { year - 1 } else { year };
-    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-    let month_from_march = (month + 9) % 12;
-    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    Some((era * 146_097 + day_of_era - 719_468 + 1) * DAY_MS)
 }
 
 fn millis(d: Duration) -> i64 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::TimeRange;
 use proptest::prelude::*;
 
-use super::{Job, Policy, SegmentState, State, TOP_LEVEL, date_end_ms, decide};
+use super::{Job, Policy, SegmentState, State, TOP_LEVEL, decide};
 
 const HOUR_MS: i64 = 3_600_000;
 /// 2026-01-01T00:00:00Z.
@@ -92,16 +92,6 @@ fn retention_removes_by_age_then_by_size_and_rewrites_what_is_due() {
         &policy,
         &[Job::Remove { segments: vec!["a".into()] }, Job::Rewrite { segment: "c".into(), level: 0 }],
     );
-}
-
-#[test]
-fn dates_end_where_the_calendar_says() {
-    assert_eq!(date_end_ms("1970-01-01"), Some(86_400_000));
-    assert_eq!(date_end_ms("2024-02-29"), Some(1_709_251_200_000));
-    assert_eq!(date_end_ms("2026-01-01"), Some(START_MS + 24 * HOUR_MS));
-    for bad in ["", "2026-01", "2026-13-01", "2026-01-01-01", "x-y-z", "__HIVE_DEFAULT_PARTITION__"] {
-        assert_eq!(date_end_ms(bad), None, "{bad}");
-    }
 }
 
 fn any_segment() -> impl Strategy<Value = SegmentState> {

@@ -116,6 +116,7 @@ impl LakeAtRest {
             memory: MemoryBudget::unlimited(),
             compaction: self.compaction.clone(),
             create: false,
+            prefix: String::new(),
         };
         Table::open(spec, shared, &self.writer_id).await
     }

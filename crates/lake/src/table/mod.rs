@@ -5,8 +5,10 @@
 
 mod append;
 mod columns;
+mod objects;
 mod scan;
 mod segment;
+mod snapshot;
 mod spec;
 mod statistics;
 mod upload;
@@ -71,6 +73,9 @@ pub struct TableView {
 pub struct Table {
     spec: TableSpec,
     store: Arc<dyn ObjectStore>,
+    /// The store that the lake is in, and the table's folder there.
+    root: Arc<dyn ObjectStore>,
+    folder: String,
     clock: Arc<dyn Clock>,
     writer_id: String,
     app_id: String,
@@ -101,13 +106,20 @@ pub(crate) struct Shared {
     pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
     /// Whether a table that is not there is created.
     pub(crate) create: bool,
+    /// The folder of the store in which the lake lies; empty for the store itself.
+    pub(crate) prefix: String,
 }
 
 impl Table {
     /// Opens a table, or creates it if that is asked for.
     pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
-        let Shared { store, clock, disk, memory, shared, compaction, create: may_create } = shared;
+        let Shared { store: root, clock, disk, memory, shared, compaction, prefix, create: may_create } =
+            shared;
+        let store: Arc<dyn ObjectStore> = match prefix.as_str() {
+            "" => root.clone(),
+            prefix => Arc::new(PrefixStore::new(root.clone(), prefix)),
+        };
         let name = spec.name;
         let folder = format!("{}/{name}", filenames::TABLES);
         let prefixed: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), folder.as_str()));
@@ -136,6 +148,8 @@ impl Table {
             writer_id: writer_id.into(),
             spec,
             store: prefixed,
+            root,
+            folder: if prefix.is_empty() { folder } else { format!("{prefix}/{folder}") },
             clock,
             attempts: AtomicU64::new(0),
             delta: tokio::sync::Mutex::new(delta),

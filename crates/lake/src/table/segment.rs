@@ -30,6 +30,11 @@ pub(super) fn checksum(tags: Option<&HashMap<String, Option<String>>>) -> Option
     u32::from_str_radix(tags?.get(CHECKSUM_TAG)?.as_deref()?, 16).ok()
 }
 
+/// The tags that say a checksum.
+pub(super) fn checksum_tags(crc: u32) -> HashMap<String, Option<String>> {
+    HashMap::from([(CHECKSUM_TAG.to_owned(), Some(format!("{crc:08x}")))])
+}
+
 /// A committed segment. Whoever holds it keeps its file from being vacuumed by this process.
 #[derive(Debug)]
 pub struct Segment {
@@ -165,7 +170,7 @@ impl NewSegment {
             modification_time: now_ms,
             data_change,
             stats: Some(self.stats.to_json()),
-            tags: Some(HashMap::from([(CHECKSUM_TAG.to_owned(), Some(format!("{:08x}", self.crc)))])),
+            tags: Some(checksum_tags(self.crc)),
             ..Add::default()
         }
     }

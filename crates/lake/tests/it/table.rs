@@ -225,6 +225,35 @@ async fn many_commits_leave_checkpoints_and_open_again() {
     assert_eq!(view.segments[69].time(), TimeRange::new(70_000, 70_016), "statistics survive a checkpoint");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_has_everything_and_goes_its_own_way() {
+    let disk = Disk::new();
+    let clock = Arc::new(ManualClock::new(1_767_225_600_000));
+    let lake = disk.lake("/a", &clock);
+    let table = lake.table(spec()).await.unwrap();
+    for epoch in 1..=2 {
+        let new = segment(&table, epoch, 10).await;
+        table.commit_seal(epoch, &[new]).await.unwrap();
+    }
+    let copy = lake.snapshot_table(spec(), "s").await.unwrap();
+    let more = segment(&copy, 3, 10).await;
+    let view = table.copy_to(&copy, &[more]).await.unwrap();
+    let of = |view: &lake::TableView| -> Vec<_> {
+        let facts = |s: &Arc<Segment>| (s.path().to_owned(), s.size_bytes(), s.time(), s.crc());
+        view.segments.iter().map(facts).collect()
+    };
+    let (original, copied) = (of(&table.view()), of(&view));
+    assert_eq!(copied[..2], original[..]);
+    assert!(copied.len() == 3 && copied.iter().all(|(.., crc)| crc.is_some()), "{copied:?}");
+    // What leaves the original stays in the copy.
+    let gone: Vec<String> = original.iter().map(|(path, ..)| path.clone()).collect();
+    table.remove(&gone).await.unwrap();
+    assert_eq!(table.vacuum().await.unwrap(), 2);
+    for segment in view.segments.iter() {
+        assert_eq!(rows(&read(&copy, segment, &Scan::range(vec!["key"], TimeRange::ALL)).await), 10);
+    }
+}
+
 #[tokio::test]
 async fn refuses_tenants_that_do_not_fit_into_a_path() {
     let disk = Disk::new();

@@ -1,0 +1,60 @@
+//! UTC dates, as the partition column writes them. After Howard Hinnant's algorithms for the proleptic Gregorian calendar.
+
+const DAY_MS: i64 = 86_400_000;
+
+/// The UTC date of a time, `yyyy-mm-dd`.
+pub fn date(t_ms: i64) -> String {
+    let days = t_ms.div_euclid(DAY_MS) + 719_468;
+    let era = days.div_euclid(146_097);
+    let day_of_era = days.rem_euclid(146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// The first millisecond after a date; `None` if it is none.
+pub(crate) fn date_end_ms(date: &str) -> Option<i64> {
+    let mut parts = date.split('-');
+    let mut next = || parts.next()?.parse::<i64>().ok();
+    let (year, month, day) = (next()?, next()?, next()?);
+    if parts.next().is_some()
+        || !(1..=12).contains(&month)
+        || !(1..=31).contains(&day)
+        || !(0..=9999).contains(&year)
+    {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    Some((era * 146_097 + day_of_era - 719_468 + 1) * DAY_MS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar_and_end_where_it_says() {
+        for (t_ms, want) in [
+            (0, "1970-01-01"),
+            (951_782_400_000, "2000-02-29"),
+            (1_709_251_199_999, "2024-02-29"),
+            (1_709_251_200_000, "2024-03-01"),
+            (1_767_225_600_000, "2026-01-01"),
+            (4_102_444_800_000, "2100-01-01"),
+        ] {
+            assert_eq!(date(t_ms), want);
+            assert_eq!(date_end_ms(want), Some((t_ms.div_euclid(DAY_MS) + 1) * DAY_MS));
+        }
+        for bad in ["", "2026-01", "2026-13-01", "2026-01-01-01", "x-y-z", "__HIVE_DEFAULT_PARTITION__"] {
+            assert_eq!(date_end_ms(bad), None, "{bad}");
+        }
+    }
+}
