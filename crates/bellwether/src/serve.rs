@@ -141,6 +141,7 @@ async fn serve(options: Serve) -> Result<()> {
     drop(stop_http);
     let served = joined("the HTTP server", serving.await);
     drop(stop_maintenance);
+    store.stop_maintenance();
     let maintained = joined("maintenance", maintaining.await.map(Ok));
     let closed = store.close().await;
     tracing::info!("stopped");

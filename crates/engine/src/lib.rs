@@ -13,7 +13,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Matcher, Result, WriteBatch};
+use base::{Clock, Matcher, Result, TimeRange, WriteBatch};
 use tokio::sync::Semaphore;
 use tsdb::MetricStore;
 
@@ -77,6 +77,21 @@ impl Engine {
     /// Writes samples; durable when it resolves.
     pub async fn append(&self, samples: WriteBatch) -> Result<AppendOutcome> {
         self.store.append(samples).await
+    }
+
+    /// Deletes the samples in a range of the series that satisfy any of the sets of matchers; nobody sees them from then on.
+    pub async fn delete_series(&self, sets: &[Vec<Matcher>], range: TimeRange) -> Result<()> {
+        self.store.delete_series(sets, range).await
+    }
+
+    /// Frees the space of what is deleted.
+    pub async fn clean_tombstones(&self) -> Result<()> {
+        self.store.clean_tombstones().await
+    }
+
+    /// Copies everything stored into a folder of its own, and returns its name below `snapshots`.
+    pub async fn snapshot(&self, skip_head: bool) -> Result<String> {
+        self.store.snapshot(skip_head).await
     }
 
     /// Facts about what the store holds in memory.

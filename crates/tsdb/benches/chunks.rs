@@ -7,6 +7,7 @@ use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use lake::Lake;
 use lake::testing::{FaultFs, FaultStore, Faults, Random};
+use tsdb::chunk::sealed::Effort;
 use tsdb::chunk::{head, sealed};
 use tsdb::{MetricStore, StoreOptions};
 
@@ -57,15 +58,21 @@ fn head_decode(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn sealed_encode(bencher: Bencher<'_, '_>) {
     let (t, v) = series();
-    bencher
-        .counter(ItemsCount::new(SAMPLES))
-        .bench(|| (sealed::encode_timestamps(black_box(&t)), sealed::encode_values(black_box(&v))));
+    bencher.counter(ItemsCount::new(SAMPLES)).bench(|| {
+        (
+            sealed::encode_timestamps(black_box(&t), Effort::Quick),
+            sealed::encode_values(black_box(&v), Effort::Quick),
+        )
+    });
 }
 
 #[divan::bench]
 fn sealed_decode(bencher: Bencher<'_, '_>) {
     let (times, values) = series();
-    let (times, values) = (sealed::encode_timestamps(&times), sealed::encode_values(&values));
+    let (times, values) = (
+        sealed::encode_timestamps(&times, Effort::Thorough),
+        sealed::encode_values(&values, Effort::Thorough),
+    );
     let (mut t, mut v) = (Vec::new(), Vec::new());
     bencher.counter(ItemsCount::new(SAMPLES)).bench_local(|| {
         t.clear();

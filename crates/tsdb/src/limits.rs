@@ -61,11 +61,11 @@ pub const PAGE_ROWS: usize = 512;
 /// pco's level for sealed values: beyond it, size gains less than a percent on node_exporter data.
 pub const PCO_LEVEL: usize = 8;
 
+/// pco's level for values that a seal writes and compaction writes again.
+pub const PCO_QUICK_LEVEL: usize = PCO_LEVEL;
+
 /// Entries of each list in the head's statistics, as many as Prometheus shows by default.
 pub const STATS_ENTRIES: usize = 10;
-
-/// Samples of one chunk that compaction makes.
-pub const COMPACTED_CHUNK_SAMPLES: usize = SEGMENT_CHUNK_SAMPLES;
 
 /// Series that a compaction encodes at once.
 pub const COMPACTION_BATCH_SERIES: usize = 512;
@@ -114,3 +114,16 @@ pub const IMPORT_BATCH_SAMPLES: usize = 1 << 20;
 
 /// Bytes of a segment after which an import begins another one, so that compaction and queries meet no giants.
 pub const IMPORT_SEGMENT_BYTES: u64 = 256 << 20;
+
+/// Deletions in force: each is compared with every series that is read. More have to be cleaned first.
+pub const TOMBSTONES: usize = 1000;
+
+/// Age that a deletion must have before it is forgotten where several processes share the tables: the samples that another
+/// one had in memory are in segments by then.
+pub const SHARED_TOMBSTONE_AGE: Duration = Duration::from_secs(7 * 86_400);
+
+/// Part of a segment's rows that must be hidden for it to be written again without them before it is merged anyway.
+pub const REWRITE_SHARE: f64 = 0.1;
+
+/// Times that cleaning looks for segments that still have deleted samples: others may seal meanwhile.
+pub const CLEANING_ROUNDS: usize = 4;

@@ -3,7 +3,7 @@
 //! Each step tries its best whatever became of the one before: a seal that fails, on a full disk say, must not keep retention
 //! from making room.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use lake::compact::{Job, Outcome, Policy, decide};
 use crate::compact::merge_chunks;
 use crate::complete::{Moment, complete};
 use crate::hidden::Visibility;
-use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND, SEAL_WAIT};
+use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND, REWRITE_SHARE, SEAL_WAIT};
 use crate::rollup::RollupReport;
 use crate::store::MetricStore;
 
@@ -43,18 +43,20 @@ impl MetricStore {
         let mut done = Maintenance::default();
         let now_ms = self.clock.now_ms();
         let sealed = self.seal_complete(now_ms, &mut done).await;
-        let compacted = self.compact(now_ms, &self.policy(), &mut done).await;
+        let learned = self.learn_deletions().await;
+        let compacted = Box::pin(self.compact(now_ms, &self.policy(), &mut done)).await;
         let rolled = Box::pin(self.roll_up(now_ms)).await.map(|report| done.rollups = report);
         // What was kept until it was rolled up may go now.
         let compacted = match done.rollups.made {
             0 => compacted,
             _ => compacted.and(Box::pin(self.compact(now_ms, &self.policy(), &mut done)).await),
         };
+        let forgotten = self.forget_deletions(now_ms).await;
         let vacuumed = self.vacuum(&mut done).await;
         // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
         self.install(self.table.view());
         self.update_gauges();
-        sealed.and(compacted).and(rolled).and(vacuumed).map(|()| done)
+        sealed.and(learned).and(compacted).and(rolled).and(forgotten).and(vacuumed).map(|()| done)
     }
 
     /// Merges as if every day were over: what an operator asks for. Applies retention too.
@@ -136,7 +138,7 @@ impl MetricStore {
     fn policy(&self) -> Policy {
         let retention = &self.options.retention;
         // Where nobody else can write, segments of earlier writers are ours to look after.
-        let writer = (!self.lake.is_exclusive()).then(|| self.table.writer_id().to_owned());
+        let writer = self.lake.is_shared().then(|| self.table.writer_id().to_owned());
         Policy {
             writer,
             fan_in: COMPACTION_FAN_IN,
@@ -144,15 +146,35 @@ impl MetricStore {
             settle: self.options.block.saturating_mul(2),
             age: Some(retention.longest()),
             size_bytes: retention.bound_bytes(self.lake.disk().as_ref()),
+            rewrite_share: REWRITE_SHARE,
             ..Policy::default()
         }
+    }
+
+    /// How many rows of each segment are to go.
+    async fn due_rows(&self, now_ms: i64) -> Result<HashMap<String, u64>> {
+        let view = self.table.view();
+        self.inspections.retain(&view.segments);
+        let tombstones = self.tombstones.list();
+        let mut due = HashMap::new();
+        for segment in view.segments.iter().filter(|s| s.tenant() == self.options.tenant) {
+            let found =
+                self.inspections.of(&self.table, segment, &tombstones, &self.retention, now_ms).await?;
+            due.insert(segment.path().to_owned(), found.due_rows);
+        }
+        Ok(due)
     }
 
     /// Carries out what is decided. A job that fails does not keep the others from being done.
     async fn compact(&self, now_ms: i64, policy: &Policy, done: &mut Maintenance) -> Result<()> {
         let began = self.clock.monotonic();
-        let state = self.table.compaction_state(&self.options.tenant, |_| 0);
-        let mut result = Ok(());
+        // A segment that cannot be read must not keep the others from being looked after.
+        let (due, mut result) = match self.due_rows(now_ms).await {
+            Ok(due) => (due, Ok(())),
+            Err(error) => (HashMap::new(), Err(error)),
+        };
+        let due = |s: &Segment| due.get(s.path()).copied().unwrap_or(0);
+        let state = self.table.compaction_state(&self.options.tenant, due);
         for job in decide(&state, now_ms, policy) {
             let late = self.clock.monotonic().saturating_sub(began) >= COMPACTION_ROUND && !policy.force;
             if self.stopping.load(Ordering::Relaxed) || (late && !matches!(job, Job::Remove { .. })) {
@@ -195,11 +217,17 @@ impl MetricStore {
         self.vacuum(done).await
     }
 
-    async fn replace(&self, inputs: &[Arc<Segment>], level: u8, visibility: Visibility) -> Result<Outcome> {
+    pub(crate) async fn replace(
+        &self,
+        inputs: &[Arc<Segment>],
+        level: u8,
+        visibility: Visibility,
+    ) -> Result<Outcome> {
         let started = self.clock.monotonic();
         let data_change = !visibility.is_clear();
         let merge = merge_chunks(&self.table, inputs, level, visibility, &self.stopping);
-        let result = self.table.replace(inputs, data_change, merge).await;
+        // Boxed, for it is large and part of many futures.
+        let result = Box::pin(self.table.replace(inputs, data_change, merge)).await;
         self.metrics.merge_seconds.observe(self.clock.monotonic().saturating_sub(started).as_secs_f64());
         match &result {
             Ok(Outcome::Done(_)) => self.metrics.merges.with_label_values(&["done"]).inc(),
@@ -209,7 +237,7 @@ impl MetricStore {
         result
     }
 
-    async fn vacuum(&self, done: &mut Maintenance) -> Result<()> {
+    pub(crate) async fn vacuum(&self, done: &mut Maintenance) -> Result<()> {
         // Otherwise the view would count as a reader of what has left it.
         self.install(self.table.view());
         done.vacuumed += self.table.vacuum().await?;
@@ -227,6 +255,6 @@ impl MetricStore {
 
     /// What is hidden now.
     pub(crate) fn visibility(&self, now_ms: i64) -> Visibility {
-        Visibility::new(&[], &self.retention, now_ms)
+        Visibility::new(&self.tombstones.list(), &self.retention, now_ms)
     }
 }

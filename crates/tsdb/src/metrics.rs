@@ -34,6 +34,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) compaction_seconds: Histogram,
     pub(crate) merges: IntCounterVec,
     pub(crate) merge_seconds: Histogram,
+    pub(crate) tombstones: IntGauge,
     pub(crate) time_retentions: IntCounter,
     pub(crate) rollups: RollupMetrics,
     pub(crate) wal_corruptions: IntCounter,
@@ -45,8 +46,10 @@ impl StoreMetrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self> {
         let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help));
         let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
-        let by_type =
-            |name: &str, help: &str| register(registry, IntCounterVec::new(Opts::new(name, help), &["type"]));
+        let by = |label: &str, name: &str, help: &str| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), &[label]))
+        };
+        let by_type = |name: &str, help: &str| by("type", name, help);
         let seconds = |name: &str, help: &str, buckets: Vec<f64>| {
             register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
         };
@@ -91,15 +94,10 @@ impl StoreMetrics {
                 "bellwether_tsdb_limited_samples_total",
                 "Total number of samples refused because their series would be new and a limit is reached.",
             )?,
-            series_refused: register(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "bellwether_tsdb_series_refused_total",
-                        "Total number of times that a new series was refused, by the limit that is reached.",
-                    ),
-                    &["limit"],
-                ),
+            series_refused: by(
+                "limit",
+                "bellwether_tsdb_series_refused_total",
+                "Total number of times that a new series was refused, by the limit that is reached.",
             )?,
             appends_held: counter(
                 "bellwether_tsdb_appends_held_total",
@@ -142,20 +140,19 @@ impl StoreMetrics {
                 "Seconds that sealing a window took.",
                 seal_buckets,
             )?,
-            merges: register(
-                registry,
-                IntCounterVec::new(
-                    Opts::new(
-                        "bellwether_tsdb_segment_merges_total",
-                        "Total number of times that segments were merged or rewritten, by how it ended.",
-                    ),
-                    &["outcome"],
-                ),
+            merges: by(
+                "outcome",
+                "bellwether_tsdb_segment_merges_total",
+                "Total number of times that segments were merged or rewritten, by how it ended.",
             )?,
             merge_seconds: seconds(
                 "bellwether_tsdb_segment_merge_duration_seconds",
                 "Seconds that merging or rewriting segments took.",
                 vec![0.1, 0.5, 2.0, 10.0, 60.0, 300.0, 1800.0],
+            )?,
+            tombstones: gauge(
+                "bellwether_tsdb_tombstones",
+                "Number of deletions that hide samples which are still stored.",
             )?,
             time_retentions: counter(
                 "prometheus_tsdb_time_retentions_total",

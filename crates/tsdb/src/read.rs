@@ -3,20 +3,25 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray};
+use arrow::array::{Array, BinaryArray, Int64Array, RecordBatch};
 use base::{Labels, Matcher, Result, TimeRange};
 use futures::StreamExt;
 use lake::{Pool, Segment, TableView};
 use rustc_hash::FxHashSet;
 
+use crate::head::HeadChunk;
+use crate::hidden::Visibility;
 use crate::select::{Gather, SelectedSeries};
 use crate::store::MetricStore;
-use crate::table::{self, LABELS, column};
+use crate::table::{self, LABELS, T_MAX, T_MIN, column};
 
 impl MetricStore {
     /// Gathers the chunks of the series that satisfy all matchers, with samples in the range, both ends included.
     pub async fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SelectedSeries> {
-        let mut gather = Gather::new(self.options.select_bytes, self.memory().reservation(Pool::Queries));
+        // Looked at first: a deletion is forgotten only when no segment has what it hides.
+        let visibility = self.visibility(self.clock.now_ms()).within(range);
+        let mut gather =
+            Gather::new(self.options.select_bytes, visibility, self.memory().reservation(Pool::Queries));
         // One look at both: a window is either in the head or in the segments.
         let (segments, head) = {
             let state = self.state.read();
@@ -98,28 +103,69 @@ impl MetricStore {
     ) -> Result<()> {
         let all = [Vec::new()];
         let sets = if matcher_sets.is_empty() { &all } else { matcher_sets };
+        let visibility = self.visibility(self.clock.now_ms()).within(range);
         let (segments, head) = {
             let state = self.state.read();
-            let head: Vec<Labels> = sets.iter().flat_map(|m| state.head.labels(m, range)).collect();
+            let head: Vec<Labels> = match visibility.is_clear() {
+                true => sets.iter().flat_map(|m| state.head.labels(m, range)).collect(),
+                false => sets
+                    .iter()
+                    .flat_map(|m| visible(state.head.select(m, range), &visibility, range))
+                    .collect(),
+            };
             (self.segments(&state.view, range), head)
         };
         head.iter().for_each(&mut *visit);
         for matchers in sets {
-            let scan = table::scan(matchers, range, vec![LABELS]);
+            let scan = table::scan(matchers, range, vec![LABELS, T_MIN, T_MAX]);
             for segment in &segments {
                 let mut batches = self.table.scan(segment, &scan).await?;
                 while let Some(batch) = batches.next().await {
-                    let batch = batch?;
-                    let labels: &BinaryArray = column(&batch, LABELS)?;
-                    for row in 0..labels.len() {
-                        // A series with several chunks has them in consecutive rows.
-                        if row == 0 || labels.value(row) != labels.value(row - 1) {
-                            visit(&Labels::from_packed(labels.value(row))?);
-                        }
-                    }
+                    visit_rows(&batch?, &visibility, range, visit)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// The series that have something to see in a range.
+fn visible(
+    found: Vec<(Labels, Vec<HeadChunk>)>,
+    visibility: &Visibility,
+    range: TimeRange,
+) -> impl Iterator<Item = Labels> {
+    found.into_iter().filter_map(move |(labels, chunks)| {
+        let hidden = visibility.of(&labels);
+        chunks.iter().any(|c| !hidden.covers(clip(c.time(), range))).then_some(labels)
+    })
+}
+
+/// Visits the series of a batch that have something to see in a range, each once.
+fn visit_rows(
+    batch: &RecordBatch,
+    visibility: &Visibility,
+    range: TimeRange,
+    visit: &mut (dyn FnMut(&Labels) + Send),
+) -> Result<()> {
+    let labels: &BinaryArray = column(batch, LABELS)?;
+    let (t_min, t_max): (&Int64Array, &Int64Array) = (column(batch, T_MIN)?, column(batch, T_MAX)?);
+    let mut visited: Option<&[u8]> = None;
+    for row in 0..labels.len() {
+        // A series with several chunks has them in consecutive rows.
+        if visited == Some(labels.value(row)) {
+            continue;
+        }
+        let series = Labels::from_packed(labels.value(row))?;
+        let time = TimeRange::new(t_min.value(row), t_max.value(row));
+        if visibility.is_clear() || !visibility.of(&series).covers(clip(time, range)) {
+            visit(&series);
+            visited = Some(labels.value(row));
+        }
+    }
+    Ok(())
+}
+
+fn clip(time: TimeRange, range: TimeRange) -> TimeRange {
+    TimeRange::new(time.start_ms.max(range.start_ms), time.end_ms.min(range.end_ms))
 }

@@ -6,13 +6,17 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use base::{Error, Labels, Result};
-use lake::SegmentWriter;
+use lake::{SegmentWriter, Table};
 
+use crate::chunk::sealed::Effort;
 use crate::head::HeadChunk;
-use crate::limits::{HISTOGRAM_CHUNK_SAMPLES, SEAL_BATCH_ROWS, SEGMENT_CHUNK_SAMPLES};
+use crate::hidden::{Hidden, Visibility};
+use crate::limits::SEAL_BATCH_ROWS;
+use crate::rows::SeriesRows;
 use crate::select::order;
 use crate::store::MetricStore;
 use crate::table::RowBuilder;
@@ -43,7 +47,7 @@ impl MetricStore {
         let mut view = self.table.refresh().await?;
         // An earlier attempt may have been committed without learning it.
         if view.sealed_until < end_ms {
-            let segments = self.write_segments(end_ms).await?;
+            let segments = self.write_segments(&self.table, end_ms).await?;
             view = self.table.commit_seal(end_ms, &segments).await?;
         }
         self.install(view);
@@ -56,20 +60,22 @@ impl MetricStore {
         Ok(())
     }
 
-    /// Writes what the head has of the epochs up to `end_ms`: a segment for each UTC date. Late samples bring dates of their own.
-    async fn write_segments(&self, end_ms: i64) -> Result<Vec<lake::NewSegment>> {
+    /// Writes what the head has of the epochs up to `end_ms` for a table of metrics: a segment for each UTC date. Late samples bring dates of their own.
+    pub(crate) async fn write_segments(&self, table: &Table, end_ms: i64) -> Result<Vec<lake::NewSegment>> {
         let order = self.state.read().head.order_until(end_ms);
+        let visibility = Arc::new(self.visibility(self.clock.now_ms()));
         let mut writers: BTreeMap<String, SegmentWriter> = BTreeMap::new();
         for ids in order.chunks(SEAL_BATCH_ROWS) {
             let series = self.state.read().head.chunks_of(ids, end_ms);
-            let batches = tokio::task::spawn_blocking(move || encode(&series))
+            let visibility = visibility.clone();
+            let batches = tokio::task::spawn_blocking(move || encode(&series, &visibility))
                 .await
                 .map_err(|e| Error::internal(format!("cannot encode a segment: {e}")))??;
             for (date, batch) in batches {
                 let writer = match writers.entry(date) {
                     Entry::Occupied(writer) => writer.into_mut(),
                     Entry::Vacant(none) => {
-                        let writer = self.table.segment_writer(&self.options.tenant, none.key(), end_ms)?;
+                        let writer = table.segment_writer(&self.options.tenant, none.key(), end_ms)?;
                         none.insert(writer)
                     }
                 };
@@ -84,36 +90,39 @@ impl MetricStore {
     }
 }
 
-/// The rows of some series, by date.
-fn encode(series: &[(Labels, Vec<HeadChunk>)]) -> Result<BTreeMap<String, RecordBatch>> {
+/// The rows of some series, by date, without what is hidden.
+fn encode(
+    series: &[(Labels, Vec<HeadChunk>)],
+    visibility: &Visibility,
+) -> Result<BTreeMap<String, RecordBatch>> {
     let mut rows: BTreeMap<i64, RowBuilder> = BTreeMap::new();
     let mut floats = (Vec::new(), Vec::new());
     let mut histograms = (Vec::new(), Vec::new());
     for (labels, chunks) in series {
-        merge(chunks, &mut floats, HeadChunk::decode_floats)?;
+        let hidden = if visibility.is_clear() { Hidden::default() } else { visibility.of(labels) };
+        merge(chunks, &mut floats, &hidden, HeadChunk::decode_floats)?;
+        merge(chunks, &mut histograms, &hidden, HeadChunk::decode_histograms)?;
+        let mut of_series: BTreeMap<i64, SeriesRows> = BTreeMap::new();
         for (day, range) in days(&floats.0) {
-            let rows = rows.entry(day).or_insert_with(RowBuilder::new);
             let (t, v) = (&floats.0[range.clone()], &floats.1[range]);
-            for (t, v) in t.chunks(SEGMENT_CHUNK_SAMPLES).zip(v.chunks(SEGMENT_CHUNK_SAMPLES)) {
-                rows.push(labels, t, v);
-            }
+            of_series.entry(day).or_default().floats(t, v, Effort::Quick);
         }
-        merge(chunks, &mut histograms, HeadChunk::decode_histograms)?;
         for (day, range) in days(&histograms.0) {
-            let rows = rows.entry(day).or_insert_with(RowBuilder::new);
             let (t, h) = (&histograms.0[range.clone()], &histograms.1[range]);
-            for (t, h) in t.chunks(HISTOGRAM_CHUNK_SAMPLES).zip(h.chunks(HISTOGRAM_CHUNK_SAMPLES)) {
-                rows.push_histograms(labels, t, h);
-            }
+            of_series.entry(day).or_default().histograms(t, h, Effort::Quick);
+        }
+        for (day, mut of_day) in of_series {
+            of_day.write(labels.into(), rows.entry(day).or_insert_with(RowBuilder::new));
         }
     }
-    rows.into_iter().map(|(day, rows)| Ok((date(day * DAY_MS), rows.finish()?))).collect()
+    rows.into_iter().map(|(day, rows)| Ok((lake::date(day * DAY_MS), rows.finish()?))).collect()
 }
 
 /// Decodes chunks of one kind into columns, in order of time and each time once: of several the first chunk's counts.
 fn merge<T>(
     chunks: &[HeadChunk],
     (timestamps, values): &mut (Vec<i64>, Vec<T>),
+    hidden: &Hidden,
     decode: impl Fn(&HeadChunk, &mut Vec<i64>, &mut Vec<T>) -> Result<()>,
 ) -> Result<()> {
     timestamps.clear();
@@ -122,6 +131,7 @@ fn merge<T>(
         decode(chunk, timestamps, values)?;
     }
     order(timestamps, values);
+    hidden.drop_from(timestamps, values);
     Ok(())
 }
 
@@ -134,37 +144,4 @@ fn days(timestamps: &[i64]) -> impl Iterator<Item = (i64, Range<usize>)> + '_ {
         start = range.end;
         (day(&of_day[0]), range)
     })
-}
-
-/// The UTC date of a time, as the partition column writes it.
-pub(crate) fn date(t_ms: i64) -> String {
-    // Days to civil date, after Howard Hinnant's algorithms for the proleptic Gregorian calendar.
-    let days = t_ms.div_euclid(DAY_MS) + 719_468;
-    let era = days.div_euclid(146_097);
-    let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (t_ms, want) in [
-            (0, "1970-01-01"),
-            (951_782_400_000, "2000-02-29"),
-            (1_709_251_199_999, "2024-02-29"),
-            (1_709_251_200_000, "2024-03-01"),
-            (4_102_444_800_000, "2100-01-01"),
-        ] {
-            assert_eq!(date(t_ms), want);
-        }
-    }
 }

@@ -7,16 +7,23 @@ use rustc_hash::FxHashMap;
 
 use crate::chunk::sealed;
 use crate::head::HeadChunk;
+use crate::hidden::{Hidden, Visibility};
 use crate::limits::SEGMENT_CHUNK_SAMPLES;
 use crate::table::{COUNT, LABELS, T_MAX, T_MIN, TIMESTAMPS, VALUES, column};
 
 /// Series with their samples in a range, in order of labels. Holds its chunks, whatever happens to the store.
 pub struct SelectedSeries {
-    series: Vec<(Labels, Vec<Chunk>)>,
+    series: Vec<(Labels, Of)>,
     range: TimeRange,
     size_bytes: usize,
     /// Its part of the memory for queries, as long as it is there.
     _memory: Reservation,
+}
+
+/// What a selection has of a series.
+struct Of {
+    hidden: Hidden,
+    chunks: Vec<Chunk>,
 }
 
 /// A chunk of a series, wherever it came from.
@@ -78,12 +85,13 @@ impl SelectedSeries {
     ) -> Result<()> {
         timestamps.clear();
         values.clear();
-        let (labels, chunks) = &self.series[at];
-        for chunk in chunks {
+        let (labels, of) = &self.series[at];
+        for chunk in &of.chunks {
             decode(chunk, timestamps, values)
                 .map_err(|e| e.context(format!("cannot read series {labels}")))?;
         }
         in_order(timestamps, values, self.range);
+        of.hidden.drop_from(timestamps, values);
         Ok(())
     }
 }
@@ -155,7 +163,8 @@ pub(crate) fn order<T>(timestamps: &mut Vec<i64>, values: &mut Vec<T>) {
 
 /// Gathers a selection within a bound of bytes.
 pub(crate) struct Gather {
-    series: FxHashMap<Labels, Vec<Chunk>>,
+    series: FxHashMap<Labels, Of>,
+    visibility: Visibility,
     size_bytes: usize,
     limit_bytes: usize,
     memory: Reservation,
@@ -165,15 +174,16 @@ impl Gather {
     /// The columns that it reads of a segment.
     pub(crate) const COLUMNS: [&'static str; 6] = [LABELS, T_MIN, T_MAX, COUNT, TIMESTAMPS, VALUES];
 
-    pub(crate) fn new(limit_bytes: usize, memory: Reservation) -> Self {
-        Self { series: FxHashMap::default(), size_bytes: 0, limit_bytes, memory }
+    pub(crate) fn new(limit_bytes: usize, visibility: Visibility, memory: Reservation) -> Self {
+        Self { series: FxHashMap::default(), visibility, size_bytes: 0, limit_bytes, memory }
     }
 
     pub(crate) fn add_head(&mut self, found: Vec<(Labels, Vec<HeadChunk>)>) -> Result<()> {
         for (labels, chunks) in found {
             let bytes: usize = chunks.iter().map(|c| c.bytes().len()).sum();
             self.charge(bytes + labels.size_bytes())?;
-            self.series.entry(labels).or_default().extend(chunks.into_iter().map(|chunk| Chunk {
+            let of = self.of(&labels);
+            of.chunks.extend(chunks.into_iter().filter(|c| !of.hidden.covers(c.time())).map(|chunk| Chunk {
                 time: chunk.time(),
                 count: chunk.count(),
                 data: ChunkData::Head(chunk),
@@ -202,19 +212,29 @@ impl Gather {
             }
             let time = TimeRange::new(t_min.value(row), t_max.value(row));
             let data = ChunkData::Segment(t.clone(), v.clone(), row);
-            self.series.entry(series.clone()).or_default().push(Chunk { time, count, data });
+            let of = self.of(&series);
+            if !of.hidden.covers(time) {
+                of.chunks.push(Chunk { time, count, data });
+            }
             last = Some(series);
         }
         Ok(())
     }
 
     pub(crate) fn finish(self, range: TimeRange) -> SelectedSeries {
-        let mut series: Vec<(Labels, Vec<Chunk>)> = self.series.into_iter().collect();
+        let mut series: Vec<(Labels, Of)> =
+            self.series.into_iter().filter(|(_, of)| !of.chunks.is_empty()).collect();
         series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        for (_, chunks) in &mut series {
-            chunks.sort_by_key(|c| c.time.start_ms);
+        for (_, of) in &mut series {
+            of.chunks.sort_by_key(|c| c.time.start_ms);
         }
         SelectedSeries { series, range, size_bytes: self.size_bytes, _memory: self.memory }
+    }
+
+    fn of(&mut self, labels: &Labels) -> &mut Of {
+        let visibility = &self.visibility;
+        let hidden = || if visibility.is_clear() { Hidden::default() } else { visibility.of(labels) };
+        self.series.entry(labels.clone()).or_insert_with(|| Of { hidden: hidden(), chunks: Vec::new() })
     }
 
     fn charge(&mut self, bytes: usize) -> Result<()> {

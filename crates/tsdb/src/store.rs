@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::checkpoint::{self, Loaded, Manifest};
 use crate::head::SeriesLimits;
+use crate::inspect::Inspections;
 use crate::limits;
 use crate::log::{Batch, HeadLog, State, Terms};
 use crate::metrics::StoreMetrics;
@@ -20,6 +21,7 @@ use crate::retention::Retention;
 use crate::rollup::{RollupOptions, Rollups};
 use crate::stats::{self, StoreStats};
 use crate::table::{self, METRICS_TABLE};
+use crate::tombstones::Tombstones;
 
 /// How a store keeps its samples.
 #[derive(Debug, Clone)]
@@ -99,6 +101,8 @@ pub struct MetricStore {
     /// Set when the store closes: compactions end early.
     pub(crate) stopping: AtomicBool,
     pub(crate) retention: Arc<Retention>,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) inspections: Inspections,
     pub(crate) lake: Arc<Lake>,
     /// What can be changed while the store is open.
     tunable: RwLock<Tunable>,
@@ -150,6 +154,7 @@ impl MetricStore {
         };
         let wal = Wal::start(wal_options, &report, client)?;
         let retention = Arc::new(options.retention.clone());
+        let tombstones = Tombstones::open(&table, &options.tenant).await?;
         let store = Self {
             table,
             tunable: RwLock::new(options.tunable),
@@ -163,6 +168,8 @@ impl MetricStore {
             maintenance: tokio::sync::Mutex::new(()),
             stopping: AtomicBool::new(false),
             retention,
+            tombstones,
+            inspections: Inspections::default(),
             lake,
             manifest: Mutex::new(loaded.manifest),
             catch_up_due: Notify::new(),
@@ -260,6 +267,10 @@ impl MetricStore {
     /// Makes what the log of the table says visible, and drops from the head what it says is sealed, in one step.
     pub(crate) fn install(&self, view: TableView) {
         let mut state = self.state.write();
+        // Whoever looked at the log later may have been faster.
+        if view.version < state.view.version {
+            return;
+        }
         let before = state.head.series_count();
         state.head.drop_until(view.sealed_until);
         self.metrics.series_removed.inc_by((before - state.head.series_count()) as u64);

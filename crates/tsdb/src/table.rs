@@ -8,11 +8,12 @@ use arrow::array::{
     StringArray, StringBuilder,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use base::{Error, Histogram, Labels, METRIC_NAME, MatchOp, Matcher, Result, TimeRange};
+use base::{Error, METRIC_NAME, MatchOp, Matcher, Result, TimeRange};
 use lake::{Keys, Layout, RowPredicate, Scan, TableSpec, TimeColumns};
 
-use crate::chunk::{sealed, take_varint};
+use crate::chunk::take_varint;
 use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS};
+use crate::rows::SeriesKey;
 
 pub(crate) const METRIC: &str = "metric";
 pub(crate) const LABELS: &str = "labels";
@@ -79,33 +80,11 @@ impl RowBuilder {
         }
     }
 
-    /// Adds a row. Both columns have the same length, from 1 to `limits::SEGMENT_CHUNK_SAMPLES`.
-    pub(crate) fn push(&mut self, labels: &Labels, timestamps: &[i64], values: &[f64]) {
-        self.push_encoded(labels, timestamps, &sealed::encode_values(values));
-    }
-
-    /// Adds a row of native histograms, likewise.
-    pub(crate) fn push_histograms(&mut self, labels: &Labels, timestamps: &[i64], histograms: &[Histogram]) {
-        self.push_encoded(labels, timestamps, &sealed::encode_histograms(histograms));
-    }
-
-    fn push_encoded(&mut self, labels: &Labels, timestamps: &[i64], values: &[u8]) {
-        self.metric.append_value(labels.metric());
-        self.labels.append_value(labels.as_packed());
-        // Delta tables have no unsigned type, so the id is the hash with its bits kept.
-        self.series_id.push(labels.stable_hash() as i64);
-        self.t_min.push(timestamps[0]);
-        self.t_max.push(timestamps[timestamps.len() - 1]);
-        self.count.push(i32::try_from(timestamps.len()).expect("a chunk has few samples"));
-        self.timestamps.append_value(sealed::encode_timestamps(timestamps));
-        self.values.append_value(values);
-    }
-
-    /// Adds a row as it is.
-    pub(crate) fn push_row(&mut self, row: &RowRef<'_>) {
-        self.metric.append_value(row.metric);
-        self.labels.append_value(row.labels);
-        self.series_id.push(row.series_id);
+    /// Adds a row.
+    pub(crate) fn push(&mut self, row: &RowRef<'_>) {
+        self.metric.append_value(row.key.metric);
+        self.labels.append_value(row.key.labels);
+        self.series_id.push(row.key.series_id);
         self.t_min.push(row.time.start_ms);
         self.t_max.push(row.time.end_ms);
         self.count.push(i32::try_from(row.count).expect("a chunk has few samples"));
@@ -131,9 +110,7 @@ impl RowBuilder {
 
 /// A row with its chunk encoded.
 pub(crate) struct RowRef<'a> {
-    pub(crate) metric: &'a str,
-    pub(crate) labels: &'a [u8],
-    pub(crate) series_id: i64,
+    pub(crate) key: SeriesKey<'a>,
     pub(crate) time: TimeRange,
     pub(crate) count: usize,
     pub(crate) timestamps: &'a [u8],
@@ -235,6 +212,8 @@ fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
+    use base::Labels;
+
     use super::*;
 
     #[test]

@@ -8,7 +8,7 @@ use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress_into};
 
 use super::{check_ascending, corrupt, histogram, put_varint, take_varint, unzigzag, zigzag};
-use crate::limits::{PCO_LEVEL, SEGMENT_CHUNK_SAMPLES};
+use crate::limits::{PCO_LEVEL, PCO_QUICK_LEVEL, SEGMENT_CHUNK_SAMPLES};
 
 // The first byte of a column: the version of the format in the high half, the kind in the low half.
 const REGULAR: u8 = 0x10;
@@ -17,23 +17,35 @@ const RAW: u8 = 0x12;
 const CONSTANT: u8 = 0x13;
 const HISTOGRAMS: u8 = 0x14;
 
+/// What an encoding may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// As little as a seal can spend on a chunk that will be merged soon.
+    Quick,
+    /// As much as makes it smaller.
+    Thorough,
+}
+
 /// Encodes timestamps, which ascend strictly; at most [`SEGMENT_CHUNK_SAMPLES`].
-pub fn encode_timestamps(timestamps: &[i64]) -> Vec<u8> {
+pub fn encode_timestamps(timestamps: &[i64], effort: Effort) -> Vec<u8> {
     if let Some(regular) = encode_regular(timestamps) {
         return regular;
     }
-    compressed_or_raw(simple_compress(timestamps, &config()), timestamps.iter().map(|t| t.to_le_bytes()))
+    compressed_or_raw(
+        simple_compress(timestamps, &config(effort)),
+        timestamps.iter().map(|t| t.to_le_bytes()),
+    )
 }
 
 /// Encodes values to the bit; at most [`SEGMENT_CHUNK_SAMPLES`].
-pub fn encode_values(values: &[f64]) -> Vec<u8> {
+pub fn encode_values(values: &[f64], effort: Effort) -> Vec<u8> {
     let first = values.first().copied().unwrap_or(0.0).to_bits();
     if values.iter().all(|v| v.to_bits() == first) {
         let mut out = vec![CONSTANT];
         out.extend_from_slice(&first.to_le_bytes());
         return out;
     }
-    compressed_or_raw(simple_compress(values, &config()), values.iter().map(|v| v.to_le_bytes()))
+    compressed_or_raw(simple_compress(values, &config(effort)), values.iter().map(|v| v.to_le_bytes()))
 }
 
 /// Whether a column of values holds floats, and not something else.
@@ -96,8 +108,12 @@ pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<(
     Ok(())
 }
 
-fn config() -> ChunkConfig {
-    ChunkConfig::default().with_compression_level(PCO_LEVEL)
+fn config(effort: Effort) -> ChunkConfig {
+    let level = match effort {
+        Effort::Quick => PCO_QUICK_LEVEL,
+        Effort::Thorough => PCO_LEVEL,
+    };
+    ChunkConfig::default().with_compression_level(level)
 }
 
 fn encode_regular(timestamps: &[i64]) -> Option<Vec<u8>> {

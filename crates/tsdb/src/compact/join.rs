@@ -1,15 +1,16 @@
 //! The chunks of one series become as few as hold its samples.
 
 use arrow::array::BinaryArray;
-use base::{Labels, Result, TimeRange};
+use base::{Error, Histogram, Labels, Result, TimeRange};
 
-use crate::chunk::sealed;
+use crate::chunk::sealed::{self, Effort};
 use crate::hidden::{Hidden, Visibility};
-use crate::limits::COMPACTED_CHUNK_SAMPLES;
-use crate::table::{RowBuilder, RowRef};
+use crate::rows::{SeriesKey, SeriesRows};
+use crate::select::order;
+use crate::table::RowBuilder;
 
 /// The rows that the inputs of a compaction have of one series.
-pub(super) struct SeriesRows {
+pub(super) struct Series {
     pub(super) metric: String,
     /// Packed labels.
     pub(super) labels: Vec<u8>,
@@ -26,6 +27,14 @@ pub(super) struct Chunk {
     pub(super) row: usize,
 }
 
+/// What a chunk holds. A kind that this program does not know is carried along as it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Floats,
+    Histograms,
+    Unknown,
+}
+
 impl Chunk {
     fn encoded(&self) -> (&[u8], &[u8]) {
         (self.timestamps.value(self.row), self.values.value(self.row))
@@ -36,8 +45,15 @@ impl Chunk {
         timestamps.len() + values.len()
     }
 
-    fn holds_floats(&self) -> bool {
-        sealed::holds_floats(self.values.value(self.row))
+    fn kind(&self) -> Kind {
+        let values = self.values.value(self.row);
+        if sealed::holds_floats(values) {
+            Kind::Floats
+        } else if sealed::holds_histograms(values) {
+            Kind::Histograms
+        } else {
+            Kind::Unknown
+        }
     }
 }
 
@@ -46,13 +62,15 @@ impl Chunk {
 pub(super) struct Joiner {
     timestamps: Vec<i64>,
     values: Vec<f64>,
+    histograms: Vec<Histogram>,
+    rows: SeriesRows,
 }
 
 impl Joiner {
     /// Adds what is visible of a series to `out`.
     pub(super) fn join(
         &mut self,
-        series: &mut SeriesRows,
+        series: &mut Series,
         visibility: &Visibility,
         out: &mut RowBuilder,
     ) -> Result<()> {
@@ -63,72 +81,53 @@ impl Joiner {
         };
         series.chunks.sort_by_key(|c| c.time.start_ms);
         series.chunks.retain(|c| !hidden.covers(c.time));
-        let floats = series.chunks.iter().filter(|c| c.holds_floats()).count();
-        let touched = series.chunks.iter().any(|c| c.holds_floats() && hidden.meets(c.time));
-        if floats <= 1 && !touched {
-            series.chunks.iter().for_each(|chunk| pass(series, chunk, out));
-            return Ok(());
-        }
-        self.decode(series, &hidden)?;
-        let mut joined = even_chunks(&self.timestamps, &self.values).peekable();
-        // Rows that are not floats stay as they are, in their place in time.
-        for other in series.chunks.iter().filter(|c| !c.holds_floats()) {
-            while let Some((t, v)) = joined.next_if(|(t, _)| t[0] <= other.time.start_ms) {
-                encode(series, t, v, out);
+        for kind in [Kind::Floats, Kind::Histograms, Kind::Unknown] {
+            let of_kind: Vec<&Chunk> = series.chunks.iter().filter(|c| c.kind() == kind).collect();
+            let alone = of_kind.len() == 1 && !hidden.meets(of_kind[0].time);
+            if alone || kind == Kind::Unknown {
+                for chunk in of_kind {
+                    let (timestamps, values) = chunk.encoded();
+                    self.rows.encoded(chunk.time, chunk.count, timestamps, values);
+                }
+            } else {
+                self.merge(kind, &of_kind, &hidden).map_err(|e| of_series(&series.labels, e))?;
             }
-            pass(series, other, out);
         }
-        joined.for_each(|(t, v)| encode(series, t, v, out));
+        let key = SeriesKey { metric: &series.metric, labels: &series.labels, series_id: series.series_id };
+        self.rows.write(key, out);
         Ok(())
     }
 
-    /// Fills the buffers with the floats that stay, in order of time and each time once.
-    fn decode(&mut self, series: &SeriesRows, hidden: &Hidden) -> Result<()> {
+    /// Decodes the chunks of a kind and encodes what stays of them as a whole.
+    fn merge(&mut self, kind: Kind, chunks: &[&Chunk], hidden: &Hidden) -> Result<()> {
         self.timestamps.clear();
-        self.values.clear();
-        for chunk in series.chunks.iter().filter(|c| c.holds_floats()) {
-            let (timestamps, values) = chunk.encoded();
-            sealed::decode_timestamps(timestamps, chunk.count, &mut self.timestamps)
-                .and_then(|()| sealed::decode_values(values, chunk.count, &mut self.values))
-                .map_err(|e| match Labels::from_packed(&series.labels) {
-                    Ok(labels) => e.context(format!("cannot read series {labels}")),
-                    Err(_) => e,
-                })?;
+        for chunk in chunks {
+            sealed::decode_timestamps(chunk.encoded().0, chunk.count, &mut self.timestamps)?;
         }
-        crate::select::order(&mut self.timestamps, &mut self.values);
-        hidden.drop_from(&mut self.timestamps, &mut self.values);
+        if kind == Kind::Histograms {
+            self.histograms.clear();
+            for chunk in chunks {
+                sealed::decode_histograms(chunk.encoded().1, chunk.count, &mut self.histograms)?;
+            }
+            order(&mut self.timestamps, &mut self.histograms);
+            hidden.drop_from(&mut self.timestamps, &mut self.histograms);
+            self.rows.histograms(&self.timestamps, &self.histograms, Effort::Thorough);
+        } else {
+            self.values.clear();
+            for chunk in chunks {
+                sealed::decode_values(chunk.encoded().1, chunk.count, &mut self.values)?;
+            }
+            order(&mut self.timestamps, &mut self.values);
+            hidden.drop_from(&mut self.timestamps, &mut self.values);
+            self.rows.floats(&self.timestamps, &self.values, Effort::Thorough);
+        }
         Ok(())
     }
 }
 
-/// Divides samples into as few chunks as the bound allows, of about the same length.
-fn even_chunks<'a>(timestamps: &'a [i64], values: &'a [f64]) -> impl Iterator<Item = (&'a [i64], &'a [f64])> {
-    let chunks = timestamps.len().div_ceil(COMPACTED_CHUNK_SAMPLES).max(1);
-    let each = timestamps.len().div_ceil(chunks).max(1);
-    timestamps.chunks(each).zip(values.chunks(each))
-}
-
-fn encode(series: &SeriesRows, timestamps: &[i64], values: &[f64], out: &mut RowBuilder) {
-    out.push_row(&RowRef {
-        metric: &series.metric,
-        labels: &series.labels,
-        series_id: series.series_id,
-        time: TimeRange::new(timestamps[0], timestamps[timestamps.len() - 1]),
-        count: timestamps.len(),
-        timestamps: &sealed::encode_timestamps(timestamps),
-        values: &sealed::encode_values(values),
-    });
-}
-
-fn pass(series: &SeriesRows, chunk: &Chunk, out: &mut RowBuilder) {
-    let (timestamps, values) = chunk.encoded();
-    out.push_row(&RowRef {
-        metric: &series.metric,
-        labels: &series.labels,
-        series_id: series.series_id,
-        time: chunk.time,
-        count: chunk.count,
-        timestamps,
-        values,
-    });
+fn of_series(labels: &[u8], error: Error) -> Error {
+    match Labels::from_packed(labels) {
+        Ok(labels) => error.context(format!("cannot read series {labels}")),
+        Err(_) => error,
+    }
 }

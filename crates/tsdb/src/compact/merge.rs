@@ -15,7 +15,7 @@ use futures::stream::BoxStream;
 use lake::{NewSegment, Segment, SegmentWriter, Table};
 use tokio::task::JoinHandle;
 
-use super::join::{Chunk, Joiner, SeriesRows};
+use super::join::{Chunk, Joiner, Series};
 use crate::hidden::Visibility;
 use crate::limits::{
     COMPACTION_BATCH_BYTES, COMPACTION_BATCH_SERIES, COMPACTION_TASKS, SEGMENT_CHUNK_SAMPLES,
@@ -123,7 +123,7 @@ fn cmp_keys(a: (&str, &[u8]), b: (&str, &[u8])) -> Ordering {
 }
 
 /// Takes the rows of the series that comes first off all runs.
-async fn next_series(runs: &mut [Run]) -> Result<Option<SeriesRows>> {
+async fn next_series(runs: &mut [Run]) -> Result<Option<Series>> {
     let mut least: Option<(usize, (&str, &[u8]))> = None;
     for (i, run) in runs.iter().enumerate() {
         let Some(key) = run.key() else { continue };
@@ -134,7 +134,7 @@ async fn next_series(runs: &mut [Run]) -> Result<Option<SeriesRows>> {
     let Some((first, (metric, labels))) = least else { return Ok(None) };
     let series_id = runs[first].rows.as_ref().map_or(0, |rows| rows.series_id.value(runs[first].at));
     let mut series =
-        SeriesRows { metric: metric.to_owned(), labels: labels.to_vec(), series_id, chunks: Vec::new() };
+        Series { metric: metric.to_owned(), labels: labels.to_vec(), series_id, chunks: Vec::new() };
     for run in runs {
         while let Some(rows) = &run.rows {
             if rows.labels.value(run.at) != series.labels {
@@ -157,7 +157,7 @@ struct Output<'a> {
     epoch: i64,
     level: u8,
     visibility: Arc<Visibility>,
-    series: Vec<SeriesRows>,
+    series: Vec<Series>,
     bytes: usize,
     encoding: VecDeque<JoinHandle<Result<RecordBatch>>>,
     writer: Option<SegmentWriter>,
@@ -181,7 +181,7 @@ impl<'a> Output<'a> {
         })
     }
 
-    async fn take(&mut self, series: SeriesRows) -> Result<()> {
+    async fn take(&mut self, series: Series) -> Result<()> {
         self.bytes += series.labels.len() + series.chunks.iter().map(Chunk::size_bytes).sum::<usize>();
         self.series.push(series);
         if self.series.len() < COMPACTION_BATCH_SERIES && self.bytes < COMPACTION_BATCH_BYTES {
@@ -238,7 +238,7 @@ impl<'a> Output<'a> {
     }
 }
 
-fn encode(series: Vec<SeriesRows>, visibility: &Visibility) -> Result<RecordBatch> {
+fn encode(series: Vec<Series>, visibility: &Visibility) -> Result<RecordBatch> {
     let mut rows = RowBuilder::new();
     let mut joiner = Joiner::default();
     for mut series in series {

@@ -5,6 +5,7 @@ use base::{Histogram, Result, TimeRange};
 use super::ChunkBytes;
 use crate::chunk::head::OpenChunk;
 use crate::chunk::histogram::{self, HistogramEncoder};
+use crate::chunk::sealed::Effort;
 use crate::chunk::{head, put_varint, sealed, take_varint};
 use crate::limits::{HEAD_CHUNK_SAMPLES, HEAD_HISTOGRAM_CHUNK_BYTES};
 
@@ -137,7 +138,7 @@ impl OpenHistograms {
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let times = sealed::encode_timestamps(&self.times);
+        let times = sealed::encode_timestamps(&self.times, Effort::Quick);
         let mut bytes = Vec::with_capacity(times.len() + self.encoder.bytes().len() + 2);
         put_varint(&mut bytes, times.len() as u64);
         bytes.extend_from_slice(&times);

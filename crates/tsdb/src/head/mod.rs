@@ -45,6 +45,9 @@ pub(crate) struct Head {
     dropped_until_ms: i64,
 }
 
+/// Later than any epoch.
+pub(crate) const ALL_EPOCHS: i64 = i64::MAX;
+
 /// What a series takes beside its labels and chunks: entries of the index, and the allocator's share.
 const SERIES_OVERHEAD_BYTES: usize = 96;
 

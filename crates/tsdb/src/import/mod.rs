@@ -20,7 +20,6 @@ pub use part::{PartOutcome, PartWriter};
 pub use spill::{SeriesSink, Sorted, Spill};
 
 use crate::limits::IMPORT_SEGMENT_BYTES;
-use crate::seal::date;
 use crate::table;
 
 /// Milliseconds of a UTC day.
@@ -28,7 +27,7 @@ pub const DAY_MS: i64 = 86_400_000;
 
 /// A day since 1970 as `yyyy-mm-dd`.
 pub fn date_of_day(day: i64) -> String {
-    date(day.saturating_mul(DAY_MS))
+    lake::date(day.saturating_mul(DAY_MS))
 }
 
 /// Batches between the thread that encodes and the task that writes.

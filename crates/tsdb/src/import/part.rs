@@ -5,9 +5,11 @@ use base::{Error, Histogram, Labels, Result, Sample};
 use tokio::sync::mpsc;
 
 use super::DAY_MS;
+use crate::chunk::sealed::Effort;
 use crate::limits::{
     HISTOGRAM_CHUNK_SAMPLES, IMPORT_BATCH_SAMPLES, LABEL_SET_BYTES, SEAL_BATCH_ROWS, SEGMENT_CHUNK_SAMPLES,
 };
+use crate::rows::SeriesRows;
 use crate::table::RowBuilder;
 
 /// What became of a part.
@@ -25,6 +27,7 @@ pub struct PartOutcome {
 pub struct PartWriter {
     batches: mpsc::Sender<RecordBatch>,
     day: i64,
+    chunk: SeriesRows,
     rows: RowBuilder,
     pending_rows: usize,
     pending_samples: usize,
@@ -40,6 +43,7 @@ impl PartWriter {
         Self {
             batches,
             day,
+            chunk: SeriesRows::default(),
             rows: RowBuilder::new(),
             pending_rows: 0,
             pending_samples: 0,
@@ -64,7 +68,8 @@ impl PartWriter {
             self.timestamps.extend(chunk.iter().map(|s| s.t_ms));
             self.values.clear();
             self.values.extend(chunk.iter().map(|s| s.value));
-            self.rows.push(labels, &self.timestamps, &self.values);
+            self.chunk.floats(&self.timestamps, &self.values, Effort::Thorough);
+            self.chunk.write(labels.into(), &mut self.rows);
             self.added(chunk.len())?;
         }
         for chunk in histograms.chunks(HISTOGRAM_CHUNK_SAMPLES) {
@@ -72,7 +77,8 @@ impl PartWriter {
             self.timestamps.extend(chunk.iter().map(|(t_ms, _)| *t_ms));
             self.histograms.clear();
             self.histograms.extend(chunk.iter().map(|(_, h)| h.clone()));
-            self.rows.push_histograms(labels, &self.timestamps, &self.histograms);
+            self.chunk.histograms(&self.timestamps, &self.histograms, Effort::Thorough);
+            self.chunk.write(labels.into(), &mut self.rows);
             self.added(chunk.len())?;
         }
         self.outcome.series += 1;

@@ -4,7 +4,7 @@
 
 use base::{Error, NO_TIME, Result};
 
-use crate::chunk::sealed;
+use crate::chunk::sealed::{self, Effort};
 
 // First bytes that no sealed column begins with: the high half would be its version.
 const PREDICTED: u8 = 0x20;
@@ -15,11 +15,11 @@ pub(super) fn encode_values(values: &[f64], predicted: &[f64]) -> Vec<u8> {
     if values.iter().zip(predicted).all(|(v, p)| v.to_bits() == p.to_bits()) {
         return vec![PREDICTED];
     }
-    let plain = sealed::encode_values(values);
+    let plain = sealed::encode_values(values, Effort::Thorough);
     let off_by: Vec<f64> = values.iter().zip(predicted).map(|(v, p)| v - p).collect();
     let exact = values.iter().zip(predicted).zip(&off_by).all(|((v, p), d)| (p + d).to_bits() == v.to_bits());
     if exact {
-        let differences = sealed::encode_values(&off_by);
+        let differences = sealed::encode_values(&off_by, Effort::Thorough);
         if differences.len() + 1 < plain.len() {
             let mut out = vec![OFF_BY];
             out.extend_from_slice(&differences);
@@ -52,7 +52,7 @@ pub(super) fn decode_values(bytes: &[u8], count: usize, predicted: &[f64], out: 
 /// Encodes numbers of samples.
 pub(super) fn encode_counts(counts: &[u32]) -> Vec<u8> {
     let counts: Vec<f64> = counts.iter().map(|n| f64::from(*n)).collect();
-    sealed::encode_values(&counts)
+    sealed::encode_values(&counts, Effort::Thorough)
 }
 
 /// Appends `count` numbers of samples to `out`.
@@ -74,7 +74,8 @@ pub(super) fn encode_stale(stale_ms: &[i64], ends_ms: &[i64]) -> Vec<u8> {
         return Vec::new();
     }
     let before_end = |(t, end): (&i64, &i64)| if *t == NO_TIME { -1.0 } else { (end - t) as f64 };
-    sealed::encode_values(&stale_ms.iter().zip(ends_ms).map(before_end).collect::<Vec<f64>>())
+    let before_ends: Vec<f64> = stale_ms.iter().zip(ends_ms).map(before_end).collect();
+    sealed::encode_values(&before_ends, Effort::Thorough)
 }
 
 /// Appends the times of staleness markers, one for each end.
@@ -132,7 +133,9 @@ mod tests {
             (0..288u32).map(|i| f64::from(i.wrapping_mul(2_654_435_761) % 100_000)).collect();
         assert_eq!(encode_values(&predicted, &predicted), [PREDICTED]);
         let near: Vec<f64> = predicted.iter().enumerate().map(|(i, p)| p + f64::from(i as u32 % 2)).collect();
-        assert!(encode_values(&near, &predicted).len() < sealed::encode_values(&near).len() / 2);
+        assert!(
+            encode_values(&near, &predicted).len() < sealed::encode_values(&near, Effort::Thorough).len() / 2
+        );
     }
 
     #[test]
@@ -145,6 +148,6 @@ mod tests {
         let mut counts = Vec::new();
         decode_counts(&encode_counts(&[0, 20, u32::MAX]), 3, &mut counts).unwrap();
         assert_eq!(counts, [0, 20, u32::MAX]);
-        assert!(decode_counts(&sealed::encode_values(&[0.5]), 1, &mut counts).is_err());
+        assert!(decode_counts(&sealed::encode_values(&[0.5], Effort::Thorough), 1, &mut counts).is_err());
     }
 }

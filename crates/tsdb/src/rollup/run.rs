@@ -16,7 +16,6 @@ use super::table::{self, RowBuilder};
 use super::{Resolution, RollupOptions, kernel};
 use crate::hidden::Visibility;
 use crate::limits::{ROLLUP_BATCH_BYTES, ROLLUP_BATCH_SERIES, ROLLUP_HOLD, ROLLUP_ROUND};
-use crate::seal;
 use crate::select::{self, Gather};
 use crate::store::{MetricStore, millis};
 
@@ -271,7 +270,7 @@ impl MetricStore {
         let mut fresh = Merge::begin(source, &overlapping, &scan).await?;
         let scan = crate::table::scan(&[], range, table::columns(BucketColumns::ALL));
         let mut before = Merge::begin(&kept.table, replaced, &scan).await?;
-        let date = seal::date(job.start_ms);
+        let date = lake::date(job.start_ms);
         let mut writer = kept.table.compacted_writer(&self.options.tenant, &date, job.end_ms, 1)?;
         let (mut rows, mut batch, mut bytes) = (0, Vec::new(), 0);
         let mut histograms = BTreeSet::new();

@@ -217,7 +217,7 @@ impl MetricStore {
         let reservation = || self.memory().reservation(Pool::Queries);
         let mut rows =
             Rows { series: FxHashMap::default(), size_bytes: 0, limit_bytes, memory: reservation() };
-        let mut gather = Gather::new(limit_bytes, reservation());
+        let mut gather = Gather::new(limit_bytes, Visibility::default(), reservation());
         // The samples are looked at before the rollups, and those of head and segments at once: nothing can fall in between.
         let step_ms = resolution.millis();
         let first_ms =

@@ -11,7 +11,7 @@ use lake::{Layout, TableSpec, TimeColumns};
 
 use super::Resolution;
 use super::codec::{self, corrupt};
-use crate::chunk::sealed;
+use crate::chunk::sealed::{self, Effort};
 use crate::limits::{PAGE_ROWS, ROW_GROUP_ROWS, SEGMENT_CHUNK_SAMPLES};
 use crate::table::{COUNT, LABELS, METRIC, T_MAX, T_MIN, column};
 
@@ -117,17 +117,17 @@ impl RowBuilder {
         self.t_max.push(*last_end);
         self.count.push(i32::try_from(b.len()).expect("a span has few buckets"));
         let columns = [
-            sealed::encode_timestamps(&b.ends_ms),
+            sealed::encode_timestamps(&b.ends_ms, Effort::Thorough),
             codec::encode_counts(&b.count),
-            sealed::encode_timestamps(&b.first_ms),
-            sealed::encode_timestamps(&b.last_ms),
+            sealed::encode_timestamps(&b.first_ms, Effort::Thorough),
+            sealed::encode_timestamps(&b.last_ms, Effort::Thorough),
             codec::encode_stale(&b.stale_ms, &b.ends_ms),
-            sealed::encode_values(&b.sum),
+            sealed::encode_values(&b.sum, Effort::Thorough),
             codec::encode_values(&b.min, &lower(&b.first, &b.last)),
             codec::encode_values(&b.max, &upper(&b.first, &b.last)),
             codec::encode_values(&b.first, &before(&b.last)),
-            sealed::encode_values(&b.last),
-            sealed::encode_values(&b.resets),
+            sealed::encode_values(&b.last, Effort::Thorough),
+            sealed::encode_values(&b.resets, Effort::Thorough),
         ];
         for (builder, bytes) in self.encoded.iter_mut().zip(columns) {
             builder.append_value(bytes);

@@ -2,6 +2,7 @@
 
 use base::STALE_NAN;
 use proptest::prelude::*;
+use tsdb::chunk::sealed::Effort;
 use tsdb::chunk::{head, sealed};
 
 /// Any bits, and values as real series have them.
@@ -68,8 +69,8 @@ proptest! {
     #[test]
     fn sealed_columns_round_trip((timestamps, values) in samples()) {
         let (mut t, mut v) = (vec![7], vec![7.0]);
-        sealed::decode_timestamps(&sealed::encode_timestamps(&timestamps), timestamps.len(), &mut t).unwrap();
-        sealed::decode_values(&sealed::encode_values(&values), values.len(), &mut v).unwrap();
+        sealed::decode_timestamps(&sealed::encode_timestamps(&timestamps, Effort::Thorough), timestamps.len(), &mut t).unwrap();
+        sealed::decode_values(&sealed::encode_values(&values, Effort::Thorough), values.len(), &mut v).unwrap();
         prop_assert_eq!(&t[1..], &timestamps[..]);
         prop_assert_eq!(bits(&v[1..]), bits(&values));
     }
@@ -92,7 +93,7 @@ proptest! {
         flip in 1u8..,
         cut in any::<prop::sample::Index>(),
     ) {
-        for mut bytes in [sealed::encode_timestamps(&timestamps), sealed::encode_values(&values)] {
+        for mut bytes in [sealed::encode_timestamps(&timestamps, Effort::Thorough), sealed::encode_values(&values, Effort::Thorough)] {
             let i = at.index(bytes.len());
             bytes[i] ^= flip;
             decode_all(&bytes, timestamps.len());
@@ -120,8 +121,8 @@ fn decode_all(bytes: &[u8], count: usize) {
 #[test]
 fn a_regular_scrape_costs_a_few_bytes_and_equal_times_have_equal_bytes() {
     let timestamps: Vec<i64> = (0..480).map(|i| 1_767_225_600_000 + i * 15_000).collect();
-    let encoded = sealed::encode_timestamps(&timestamps);
+    let encoded = sealed::encode_timestamps(&timestamps, Effort::Thorough);
     assert!(encoded.len() <= 12, "{}", encoded.len());
-    assert_eq!(encoded, sealed::encode_timestamps(&timestamps));
-    assert_eq!(sealed::encode_values(&[1.5; 480]).len(), 9);
+    assert_eq!(encoded, sealed::encode_timestamps(&timestamps, Effort::Thorough));
+    assert_eq!(sealed::encode_values(&[1.5; 480], Effort::Quick).len(), 9);
 }

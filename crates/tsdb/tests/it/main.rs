@@ -12,6 +12,7 @@ mod basics;
 mod checkpoints;
 mod chunks;
 mod compaction;
+mod deletion;
 mod faults;
 mod fixture;
 mod handover;
