@@ -66,7 +66,8 @@ async fn serve(options: Serve) -> Result<()> {
         metrics.register(&registry)?;
     }
     let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(&memory));
-    let store_options = StoreOptions { retention, tunable, ..StoreOptions::default() };
+    let rollups = settings.rollups.clone();
+    let store_options = StoreOptions { retention, tunable, rollups, ..StoreOptions::default() };
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
     let engine =
         Arc::new(Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ingest::LabelLimits;
 use lake::{MemoryBudget, Pool};
+use tsdb::rollup::RollupOptions;
 use tsdb::{Retention, SeriesLimits, Tunable};
 
 use crate::cli::Serve;
@@ -29,6 +30,8 @@ pub(crate) struct Settings {
     pub(crate) memory_bytes: u64,
     /// What is kept. `storage.tsdb.retention` of the file comes before the command line, as in Prometheus.
     pub(crate) retention: Retention,
+    /// Which rollups are made, and how long they are kept.
+    pub(crate) rollups: Vec<RollupOptions>,
     /// How late a sample may come, and how many series there may be.
     pub(crate) tunable: Tunable,
     /// Limits on labels that are pushed.
@@ -45,6 +48,7 @@ impl Settings {
             wal_path: options.storage_wal_path.clone().or_else(|| storage.wal_path.clone()),
             memory_bytes: options.limits_memory.or(limits.memory_bytes).unwrap_or(default_memory_bytes),
             retention: retention(options, checked),
+            rollups: storage.rollups.clone(),
             tunable: Tunable {
                 out_of_order: storage.out_of_order_window,
                 series: SeriesLimits {
@@ -75,6 +79,7 @@ impl Settings {
                 "storage.tsdb.retention and storage.retention",
                 !same_retention(&self.retention, &before.retention),
             ),
+            ("storage.rollups", self.rollups != before.rollups),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
     }

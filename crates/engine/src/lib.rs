@@ -4,6 +4,8 @@
 //! when its caller drops the future.
 
 mod cancel;
+mod choose;
+mod fetch;
 mod limits;
 mod lookup;
 mod metrics;
@@ -19,6 +21,7 @@ use tsdb::MetricStore;
 
 use crate::metrics::QueryMetrics;
 
+pub use fetch::RollupUse;
 pub use promql::{Annotations, Grid, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
 pub use tsdb::{AppendOutcome, NameCount, StoreStats};

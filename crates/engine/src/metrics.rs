@@ -1,7 +1,7 @@
 //! The engine's own metrics, under Prometheus' names where it has them.
 
 use base::{Error, Result};
-use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntGauge, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
 
 use crate::EngineOptions;
 
@@ -12,6 +12,8 @@ pub(crate) struct QueryMetrics {
     pub(crate) shed: IntCounter,
     /// Samples that queries read.
     pub(crate) samples: IntCounter,
+    /// Selections by what answered them: `raw`, or a resolution of rollups.
+    pub(crate) selections: IntCounterVec,
     /// Duration by part: `queue_time`, `prepare_time`, `inner_eval`.
     pub(crate) duration: HistogramVec,
 }
@@ -41,6 +43,13 @@ impl QueryMetrics {
                 "prometheus_engine_query_samples_total",
                 "The total number of samples loaded by all queries.",
             )?,
+            selections: IntCounterVec::new(
+                Opts::new(
+                    "bellwether_engine_selections_total",
+                    "Selections of queries by what answered them: samples or rollups.",
+                ),
+                &["resolution"],
+            )?,
             duration: HistogramVec::new(
                 HistogramOpts::new("prometheus_engine_query_duration_seconds", "Query timings by part.")
                     .buckets(vec![0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 10.0, 60.0]),
@@ -51,6 +60,7 @@ impl QueryMetrics {
         registry.register(Box::new(metrics.current.clone()))?;
         registry.register(Box::new(metrics.shed.clone()))?;
         registry.register(Box::new(metrics.samples.clone()))?;
+        registry.register(Box::new(metrics.selections.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         Ok(metrics)
     }

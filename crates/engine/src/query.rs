@@ -8,7 +8,7 @@ use promql::{EvalOptions, Expr, Grid, ParseOptions, QueryOutput, ValueType};
 use tsdb::Pool;
 
 use crate::cancel::{Deadline, Guard, timed_out};
-use crate::source::Fetched;
+use crate::fetch::{Notes, RollupUse};
 use crate::{Engine, limits};
 
 /// What a request may ask of its query.
@@ -55,6 +55,8 @@ pub struct QueryReply {
     pub output: QueryOutput,
     /// How long it took.
     pub timings: Timings,
+    /// The rollups that took the place of samples, if any did.
+    pub rollups: Vec<RollupUse>,
 }
 
 impl Engine {
@@ -123,9 +125,10 @@ impl Engine {
             max_samples: self.options.query_max_samples,
             ..EvalOptions::default()
         };
-        let fetched = tokio::time::timeout(deadline.remaining(), self.fetch(&expr, &grid, &eval))
-            .await
-            .map_err(|_| timed_out())??;
+        let mut notes = Notes::default();
+        let fetching = Box::pin(self.fetch(&expr, &grid, &eval, &mut notes));
+        let fetched =
+            tokio::time::timeout(deadline.remaining(), fetching).await.map_err(|_| timed_out())??;
         let prepared = self.clock.monotonic();
         let text = query.to_string();
         let guard = Guard::new(deadline, self.store.memory().reservation(Pool::Queries));
@@ -137,7 +140,7 @@ impl Engine {
                 promql::evaluate_range(&expr, &text, &grid, &eval, &fetched, &guard)
             }
         });
-        let output =
+        let mut output =
             evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
         let ended = self.clock.monotonic();
         let timings = Timings {
@@ -147,16 +150,8 @@ impl Engine {
             total: ended.saturating_sub(started),
         };
         self.metrics.observe(&timings, output.stats.samples);
-        Ok(QueryReply { output, timings })
-    }
-
-    async fn fetch(&self, expr: &Expr, grid: &Grid, eval: &EvalOptions) -> Result<Fetched> {
-        let mut fetched = Vec::new();
-        for selection in promql::selections(expr, grid, eval)? {
-            let found = self.store.select(&selection.matchers, selection.range).await?;
-            fetched.push((selection, found));
-        }
-        Ok(Fetched::new(fetched))
+        output.annotations.infos.extend(notes.infos());
+        Ok(QueryReply { output, timings, rollups: notes.rollups })
     }
 }
 

@@ -1,16 +1,30 @@
 //! The store as the language sees it: selections fetched beforehand, decoded one series at a time.
 
 use base::{Error, Labels, Result};
-use promql::{Columns, Selection, SeriesCursor, SeriesSource};
+use promql::{Coarse, Columns, Selection, SeriesCursor, SeriesSource};
 use tsdb::SelectedSeries;
+use tsdb::rollup::{SamplesFrom, SelectedBuckets};
 
 /// What the query's selections found, still encoded.
 pub(crate) struct Fetched {
-    selections: Vec<(Selection, SelectedSeries)>,
+    selections: Vec<(Selection, Found)>,
+}
+
+/// What one selection found.
+pub(crate) struct Found {
+    pub(crate) samples: Option<SelectedSeries>,
+    pub(crate) rollups: Option<FoundRollups>,
+}
+
+/// Buckets, and where samples take over.
+pub(crate) struct FoundRollups {
+    pub(crate) buckets: SelectedBuckets,
+    /// `None` if buckets answer all steps.
+    pub(crate) samples_from: Option<SamplesFrom>,
 }
 
 impl Fetched {
-    pub(crate) fn new(selections: Vec<(Selection, SelectedSeries)>) -> Self {
+    pub(crate) fn new(selections: Vec<(Selection, Found)>) -> Self {
         Self { selections }
     }
 }
@@ -22,22 +36,43 @@ impl SeriesSource for Fetched {
             .iter()
             .find(|(s, _)| s == selection)
             .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))?;
-        Ok(Box::new(Cursor { found, at: 0 }))
+        Ok(Box::new(Cursor { found, sample: 0, bucket: 0 }))
     }
 }
 
+/// Walks over series with samples, with buckets, or with both.
 struct Cursor<'a> {
-    found: &'a SelectedSeries,
-    at: usize,
+    found: &'a Found,
+    sample: usize,
+    bucket: usize,
 }
 
 impl SeriesCursor for Cursor<'_> {
     fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
-        if self.at == self.found.len() {
-            return Ok(None);
+        columns.clear();
+        let samples = self.found.samples.as_ref().filter(|s| self.sample < s.len());
+        let rollups = self.found.rollups.as_ref().filter(|r| self.bucket < r.buckets.len());
+        let (in_samples, in_buckets) =
+            (samples.map(|s| s.labels(self.sample)), rollups.map(|r| r.buckets.labels(self.bucket)));
+        let Some(labels) = in_samples.into_iter().chain(in_buckets).min().cloned() else { return Ok(None) };
+        if let Some(samples) = samples
+            && in_samples == Some(&labels)
+        {
+            samples.decode(self.sample, &mut columns.timestamps_ms, &mut columns.values)?;
+            self.sample += 1;
         }
-        self.found.decode(self.at, &mut columns.timestamps_ms, &mut columns.values)?;
-        self.at += 1;
-        Ok(Some(self.found.labels(self.at - 1).clone()))
+        if let Some(all) = &self.found.rollups {
+            let mut coarse = Coarse {
+                bucket_ms: all.buckets.resolution().millis(),
+                samples_from_ms: all.samples_from.as_ref().map_or(i64::MAX, |from| from.of(&labels)),
+                ..Coarse::default()
+            };
+            if in_buckets == Some(&labels) {
+                coarse.buckets = all.buckets.decode(self.bucket)?;
+                self.bucket += 1;
+            }
+            columns.coarse = Some(coarse);
+        }
+        Ok(Some(labels))
     }
 }

@@ -20,12 +20,15 @@ mod print;
 mod quote;
 pub mod script;
 mod source;
+mod usage;
 
 pub use ast::Expr;
 pub use eval::{EvalOptions, Grid, Interrupt, evaluate_instant, evaluate_range, selections};
 pub use function::{Function, ValueType};
+pub use functions::time::rfc3339;
 pub use output::{Annotations, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use parse_error::{ParseError, ParseErrors};
 pub use parser::{ParseOptions, parse, parse_bytes, parse_metric_selector};
 pub use print::{pretty, pretty_within};
-pub use source::{Columns, Selection, SeriesCursor, SeriesSource};
+pub use source::{Coarse, Columns, Selection, SeriesCursor, SeriesSource};
+pub use usage::{Need, Usage};

@@ -1,14 +1,18 @@
 //! Where samples come from.
 
-use base::{Labels, Matcher, Result, TimeRange};
+use base::{Buckets, Labels, Matcher, Result, TimeRange};
 
-/// What one selector of a query needs.
+use crate::usage::Usage;
+
+/// What the selectors of a query that need the same samples need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Selection {
     /// The conditions; a series has to satisfy all of them.
     pub matchers: Vec<Matcher>,
     /// The samples that may be needed, both ends included.
     pub range: TimeRange,
+    /// What they are needed for, by which a source may tell whether buckets of samples would do. At least one.
+    pub usages: Vec<Usage>,
 }
 
 /// Samples of one series, in order of time; two columns of the same length.
@@ -18,6 +22,33 @@ pub struct Columns {
     pub timestamps_ms: Vec<i64>,
     /// The values; staleness markers are among them.
     pub values: Vec<f64>,
+    /// What there is instead of samples for a part of the range.
+    pub coarse: Option<Coarse>,
+}
+
+/// A series where its samples are not read, or not there any more.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Coarse {
+    /// The length of a bucket in milliseconds.
+    pub bucket_ms: i64,
+    /// The time from which on there are samples: steps that need earlier ones are answered from buckets, and only those.
+    pub samples_from_ms: i64,
+    /// The buckets, with the columns that the usages of the selection need.
+    pub buckets: Buckets,
+}
+
+impl Columns {
+    /// Removes the samples and what is instead of them, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.timestamps_ms.clear();
+        self.values.clear();
+        self.coarse = None;
+    }
+
+    /// Samples and buckets.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len() + self.coarse.as_ref().map_or(0, |c| c.buckets.len())
+    }
 }
 
 /// A store, as the language sees it.

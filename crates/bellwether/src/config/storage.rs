@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base::Matcher;
 use collect::config::NameValidation;
+use tsdb::rollup::RollupOptions;
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::http_client;
@@ -19,6 +20,7 @@ pub(super) static STORAGE: Section = Section {
         Key::new("path", Shape::Text),
         Key::new("wal_path", Shape::Text),
         Key::new("retention", Shape::Sections(&RETENTION_BY_MATCHER, None)),
+        Key::new("rollups", Shape::Section(&ROLLUPS)),
     ]],
     check: no_rules,
 };
@@ -53,6 +55,20 @@ static RETENTION_BY_MATCHER: Section = Section {
     },
 };
 
+static ROLLUPS: Section = Section {
+    name: "storage.rollups",
+    keys: &[&[Key::new("5m", Shape::Duration), Key::new("1h", Shape::Duration)]],
+    check: |map| {
+        let none = map.has("5m") && map.duration("5m")?.is_zero();
+        let hours = !map.has("1h") || !map.duration("1h")?.is_zero();
+        map.require(
+            !(none && hours),
+            "5m",
+            "storage.rollups needs buckets of 5m to make those of 1h, so that both are 0 or 5m is not",
+        )
+    },
+};
+
 /// How samples are stored. What is not given here is as the command line says.
 #[derive(Debug, Clone, Default)]
 pub struct Storage {
@@ -66,6 +82,8 @@ pub struct Storage {
     pub retention: Option<TsdbRetention>,
     /// Ages of their own for the series that satisfy all matchers of an entry.
     pub retention_by_matcher: Vec<(Vec<Matcher>, Duration)>,
+    /// Which rollups are made, and how long they are kept.
+    pub rollups: Vec<RollupOptions>,
 }
 
 /// `storage.tsdb.retention`; zero means no bound.
@@ -105,7 +123,23 @@ pub(super) fn read(map: &Map<'_>, dir: &Path) -> Outcome<Storage> {
         out_of_order_window: tsdb.duration("out_of_order_time_window")?,
         retention: given,
         retention_by_matcher: by_matcher,
+        rollups: rollups(&map.map("rollups"))?,
     })
+}
+
+/// What is not given is as by default, and what is kept for no time is not made.
+fn rollups(map: &Map<'_>) -> Outcome<Vec<RollupOptions>> {
+    let mut rollups = Vec::new();
+    for mut rollup in RollupOptions::defaults() {
+        let key = rollup.resolution.as_str();
+        if map.has(key) {
+            rollup.age = map.duration(key)?;
+        }
+        if !rollup.age.is_zero() {
+            rollups.push(rollup);
+        }
+    }
+    Ok(rollups)
 }
 
 static EXEMPLARS: Section = Section {

@@ -121,7 +121,19 @@ fn storage_and_limits_are_read() {
     assert_eq!((c.limits.memory_bytes, c.limits.series_per_metric), (Some(1 << 30), Some(1000)));
     assert_eq!((c.limits.series_per_tenant, c.limits.labels.labels), (None, 40));
     assert_eq!(c.limits.labels.value_bytes, ingest::LabelLimits::default().value_bytes);
+    let rollups = |text: &str| {
+        let kept = loaded(text).storage.rollups;
+        kept.iter().map(|r| (r.resolution.as_str(), r.age.as_secs() / 86_400)).collect::<Vec<_>>()
+    };
+    assert_eq!(rollups(""), [("5m", 90), ("1h", 730)]);
+    assert_eq!(rollups("storage: {rollups: {5m: 30d, 1h: 5y}}\n"), [("5m", 30), ("1h", 1825)]);
+    assert_eq!(rollups("storage: {rollups: {1h: 0s}}\n"), [("5m", 90)]);
+    assert_eq!(rollups("storage: {rollups: {5m: 0s, 1h: 0s}}\n"), []);
     let check = |text: &str, want: &str| assert_eq!(refused(text), want, "{text}");
+    check(
+        "storage:\n  rollups:\n    5m: 0s\n",
+        "line 3: storage.rollups needs buckets of 5m to make those of 1h, so that both are 0 or 5m is not",
+    );
     check("limits: {memroy: 1GB}\n", r#"line 1: unknown key "memroy" in limits, did you mean "memory"?"#);
     check("limits: {memory: 1MB}\n", "line 1: limits.memory must be at least 64MB");
     check(

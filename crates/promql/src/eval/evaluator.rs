@@ -255,7 +255,7 @@ impl<'a> Evaluator<'a> {
         if self.shared[at].series.is_none() {
             let mut all = Vec::new();
             self.read_cursor(at, &mut |ev, labels, columns| {
-                ev.hold_samples(columns.values.len() as u64)?;
+                ev.hold_samples(columns.len() as u64)?;
                 all.push((labels, std::mem::take(columns)));
                 Ok(())
             })?;
@@ -271,7 +271,7 @@ impl<'a> Evaluator<'a> {
             f(self, labels.clone(), &mut columns)?;
         }
         if self.shared[at].uses_left == 0 {
-            self.release_samples(series.iter().map(|(_, c)| c.values.len() as u64).sum());
+            self.release_samples(series.iter().map(|(_, c)| c.len() as u64).sum());
         }
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! `aggregate` and `binary`.
 
 pub(crate) mod annotation;
+pub(crate) mod coarse;
 pub(crate) mod column;
 pub(crate) mod duration;
 pub(crate) mod evaluator;
@@ -171,6 +172,7 @@ fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) 
             let end_ms = selector.window.end_ms(root.steps.start_ms);
             let mut all = Vec::new();
             ev.read(selector.selection, &mut |ev, labels, columns| {
+                coarse::fill_in(columns, &selector.window, root.steps);
                 select::drop_stale(columns);
                 let samples = if selector.ast.anchored || selector.ast.smoothed {
                     crate::functions::extended::extend(

@@ -10,6 +10,7 @@ use super::duration::QueryTimes;
 use super::steps::Steps;
 use super::{EvalOptions, Grid};
 use crate::ast::{Aggregate, AtModifier, Binary, Expr, ExprKind, Span, Subquery, VectorSelector};
+use crate::usage::{Need, Usage};
 use crate::{Function, Selection, ValueType};
 
 /// A node of the plan.
@@ -63,7 +64,7 @@ pub(crate) enum Kind<'e> {
 
 /// Which samples a step sees: those in `(end - range - before, end + after]`, where `end` is the time of the step or
 /// the fixed time, less the offset.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Window {
     pub(crate) range_ms: i64,
     pub(crate) offset_ms: i64,
@@ -81,12 +82,15 @@ impl Window {
         self.at_ms.unwrap_or(t_ms).saturating_sub(self.offset_ms)
     }
 
+    /// What a step sees begins after this time.
+    #[inline]
+    pub(crate) fn open_ms(&self, t_ms: i64) -> i64 {
+        self.end_ms(t_ms).saturating_sub(self.range_ms).saturating_sub(self.before_ms)
+    }
+
     fn time_range(&self, steps: Steps) -> TimeRange {
         TimeRange::new(
-            self.end_ms(steps.start_ms)
-                .saturating_sub(self.range_ms)
-                .saturating_sub(self.before_ms)
-                .saturating_add(1),
+            self.open_ms(steps.start_ms).saturating_add(1),
             self.end_ms(steps.last_ms()).saturating_add(self.after_ms),
         )
     }
@@ -121,7 +125,7 @@ pub(crate) struct Plan<'e> {
 /// Resolves a query for a grid; `step_ms` is 0 for an instant query.
 pub(crate) fn plan<'e>(expr: &'e Expr, grid: &Grid, step_ms: i64, options: &EvalOptions) -> Result<Plan<'e>> {
     let times = QueryTimes { start_ms: grid.start_ms, end_ms: grid.end_ms, step_ms };
-    let mut planner = Planner { times, options, selections: Vec::new() };
+    let mut planner = Planner { times, options, need: Need::Samples, selections: Vec::new() };
     let root = planner.node(expr, grid.steps()?)?;
     Ok(Plan { root, selections: planner.selections })
 }
@@ -129,6 +133,8 @@ pub(crate) fn plan<'e>(expr: &'e Expr, grid: &Grid, step_ms: i64, options: &Eval
 struct Planner<'o> {
     times: QueryTimes,
     options: &'o EvalOptions,
+    /// What the range that is planned next is needed for.
+    need: Need,
     selections: Vec<(Selection, usize)>,
 }
 
@@ -178,10 +184,10 @@ impl Planner<'_> {
                 Kind::Aggregate { ast, input, param }
             }
             ExprKind::Call { function, args } => return self.call(*function, args, expr.span, steps),
-            ExprKind::Vector(ast) => Kind::Selector(self.selector(ast, None, steps)?),
+            ExprKind::Vector(ast) => Kind::Selector(self.selector(ast, None, Need::Newest, steps)?),
             ExprKind::Matrix { selector, range, .. } => {
                 let range_ms = self.times.positive(range)?;
-                Kind::Range(self.selector(selector, Some(range_ms), steps)?)
+                Kind::Range(self.selector(selector, Some(range_ms), self.need, steps)?)
             }
             ExprKind::Subquery(ast) => {
                 // Prometheus replaces an evaluated subquery by a selector that stands nowhere.
@@ -213,7 +219,16 @@ impl Planner<'_> {
         }
         // The second argument of `info()` is no vector but a list of matchers.
         let evaluated = if function == Function::Info { &args[..args.len().min(1)] } else { args };
-        let args_planned = evaluated.iter().map(|a| self.node(a, steps)).collect::<Result<Vec<_>>>()?;
+        let mut args_planned = Vec::with_capacity(evaluated.len());
+        for arg in evaluated {
+            // A range is an argument itself or part of a subquery, which is none of its function's business.
+            let is_range = matches!(arg.unwrap_parens().kind, ExprKind::Matrix { .. });
+            let outer = self.need;
+            self.need = if is_range { Need::Function(function) } else { Need::Samples };
+            let planned = self.node(arg, steps);
+            self.need = outer;
+            args_planned.push(planned?);
+        }
         let info = match function {
             Function::Info => Some(self.info_source(args, steps)?),
             _ => None,
@@ -226,6 +241,7 @@ impl Planner<'_> {
         &mut self,
         ast: &'e VectorSelector,
         range: Option<i64>,
+        need: Need,
         steps: Steps,
     ) -> Result<Selector<'e>> {
         let lookback_ms = self.lookback_ms();
@@ -236,7 +252,7 @@ impl Planner<'_> {
             before_ms: if range.is_some() && (ast.anchored || ast.smoothed) { lookback_ms } else { 0 },
             after_ms: if ast.smoothed { lookback_ms } else { 0 },
         };
-        let selection = self.select(ast.matchers.clone(), window, steps);
+        let selection = self.select(ast.matchers.clone(), window, need, steps);
         Ok(Selector { ast, window, selection })
     }
 
@@ -264,7 +280,7 @@ impl Planner<'_> {
         let (at_ms, offset_ms) = self.info_reference(&args[0])?.unwrap_or((None, 0));
         let window = Window { range_ms: self.lookback_ms(), offset_ms, at_ms, before_ms: 0, after_ms: 0 };
         let matchers = crate::functions::info::selected_matchers(args.get(1));
-        let selection = self.select(matchers.clone(), window, steps);
+        let selection = self.select(matchers.clone(), window, Need::Newest, steps);
         Ok(InfoSource { matchers, window, selection })
     }
 
@@ -299,16 +315,21 @@ impl Planner<'_> {
         })
     }
 
-    fn select(&mut self, matchers: Vec<Matcher>, window: Window, steps: Steps) -> Option<usize> {
+    fn select(&mut self, matchers: Vec<Matcher>, window: Window, need: Need, steps: Steps) -> Option<usize> {
         if steps.count == 0 {
             return None;
         }
-        let selection = Selection { matchers, range: window.time_range(steps) };
-        if let Some(at) = self.selections.iter().position(|(s, _)| *s == selection) {
-            self.selections[at].1 += 1;
+        let (range, usage) = (window.time_range(steps), Usage::new(need, window, steps));
+        let same = |s: &Selection| s.range == range && s.matchers == matchers;
+        if let Some(at) = self.selections.iter().position(|(s, _)| same(s)) {
+            let (selection, uses) = &mut self.selections[at];
+            *uses += 1;
+            if !selection.usages.contains(&usage) {
+                selection.usages.push(usage);
+            }
             return Some(at);
         }
-        self.selections.push((selection, 1));
+        self.selections.push((Selection { matchers, range, usages: vec![usage] }, 1));
         Some(self.selections.len() - 1)
     }
 

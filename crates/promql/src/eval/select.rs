@@ -7,6 +7,7 @@ use super::evaluator::{Evaluator, Sink};
 use super::plan::{Selector, Window};
 use super::steps::Steps;
 use crate::Columns;
+use crate::usage::Parts;
 
 /// What of the chosen sample is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,14 @@ pub(crate) fn stream(
 
 /// The newest sample in the window of each step; nothing where that one marks the series as stale.
 pub(crate) fn pick(columns: &Columns, window: &Window, steps: Steps, want: Want) -> Vec<f64> {
+    let Some(coarse) = &columns.coarse else { return pick_samples(columns, window, steps, want) };
+    let (before, after) = steps.split(coarse.steps(window, steps));
+    let mut out = pick_samples(&coarse.newest(), &coarse.lookback(window, before), before, want);
+    out.extend(pick_samples(columns, window, after, want));
+    out
+}
+
+fn pick_samples(columns: &Columns, window: &Window, steps: Steps, want: Want) -> Vec<f64> {
     let times = &columns.timestamps_ms[..];
     let values = &columns.values[..times.len()];
     let mut out = Vec::with_capacity(steps.count);
@@ -67,6 +76,14 @@ pub(crate) fn pick(columns: &Columns, window: &Window, steps: Steps, want: Want)
 
 /// The value at each step, interpolated between the samples before and after it.
 fn smooth(columns: &Columns, window: &Window, steps: Steps) -> Vec<f64> {
+    let Some(coarse) = &columns.coarse else { return smooth_samples(columns, window, steps) };
+    let (before, after) = steps.split(coarse.steps(window, steps));
+    let mut out = smooth_samples(&coarse.stand_in(Parts::Ends), &coarse.lookback(window, before), before);
+    out.extend(smooth_samples(columns, window, after));
+    out
+}
+
+fn smooth_samples(columns: &Columns, window: &Window, steps: Steps) -> Vec<f64> {
     let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
     let mut out = Vec::with_capacity(steps.count);
     let mut next = 0;
@@ -114,6 +131,7 @@ mod tests {
         Columns {
             timestamps_ms: samples.iter().map(|s| s.0).collect(),
             values: samples.iter().map(|s| s.1).collect(),
+            coarse: None,
         }
     }
 

@@ -57,6 +57,12 @@ impl Steps {
         Self { count: self.count.min(1), ..self }
     }
 
+    /// The steps before one of them, and those from it on.
+    pub(crate) fn split(self, at: usize) -> (Self, Self) {
+        let at = at.min(self.count);
+        (Self { count: at, ..self }, Self { start_ms: self.at(at), count: self.count - at, ..self })
+    }
+
     /// The time of a step.
     #[inline]
     pub(crate) fn at(self, step: usize) -> i64 {

@@ -1,6 +1,7 @@
 //! The functions, a family per file. Owns the choice of the family; knows neither operators nor aggregations.
 
 pub(crate) mod absent;
+pub(crate) mod buckets;
 pub(crate) mod elementwise;
 pub(crate) mod extended;
 pub(crate) mod histogram;

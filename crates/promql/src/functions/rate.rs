@@ -34,18 +34,18 @@ pub(crate) fn extrapolated(series: &Series<'_>, is_counter: bool, is_rate: bool)
 }
 
 /// A range, and the samples in it.
-struct Ends {
-    start_ms: i64,
-    end_ms: i64,
-    first_ms: i64,
-    last_ms: i64,
-    samples: usize,
+pub(crate) struct Ends {
+    pub(crate) start_ms: i64,
+    pub(crate) end_ms: i64,
+    pub(crate) first_ms: i64,
+    pub(crate) last_ms: i64,
+    pub(crate) samples: usize,
 }
 
 impl Ends {
     /// By what to multiply a difference between the first and last samples to cover the range; of a counter, its first
     /// value and the difference are given, as it cannot have been below zero.
-    fn factor(&self, counter: Option<(f64, f64)>) -> f64 {
+    pub(crate) fn factor(&self, counter: Option<(f64, f64)>) -> f64 {
         let sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
         let average = sampled / (self.samples - 1) as f64;
         let threshold = average * 1.1;

@@ -6,14 +6,15 @@
 use base::{Error, Labels, Result};
 use rustc_hash::FxHashSet;
 
-use super::{extended, over_time, rate, regression};
+use super::{buckets, extended, over_time, rate, regression};
 use crate::ast::Span;
 use crate::eval::column::{ABSENT, Column, is_present, same_labelset_error, without_metadata};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{Kind, Node, Window};
 use crate::eval::select::drop_stale;
 use crate::eval::steps::Steps;
-use crate::{Columns, Function, ValueType};
+use crate::usage::parts;
+use crate::{Coarse, Columns, Function, ValueType};
 
 /// Whether a function takes a range vector and yields a column per series.
 pub(crate) fn is_rollup(function: Function) -> bool {
@@ -35,6 +36,19 @@ pub(crate) struct Rolled {
     used: u64,
     /// Length of the longest window.
     widest: u64,
+}
+
+impl Rolled {
+    fn append(&mut self, later: Self) {
+        self.values.extend(later.values);
+        self.used += later.used;
+        self.widest = self.widest.max(later.widest);
+    }
+
+    /// Multiplies each value that is there.
+    pub(crate) fn scale(&mut self, factor: f64) {
+        self.values.iter_mut().filter(|v| is_present(**v)).for_each(|v| *v *= factor);
+    }
 }
 
 impl Series<'_> {
@@ -140,12 +154,20 @@ impl Roller {
         mode: extended::Mode,
         sink: &mut Sink<'_>,
     ) -> Result<()> {
-        if columns.values.is_empty() {
+        if columns.len() == 0 {
             return Ok(());
         }
-        let series =
-            Series { times: &columns.timestamps_ms, values: &columns.values, window, steps: self.steps };
-        let rolled = self.roll(ev, &series, mode)?;
+        let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
+        let rolled = match &columns.coarse {
+            None => self.roll(ev, &Series { times, values, window, steps: self.steps }, mode, 0)?,
+            Some(coarse) => {
+                let (before, after) = self.steps.split(coarse.steps(window, self.steps));
+                let mut rolled = self.roll_buckets(ev, coarse, window, before, mode)?;
+                let series = Series { times, values, window, steps: after };
+                rolled.append(self.roll(ev, &series, mode, before.count)?);
+                rolled
+            }
+        };
         ev.count_used(rolled.used);
         ev.hold_samples(rolled.widest)?;
         ev.release_samples(rolled.widest);
@@ -168,7 +190,45 @@ impl Roller {
         sink(ev, column)
     }
 
-    fn roll(&self, ev: &mut Evaluator<'_>, series: &Series<'_>, mode: extended::Mode) -> Result<Rolled> {
+    /// The function over buckets instead of samples, from the first step on.
+    fn roll_buckets(
+        &self,
+        ev: &mut Evaluator<'_>,
+        coarse: &Coarse,
+        window: &Window,
+        steps: Steps,
+        mode: extended::Mode,
+    ) -> Result<Rolled> {
+        if mode == extended::Mode::Plain
+            && let Some(rolled) = buckets::roll(self.function, coarse, window, steps)
+        {
+            return Ok(rolled);
+        }
+        let stand_in = coarse.stand_in(parts(self.function));
+        let (times, values) = (&stand_in.timestamps_ms[..], &stand_in.values[..]);
+        // Two buckets at least, or there would be no two samples.
+        let range_ms = window.range_ms.max(2 * coarse.bucket_ms);
+        let wide = Window { range_ms, ..*window };
+        let mut rolled = self.roll(ev, &Series { times, values, window: &wide, steps }, mode, 0)?;
+        let counts = matches!(
+            self.function,
+            Function::Increase | Function::Delta | Function::Resets | Function::Changes
+        );
+        if counts && range_ms != window.range_ms {
+            rolled.scale(window.range_ms as f64 / range_ms as f64);
+        }
+        Ok(rolled)
+    }
+
+    /// The function over samples, at steps that begin with the one at a position among all.
+    fn roll(
+        &self,
+        ev: &mut Evaluator<'_>,
+        series: &Series<'_>,
+        mode: extended::Mode,
+        first: usize,
+    ) -> Result<Rolled> {
+        let numbers = |at: usize| &self.numbers[at][first..];
         if mode != extended::Mode::Plain {
             return Ok(extended::roll(self.function, series, mode));
         }
@@ -181,12 +241,12 @@ impl Roller {
             Function::Resets => rate::resets(series),
             Function::Changes => rate::changes(series),
             Function::Deriv => regression::deriv(series),
-            Function::PredictLinear => regression::predict_linear(series, &self.numbers[0]),
+            Function::PredictLinear => regression::predict_linear(series, numbers(0)),
             Function::DoubleExponentialSmoothing => {
-                regression::double_exponential_smoothing(series, &self.numbers[0], &self.numbers[1])?
+                regression::double_exponential_smoothing(series, numbers(0), numbers(1))?
             }
             Function::QuantileOverTime => {
-                let (rolled, invalid) = over_time::quantile(series, &self.numbers[0]);
+                let (rolled, invalid) = over_time::quantile(series, numbers(0));
                 invalid.into_iter().for_each(|q| ev.annotations.invalid_quantile(q, self.span));
                 rolled
             }

@@ -93,7 +93,7 @@ fn days_in_month(date: Civil) -> i64 {
 }
 
 /// A time in seconds since the epoch as RFC 3339 writes it.
-pub(crate) fn rfc3339(seconds: i64) -> String {
+pub fn rfc3339(seconds: i64) -> String {
     let Civil { year, month, day } = civil(seconds);
     let of_day = seconds.rem_euclid(DAY);
     let (h, m, s) = (of_day / 3600, of_day / 60 % 60, of_day % 60);

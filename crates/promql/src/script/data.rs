@@ -101,8 +101,7 @@ struct Cursor<I> {
 impl<'s, I: Iterator<Item = (&'s Labels, &'s Stored)>> SeriesCursor for Cursor<I> {
     fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
         let Some((labels, stored)) = self.rows.next() else { return Ok(None) };
-        columns.timestamps_ms.clear();
-        columns.values.clear();
+        columns.clear();
         if self.range.start_ms <= self.range.end_ms {
             for (t, v) in stored.samples.range(self.range.start_ms..=self.range.end_ms) {
                 columns.timestamps_ms.push(*t);
@@ -128,7 +127,7 @@ mod tests {
         let matchers = vec![Matcher::equal("__name__", "x")];
         let range = TimeRange::new(2, 3);
         let mut columns = Columns::default();
-        let mut cursor = data.select(&Selection { matchers, range }).unwrap();
+        let mut cursor = data.select(&Selection { matchers, range, usages: Vec::new() }).unwrap();
         assert_eq!(cursor.next(&mut columns).unwrap().unwrap().get("l"), Some("a"));
         assert_eq!(columns.timestamps_ms, [2, 3]);
         assert_eq!(cursor.next(&mut columns).unwrap().unwrap().get("l"), Some("b"));

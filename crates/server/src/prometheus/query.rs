@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use base::ErrorKind;
-use engine::{Grid, QueryOptions, QueryReply, Value};
+use engine::{Grid, QueryOptions, QueryReply, RollupUse, Value};
 
 use super::json;
 use crate::error::{ApiError, ApiErrorType, ApiResult};
@@ -85,7 +85,7 @@ fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {
 
 fn stats(reply: &QueryReply) -> String {
     let (timings, stats) = (&reply.timings, &reply.output.stats);
-    serde_json::json!({
+    let mut out = serde_json::json!({
         "timings": {
             "evalTotalTime": timings.total.as_secs_f64(),
             "resultSortTime": 0,
@@ -95,8 +95,15 @@ fn stats(reply: &QueryReply) -> String {
             "execTotalTime": (timings.queue + timings.total).as_secs_f64(),
         },
         "samples": {"totalQueryableSamples": stats.samples, "peakSamples": stats.peak_samples},
-    })
-    .to_string()
+    });
+    if !reply.rollups.is_empty() {
+        let of = |r: &RollupUse| {
+            let until = r.until_ms.map(|t| t as f64 / 1000.0);
+            serde_json::json!({"resolution": r.resolution.as_str(), "exact": r.exact, "until": until})
+        };
+        out["rollups"] = reply.rollups.iter().map(of).collect();
+    }
+    out.to_string()
 }
 
 /// The error of a request for series or labels, where the request itself may be what is wrong.

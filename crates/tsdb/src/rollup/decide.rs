@@ -4,6 +4,7 @@
 //! crash, is known as done, and one whose samples have changed since is known as outdated.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use base::TimeRange;
 
@@ -23,7 +24,7 @@ pub(super) struct Done {
     /// The beginning of its span.
     pub(super) start_ms: i64,
     /// The paths of what it was made of.
-    pub(super) sources: HashSet<String>,
+    pub(super) sources: Arc<HashSet<String>>,
 }
 
 /// What does not change from round to round.
@@ -99,7 +100,7 @@ pub(super) fn span_start(t_min_ms: i64, span_ms: i64) -> i64 {
 }
 
 /// The beginnings of the spans that a segment has samples of. One whose statistics are lost has none: nobody knows.
-fn spans_of(time: TimeRange, span_ms: i64) -> impl Iterator<Item = i64> {
+pub(super) fn spans_of(time: TimeRange, span_ms: i64) -> impl Iterator<Item = i64> {
     let known = time.start_ms <= time.end_ms && time.end_ms.saturating_sub(time.start_ms) < i64::MAX;
     let first = time.start_ms.div_euclid(span_ms);
     let last = time.end_ms.saturating_sub(1).div_euclid(span_ms).max(first);
@@ -118,7 +119,11 @@ mod tests {
     }
 
     fn done(path: &str, start_ms: i64, sources: &[&str]) -> Done {
-        Done { path: path.into(), start_ms, sources: sources.iter().map(|s| (*s).to_owned()).collect() }
+        Done {
+            path: path.into(),
+            start_ms,
+            sources: Arc::new(sources.iter().map(|s| (*s).to_owned()).collect()),
+        }
     }
 
     fn spans(inputs: &[Input], done: &[Done], now_ms: i64) -> Vec<(i64, Vec<String>)> {

@@ -41,6 +41,7 @@ pub(crate) struct Rollups {
     pub(super) kept: Vec<Kept>,
 }
 
+/// A resolution that is kept.
 pub(super) struct Kept {
     pub(super) resolution: Resolution,
     pub(super) age_ms: i64,
@@ -77,23 +78,29 @@ impl Kept {
         self.sources.lock().retain(|path, _| segments.iter().any(|s| s.path() == path));
         let mut done = Vec::new();
         for segment in segments {
-            let known = self.sources.lock().get(segment.path()).cloned();
-            let sources = match known {
-                Some(sources) => sources,
-                None => {
-                    let text = self.table.annotation(segment, SOURCES).await?.unwrap_or_default();
-                    let sources: Arc<HashSet<String>> = Arc::new(text.lines().map(str::to_owned).collect());
-                    self.sources.lock().insert(segment.path().to_owned(), sources.clone());
-                    sources
-                }
-            };
             done.push(Done {
                 path: segment.path().to_owned(),
-                start_ms: decide::span_start(segment.time().start_ms, self.resolution.span_ms()),
-                sources: HashSet::clone(&sources),
+                start_ms: self.span_start(segment),
+                sources: self.sources_of(segment).await?,
             });
         }
         Ok(done)
+    }
+
+    /// What a segment was made of.
+    pub(super) async fn sources_of(&self, segment: &Segment) -> Result<Arc<HashSet<String>>> {
+        if let Some(known) = self.sources.lock().get(segment.path()) {
+            return Ok(known.clone());
+        }
+        let text = self.table.annotation(segment, SOURCES).await?.unwrap_or_default();
+        let sources: Arc<HashSet<String>> = Arc::new(text.lines().map(str::to_owned).collect());
+        self.sources.lock().insert(segment.path().to_owned(), sources.clone());
+        Ok(sources)
+    }
+
+    /// The beginning of the span that a segment covers.
+    pub(super) fn span_start(&self, segment: &Segment) -> i64 {
+        decide::span_start(segment.time().start_ms, self.resolution.span_ms())
     }
 
     /// Removes what is older than its age, and the files of what nobody needs.

@@ -8,7 +8,7 @@ use futures::StreamExt;
 use lake::{Pool, Reservation, Scan, Segment, Table};
 use rustc_hash::FxHashMap;
 
-use super::run::HISTOGRAMS;
+use super::run::{HISTOGRAMS, Kept};
 use super::table::{columns, decode_row};
 use super::{Resolution, decide, kernel};
 use crate::hidden::Visibility;
@@ -231,23 +231,19 @@ impl MetricStore {
         gather.add_head(head)?;
         let mut histograms = false;
         let mut missing = vec![whole];
-        for kept in self.rollups.kept.iter().rev().filter(|k| k.resolution <= resolution) {
-            // What came late is not in the rollup of its span before it is sealed and the span rolled up again.
-            let span_end_ms = |s: &Arc<Segment>| {
-                decide::span_start(s.time().start_ms, kept.resolution.span_ms()) + kept.resolution.span_ms()
-            };
-            let mut segments = self.of_tenant(&kept.table.view());
-            segments.retain(|s| span_end_ms(s) < unsealed_ms);
+        let levels = self.levels(resolution, &raw, unsealed_ms).await?;
+        for level in levels.iter().rev() {
+            let kept = level.kept;
             let exact = kept.resolution == resolution;
             let wanted = columns(if exact { wanted } else { BucketColumns::ALL });
             for part in &missing {
                 let scan = crate::table::scan(matchers, *part, wanted.clone());
-                for segment in segments.iter().filter(|s| s.time().overlaps(*part)) {
+                for segment in level.segments.iter().filter(|s| s.time().overlaps(*part)) {
                     histograms |= has_histograms(&kept.table, segment, matchers).await?;
                     rows.add(&kept.table, segment, &scan, exact).await?;
                 }
             }
-            missing = uncovered(&missing, &segments, kept.resolution.span_ms());
+            missing = without_spans(&missing, &level.current, kept.resolution.span_ms());
         }
         for part in &missing {
             let scan = crate::table::scan(matchers, *part, Gather::COLUMNS.to_vec());
@@ -278,6 +274,70 @@ impl MetricStore {
             histograms,
             _memory: rows.memory,
         })
+    }
+}
+
+/// The rollups of a resolution, as a selection sees them.
+struct Level<'a> {
+    kept: &'a Kept,
+    segments: Vec<Arc<Segment>>,
+    /// The beginnings of the spans whose rollup has all that there is of them; of the others there is more in what they are made of.
+    current: Vec<i64>,
+}
+
+impl MetricStore {
+    /// The rollups of a resolution and of those that it is made of, the finest first.
+    async fn levels(
+        &self,
+        resolution: Resolution,
+        raw: &[Arc<Segment>],
+        unsealed_ms: i64,
+    ) -> Result<Vec<Level<'_>>> {
+        let span_ms = Resolution::FiveMinutes.span_ms();
+        // Nobody knows which rollups a segment whose statistics are lost belongs to.
+        let known = raw.iter().all(|s| decide::spans_of(s.time(), span_ms).next().is_some());
+        let mut levels: Vec<Level<'_>> = Vec::new();
+        for kept in self.rollups.kept.iter().filter(|k| k.resolution <= resolution) {
+            let segments = self.of_tenant(&kept.table.view());
+            let span_ms = kept.resolution.span_ms();
+            // What is to be in it: of each span of what it is made of the segments.
+            let mut inputs: FxHashMap<i64, Vec<&str>> = FxHashMap::default();
+            let source = levels.last().map_or(raw, |finer| &finer.segments[..]);
+            for input in source {
+                for start_ms in decide::spans_of(input.time(), span_ms) {
+                    inputs.entry(start_ms).or_default().push(input.path());
+                }
+            }
+            // Samples that are not even in what it is made of.
+            let behind = match levels.last() {
+                Some(finer) => finer.behind(raw),
+                None => Vec::new(),
+            };
+            let mut current = Vec::new();
+            for segment in &segments {
+                let start_ms = kept.span_start(segment);
+                let end_ms = start_ms.saturating_add(span_ms);
+                let sources = kept.sources_of(segment).await?;
+                let complete =
+                    inputs.get(&start_ms).into_iter().flatten().all(|path| sources.contains(*path));
+                let overtaken = behind.iter().any(|at| start_ms <= *at && *at < end_ms);
+                if known && complete && !overtaken && end_ms < unsealed_ms {
+                    current.push(start_ms);
+                }
+            }
+            current.sort_unstable();
+            current.dedup();
+            levels.push(Level { kept, segments, current });
+        }
+        Ok(levels)
+    }
+}
+
+impl Level<'_> {
+    /// The beginnings of the spans that have samples and no rollup, or one that is not current.
+    fn behind(&self, raw: &[Arc<Segment>]) -> Vec<i64> {
+        let spans = raw.iter().flat_map(|s| decide::spans_of(s.time(), self.kept.resolution.span_ms()));
+        spans.filter(|start_ms| self.current.binary_search(start_ms).is_err()).collect()
     }
 }
 
@@ -321,15 +381,7 @@ impl Rows {
     }
 }
 
-/// What of some ranges no segment covers. A segment covers its span.
-fn uncovered(ranges: &[TimeRange], segments: &[Arc<Segment>], span_ms: i64) -> Vec<TimeRange> {
-    let mut spans: Vec<i64> =
-        segments.iter().map(|s| decide::span_start(s.time().start_ms, span_ms)).collect();
-    spans.sort_unstable();
-    spans.dedup();
-    without_spans(ranges, &spans, span_ms)
-}
-
+/// What of some ranges spans leave over, whose beginnings ascend.
 fn without_spans(ranges: &[TimeRange], starts_ms: &[i64], span_ms: i64) -> Vec<TimeRange> {
     let mut left = Vec::new();
     for range in ranges {

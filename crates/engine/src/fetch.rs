@@ -1,0 +1,124 @@
+//! Fetching what a query selects, from samples or from rollups. Which of them is decided in `choose.rs`.
+
+use base::{BucketColumns, Result, TimeRange};
+use promql::{EvalOptions, Expr, Grid, Selection, Usage};
+use tsdb::rollup::Resolution;
+
+use crate::Engine;
+use crate::choose::{Choice, choose};
+use crate::source::{Fetched, Found, FoundRollups};
+
+/// A resolution that took the place of samples in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RollupUse {
+    /// The length of a bucket.
+    pub resolution: Resolution,
+    /// Whether the results are those that samples would give.
+    pub exact: bool,
+    /// The time from which on samples were used; `None` if they were not.
+    pub until_ms: Option<i64>,
+}
+
+impl Engine {
+    /// Fetches what a query selects.
+    pub(crate) async fn fetch(
+        &self,
+        expr: &Expr,
+        grid: &Grid,
+        eval: &EvalOptions,
+        notes: &mut Notes,
+    ) -> Result<Fetched> {
+        let mut fetched = Vec::new();
+        for selection in promql::selections(expr, grid, eval)? {
+            let found = self.find(&selection, notes).await?;
+            fetched.push((selection, found));
+        }
+        Ok(Fetched::new(fetched))
+    }
+
+    /// Fetches what answers a selection.
+    async fn find(&self, selection: &Selection, notes: &mut Notes) -> Result<Found> {
+        let now_ms = self.clock.now_ms();
+        // Looked at before the data, so that what goes meanwhile is not expected.
+        let samples_from = self.store.samples_from(now_ms);
+        let coverage = self.store.coverage(now_ms);
+        let choice = choose(&selection.usages, selection.range, &coverage);
+        let resolution = match choice {
+            Choice::Samples => return self.find_samples(selection, selection.range).await,
+            Choice::Exact(resolution) | Choice::Near(resolution) => resolution,
+        };
+        let wanted = selection.usages.iter().map(Usage::columns);
+        let wanted = wanted.fold(BucketColumns::default(), BucketColumns::union);
+        let reach_ms = selection.usages.iter().map(Usage::reach_ms).max().unwrap_or(0);
+        let ends = match choice {
+            Choice::Exact(_) => selection.range,
+            // Windows are widened by up to two buckets.
+            _ => TimeRange::new(
+                selection.range.start_ms.saturating_sub(2 * resolution.millis()),
+                selection
+                    .range
+                    .end_ms
+                    .min(coverage.samples_from_ms.saturating_add(reach_ms))
+                    .saturating_add(resolution.millis()),
+            ),
+        };
+        let buckets = self.store.select_buckets(resolution, &selection.matchers, ends, wanted).await?;
+        let gone = selection.range.start_ms < coverage.samples_from_ms;
+        if buckets.may_miss_histograms() {
+            if !gone {
+                return self.find_samples(selection, selection.range).await;
+            }
+            notes.histograms = true;
+        }
+        self.metrics.selections.with_label_values(&[resolution.as_str()]).inc();
+        let exact = matches!(choice, Choice::Exact(_));
+        let until_ms = (!exact).then_some(coverage.samples_from_ms);
+        notes.add(RollupUse { resolution, exact, until_ms });
+        let samples = match exact {
+            true => None,
+            false => {
+                let from_ms = selection.range.start_ms.max(samples_from.of_any());
+                let range = TimeRange::new(from_ms, selection.range.end_ms);
+                Some(self.store.select(&selection.matchers, range).await?)
+            }
+        };
+        let samples_from = (!exact).then_some(samples_from);
+        Ok(Found { samples, rollups: Some(FoundRollups { buckets, samples_from }) })
+    }
+
+    async fn find_samples(&self, selection: &Selection, range: TimeRange) -> Result<Found> {
+        self.metrics.selections.with_label_values(&["raw"]).inc();
+        let samples = Some(self.store.select(&selection.matchers, range).await?);
+        Ok(Found { samples, rollups: None })
+    }
+}
+
+/// What there is to tell about a query's selections.
+#[derive(Default)]
+pub(crate) struct Notes {
+    pub(crate) rollups: Vec<RollupUse>,
+    /// Whether native histograms were asked for where they are gone.
+    histograms: bool,
+}
+
+impl Notes {
+    fn add(&mut self, used: RollupUse) {
+        if !self.rollups.contains(&used) {
+            self.rollups.push(used);
+        }
+    }
+
+    pub(crate) fn infos(&self) -> Vec<String> {
+        let near = self.rollups.iter().filter(|r| !r.exact).map(|r| {
+            let until = promql::rfc3339(r.until_ms.unwrap_or(0).div_euclid(1000));
+            let resolution = r.resolution.as_str();
+            format!(
+                "samples from before {until} are gone: answered approximately from rollups of {resolution}"
+            )
+        });
+        let histograms = self.histograms.then(|| {
+            "native histograms have no rollups: those that retention has taken are missing".to_owned()
+        });
+        near.chain(histograms).collect()
+    }
+}
