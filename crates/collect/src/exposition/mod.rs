@@ -11,6 +11,7 @@ mod quote;
 mod stream;
 mod text;
 pub mod validate;
+mod write;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ use base::{LabelsBuilder, METRIC_NAME, MetricType};
 
 pub use number::format_openmetrics_float;
 pub use stream::{StreamSample, read_openmetrics};
+pub use write::{OPENMETRICS_EOF, openmetrics_series, put_openmetrics_sample};
 
 use text::TextParser;
 
