@@ -8,6 +8,7 @@ mod calendar;
 pub mod catalog;
 pub mod compact;
 mod disk;
+pub mod export;
 pub mod filenames;
 pub mod frames;
 pub mod fs;

@@ -155,3 +155,9 @@ pub const VIOLATIONS_PER_OBJECT: usize = 10;
 
 /// Files that a snapshot copies at the same time: in an object store each waits for an answer.
 pub const SNAPSHOT_COPIES: usize = 8;
+
+/// Rows of a row group of an exported Parquet file: large, as those who read such files scan them.
+pub const EXPORT_GROUP_ROWS: usize = 1 << 20;
+
+/// Bytes that the writer of an exported Parquet file holds before it ends a row group.
+pub const EXPORT_GROUP_BYTES: usize = 64 << 20;

@@ -7,6 +7,7 @@
 //! Does not know what rows mean, and does not merge segments.
 
 mod check;
+mod export;
 mod head;
 mod log;
 mod metrics;

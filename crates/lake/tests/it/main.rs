@@ -5,6 +5,7 @@ mod any_rows;
 mod bucket;
 mod catalog_page;
 mod compact;
+mod export;
 mod other_engines;
 mod row_faults;
 mod row_fixture;
