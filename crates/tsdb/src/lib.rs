@@ -8,6 +8,7 @@ pub mod chunk;
 mod compact;
 mod complete;
 mod delete;
+pub mod export;
 mod head;
 mod hidden;
 pub mod import;

@@ -15,6 +15,9 @@ use crate::select::{Gather, SelectedSeries};
 use crate::store::MetricStore;
 use crate::table::{self, LABELS, T_MAX, T_MIN, column};
 
+/// Series of the head with their chunks.
+pub(crate) type HeadSeries = Vec<(Labels, Vec<HeadChunk>)>;
+
 impl MetricStore {
     /// Gathers the chunks of the series that satisfy all matchers, with samples in the range, both ends included.
     pub async fn select(&self, matchers: &[Matcher], range: TimeRange) -> Result<SelectedSeries> {
@@ -22,11 +25,7 @@ impl MetricStore {
         let visibility = self.visibility(self.clock.now_ms()).within(range);
         let mut gather =
             Gather::new(self.options.select_bytes, visibility, self.memory().reservation(Pool::Queries));
-        // One look at both: a window is either in the head or in the segments.
-        let (segments, head) = {
-            let state = self.state.read();
-            (self.segments(&state.view, range), state.head.select(matchers, range))
-        };
+        let (segments, head) = self.look(matchers, range);
         gather.add_head(head)?;
         let scan = table::scan(matchers, range, Gather::COLUMNS.to_vec());
         for segment in segments {
@@ -87,6 +86,13 @@ impl MetricStore {
         })
         .await?;
         Ok(values.into_iter().collect())
+    }
+
+    /// The segments that a selection needs, and what the head has of it. One look at both: a window is either in the head or in
+    /// the segments.
+    pub(crate) fn look(&self, matchers: &[Matcher], range: TimeRange) -> (Vec<Arc<Segment>>, HeadSeries) {
+        let state = self.state.read();
+        (self.segments(&state.view, range), state.head.select(matchers, range))
     }
 
     fn segments(&self, view: &TableView, range: TimeRange) -> Vec<Arc<Segment>> {
