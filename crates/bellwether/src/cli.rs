@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::export::args::Export;
 use crate::import::args::Import;
 pub use crate::lake_commands::args::Lake;
 
@@ -32,6 +33,8 @@ pub enum Command {
     Check(Check),
     /// Bring samples of another system into a data folder that no server uses.
     Import(Import),
+    /// Write stored data as files for other programs, while no server uses it.
+    Export(Export),
     /// Look after stored data while no server uses it.
     Lake(Lake),
     /// Print the version.

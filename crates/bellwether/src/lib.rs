@@ -5,6 +5,7 @@ pub mod check;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod export;
 pub mod import;
 pub mod lake_commands;
 mod logging;

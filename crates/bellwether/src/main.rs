@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use bellwether::cli::{Check, CheckWhat, Cli, Command};
-use bellwether::{check, import, lake_commands, serve};
+use bellwether::{check, export, import, lake_commands, serve};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -22,6 +22,11 @@ fn main() -> ExitCode {
             }
         }
         Command::Import(options) => match import::run(&options) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => fail(&e.to_string()),
+        },
+        Command::Export(options) => match export::run(&options) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(e) => fail(&e.to_string()),

@@ -27,6 +27,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     started: Duration,
     terminal: bool,
+    /// What is counted.
+    unit: &'static str,
     samples: AtomicU64,
     looked_at: AtomicU64,
     phase: Mutex<Phase>,
@@ -42,13 +44,14 @@ struct Phase {
 
 impl Progress {
     /// Begins to count.
-    pub(crate) fn start(clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn start(clock: Arc<dyn Clock>, unit: &'static str) -> Self {
         let started = clock.monotonic();
         let phase = Phase { name: String::new(), total: None, from: (0, started), told: started };
         let inner = Inner {
             clock,
             started,
             terminal: std::io::stderr().is_terminal(),
+            unit,
             samples: AtomicU64::new(0),
             looked_at: AtomicU64::new(0),
             phase: Mutex::new(phase),
@@ -79,7 +82,7 @@ impl Progress {
             return;
         }
         phase.told = time;
-        let line = phase.line(now, time);
+        let line = phase.line(now, time, inner.unit);
         // Progress that cannot be told is no reason to stop.
         let _ = if inner.terminal {
             write!(std::io::stderr(), "\r\x1b[K{line}")
@@ -98,17 +101,17 @@ impl Progress {
 }
 
 impl Phase {
-    fn line(&self, samples: u64, time: Duration) -> String {
+    fn line(&self, samples: u64, time: Duration, unit: &str) -> String {
         let done = samples - self.from.0;
         let took = time.saturating_sub(self.from.1).as_secs_f64();
         let rate = done as f64 / took.max(1e-3);
-        let mut line = format!("{}: {done} samples", self.name);
+        let mut line = format!("{}: {done} {unit}", self.name);
         if let Some(total) = self.total {
             let left = total.saturating_sub(done) as f64 / rate.max(1.0);
             let percent = (done as f64 / total as f64 * 100.0).min(100.0);
             line.push_str(&format!(" of {total} ({percent:.0} %), {} left", seconds(left)));
         }
-        line.push_str(&format!(", {rate:.0} samples/s"));
+        line.push_str(&format!(", {rate:.0} {unit}/s"));
         line
     }
 }
@@ -134,10 +137,10 @@ mod tests {
             from: (500, Duration::from_secs(10)),
             told: Duration::ZERO,
         };
-        let line = phase.line(750, Duration::from_secs(12));
+        let line = phase.line(750, Duration::from_secs(12), "samples");
         assert_eq!(line, "block X: 250 samples of 1000 (25 %), 6s left, 125 samples/s");
         let open = Phase { total: None, ..phase };
-        assert_eq!(open.line(750, Duration::from_secs(12)), "block X: 250 samples, 125 samples/s");
+        assert_eq!(open.line(750, Duration::from_secs(12), "samples"), "block X: 250 samples, 125 samples/s");
         assert_eq!([seconds(59.2), seconds(61.0), seconds(7260.0)], ["59s", "1m01s", "2h01m"]);
     }
 }

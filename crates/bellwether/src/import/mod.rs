@@ -56,7 +56,7 @@ impl Session {
         let retention_ms = i64::try_from(target.storage_retention.as_millis()).unwrap_or(i64::MAX);
         // A day's segment goes once its last sample is too old.
         let first_day = clock.now_ms().saturating_sub(retention_ms).div_euclid(DAY_MS);
-        let progress = Progress::start(clock);
+        let progress = Progress::start(clock, "samples");
         Ok(Self { importer, progress, report: Report::new(source), first_day, expired: target.expired })
     }
 

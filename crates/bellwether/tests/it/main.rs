@@ -9,6 +9,7 @@ mod api;
 mod browser;
 mod config;
 mod crash;
+mod export;
 mod harness;
 mod import;
 mod import_live;

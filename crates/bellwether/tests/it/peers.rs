@@ -39,7 +39,7 @@ fn scrapes_debians_node_exporter() {
 }
 
 /// A Python that has the named module.
-fn python_with(module: &str) -> Option<PathBuf> {
+pub(crate) fn python_with(module: &str) -> Option<PathBuf> {
     let named = std::env::var_os("BELLWETHER_PYTHON").map(PathBuf::from);
     let candidates = named.into_iter().chain(find_program("python3"));
     let has = |p: &PathBuf| {
