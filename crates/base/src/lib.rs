@@ -18,7 +18,9 @@ pub use buckets::{Bucket, BucketColumns, Buckets, NO_TIME};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result, nearest};
 pub use histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Span};
-pub use label::{LabelIter, Labels, LabelsBuilder, METRIC_NAME, is_legacy_label_name, is_legacy_metric_name};
+pub use label::{
+    LabelIter, Labels, LabelsBuilder, METRIC_NAME, cmp_packed, is_legacy_label_name, is_legacy_metric_name,
+};
 pub use matcher::{MatchOp, Matcher, compile_anchored};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN, Sample, SeriesSample, format_float, is_stale};

@@ -1,6 +1,5 @@
 //! The table `metrics`: a row is a chunk of one series. `docs/format/metrics-segment.md` is the specification.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -117,22 +116,6 @@ pub(crate) struct RowRef<'a> {
     pub(crate) values: &'a [u8],
 }
 
-/// The order of packed label sets, as [`Labels`] has it: pair by pair. Bytes that are no label set have some order.
-pub(crate) fn cmp_packed(a: &[u8], b: &[u8]) -> Ordering {
-    let (mut a, mut b) = (a, b);
-    while a != b {
-        if a.is_empty() || b.is_empty() {
-            return a.len().cmp(&b.len());
-        }
-        let (Ok(in_a), Ok(in_b)) = (take_text(&mut a), take_text(&mut b)) else { return a.cmp(b) };
-        match in_a.cmp(in_b) {
-            Ordering::Equal => {}
-            unequal => return unequal,
-        }
-    }
-    Ordering::Equal
-}
-
 /// A column of a batch that a segment gave.
 pub(crate) fn column<'a, T: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a T> {
     batch.column_by_name(name).and_then(|c| c.as_any().downcast_ref()).ok_or_else(|| {
@@ -208,34 +191,4 @@ fn take_text<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
         rest.split_at_checked(len).ok_or_else(|| Error::corrupt("cannot read label set: it is cut off"))?;
     *rest = tail;
     Ok(text)
-}
-
-#[cfg(test)]
-mod tests {
-    use base::Labels;
-
-    use super::*;
-
-    #[test]
-    fn packed_labels_have_the_order_of_labels() {
-        let sets: Vec<Labels> = [
-            &[][..],
-            &[("a", "1")],
-            &[("a", "1"), ("b", "1")],
-            &[("a", "10")],
-            &[("a", "2")],
-            &[("aa", "1")],
-            &[("b", "1")],
-            &[("a", "1"), ("c", "")],
-        ]
-        .iter()
-        .map(|pairs| Labels::from_pairs(pairs.iter().copied()))
-        .collect();
-        for a in &sets {
-            for b in &sets {
-                assert_eq!(cmp_packed(a.as_packed(), b.as_packed()), a.cmp(b), "{a} {b}");
-            }
-        }
-        assert_eq!(cmp_packed(&[9, 1], &[9, 2]), Ordering::Less, "bytes that are none do not panic");
-    }
 }

@@ -8,7 +8,7 @@ use lake::Findings;
 use lake::inspect::invariants::SEGMENT_SORTED;
 
 use super::invariants::CHUNK_SERIES;
-use crate::table::{LABELS, METRIC, SERIES_ID, T_MIN, cmp_packed, column};
+use crate::table::{LABELS, METRIC, SERIES_ID, T_MIN, column};
 
 /// The columns that every table begins with.
 pub(super) struct SeriesColumns<'a> {
@@ -54,8 +54,9 @@ impl SeriesOrder {
     ) -> bool {
         let (metric, packed) = (columns.metric.value(row), columns.labels.value(row));
         let (series_id, t_min) = (columns.series_id.value(row), columns.t_min.value(row));
-        let order =
-            |last: &Last| last.metric.as_str().cmp(metric).then_with(|| cmp_packed(&last.labels, packed));
+        let order = |last: &Last| {
+            last.metric.as_str().cmp(metric).then_with(|| base::cmp_packed(&last.labels, packed))
+        };
         match (self.last.as_ref().map(order), &mut self.last) {
             (Some(Ordering::Equal), Some(last)) => {
                 if last.t_min > t_min {

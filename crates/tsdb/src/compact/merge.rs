@@ -20,9 +20,7 @@ use crate::hidden::Visibility;
 use crate::limits::{
     COMPACTION_BATCH_BYTES, COMPACTION_BATCH_SERIES, COMPACTION_TASKS, SEGMENT_CHUNK_SAMPLES,
 };
-use crate::table::{
-    COUNT, LABELS, METRIC, RowBuilder, SERIES_ID, T_MAX, T_MIN, TIMESTAMPS, VALUES, cmp_packed, column,
-};
+use crate::table::{COUNT, LABELS, METRIC, RowBuilder, SERIES_ID, T_MAX, T_MIN, TIMESTAMPS, VALUES, column};
 
 /// Merges segments of one partition into segments of a level, without what is hidden. Ends with an error soon after `stop` is set.
 pub(crate) async fn merge_chunks(
@@ -119,7 +117,7 @@ impl Run {
 }
 
 fn cmp_keys(a: (&str, &[u8]), b: (&str, &[u8])) -> Ordering {
-    a.0.cmp(b.0).then_with(|| cmp_packed(a.1, b.1))
+    a.0.cmp(b.0).then_with(|| base::cmp_packed(a.1, b.1))
 }
 
 /// Takes the rows of the series that comes first off all runs.

@@ -24,7 +24,7 @@ use crate::hidden::Visibility;
 use crate::import::DAY_MS;
 use crate::select::{Gather, SelectedSeries};
 use crate::store::MetricStore;
-use crate::table::{self, LABELS, METRIC, cmp_packed, column};
+use crate::table::{self, LABELS, METRIC, column};
 
 impl MetricStore {
     /// Begins to export the series that satisfy all matchers, with their samples in the range, both ends included. One look at head
@@ -105,7 +105,7 @@ impl Export {
 }
 
 fn cmp_keys(a: (&str, &[u8]), b: (&str, &[u8])) -> Ordering {
-    a.0.cmp(b.0).then_with(|| cmp_packed(a.1, b.1))
+    a.0.cmp(b.0).then_with(|| base::cmp_packed(a.1, b.1))
 }
 
 /// A segment while it is read.

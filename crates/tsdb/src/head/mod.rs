@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Histogram, Labels, Matcher, TimeRange};
+use roaring::RoaringBitmap;
 
 pub(crate) use chunk::{HeadChunk, fingerprint};
 pub(crate) use index::LimitReached;
@@ -182,6 +183,26 @@ impl Head {
         let matched = self.index.postings().select(matchers);
         let matched = matched.iter().filter_map(|id| self.slab.get(id));
         matched.filter(|s| s.overlaps(range)).map(|s| s.labels().clone()).collect()
+    }
+
+    /// Calls `visit` for each value that a label has in those series, some more than once.
+    pub(crate) fn label_values(
+        &self,
+        name: &str,
+        matchers: &[Matcher],
+        range: TimeRange,
+        visit: &mut impl FnMut(&str),
+    ) {
+        let overlaps = |id: &SeriesId| self.slab.get(*id).is_some_and(|s| s.overlaps(range));
+        let matched: RoaringBitmap =
+            self.index.postings().select(matchers).into_iter().filter(overlaps).collect();
+        // By value or by series, whichever there are fewer of: metrics of a job, or devices of a host.
+        if (self.postings().value_count(name) as u64) < matched.len() {
+            self.postings().values_in(name, &matched).for_each(visit);
+        } else {
+            let labels = matched.iter().filter_map(|id| self.slab.get(id)).map(Series::labels);
+            labels.filter_map(|l| l.get(name)).for_each(visit);
+        }
     }
 
     /// The epochs with samples, in order.

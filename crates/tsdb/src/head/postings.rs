@@ -44,6 +44,13 @@ impl Ids {
         }
     }
 
+    fn intersects(&self, set: &RoaringBitmap) -> bool {
+        match self {
+            Self::One(one) => set.contains(*one),
+            Self::Many(many) => !many.is_disjoint(set),
+        }
+    }
+
     fn len(&self) -> u64 {
         match self {
             Self::One(_) => 1,
@@ -120,6 +127,17 @@ impl Postings {
     /// Number of series that have a label with a value.
     pub(crate) fn count(&self, name: &str, value: &str) -> u64 {
         self.names.get(name).and_then(|values| values.get(value)).map_or(0, Ids::len)
+    }
+
+    /// Number of values of a label.
+    pub(crate) fn value_count(&self, name: &str) -> usize {
+        self.names.get(name).map_or(0, FxHashMap::len)
+    }
+
+    /// The values that a label has in any of these series.
+    pub(crate) fn values_in(&self, name: &str, series: &RoaringBitmap) -> impl Iterator<Item = &str> {
+        let values = self.names.get(name).into_iter().flatten();
+        values.filter(|(_, ids)| ids.intersects(series)).map(|(value, _)| value.as_ref())
     }
 
     /// Label names, with their values and the number of series of each.
