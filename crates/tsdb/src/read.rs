@@ -77,14 +77,31 @@ impl MetricStore {
         range: TimeRange,
     ) -> Result<Vec<String>> {
         let mut values: BTreeSet<String> = BTreeSet::new();
-        self.visit_series(matcher_sets, range, &mut |labels| {
-            if let Some(value) = labels.get(name)
-                && !values.contains(value)
-            {
+        let mut note = |value: &str| {
+            if !values.contains(value) {
                 values.insert(value.to_owned());
             }
-        })
-        .await?;
+        };
+        let sets = any_of(matcher_sets);
+        let visibility = self.visibility(self.clock.now_ms()).within(range);
+        let segments = {
+            let state = self.state.read();
+            for matchers in sets {
+                match visibility.is_clear() {
+                    true => state.head.label_values(name, matchers, range, &mut note),
+                    false => visible(state.head.select(matchers, range), &visibility, range)
+                        .filter_map(|labels| labels.get(name).map(str::to_owned))
+                        .for_each(|value| note(&value)),
+                }
+            }
+            self.segments(&state.view, range)
+        };
+        let mut visit = |labels: &Labels| {
+            if let Some(value) = labels.get(name) {
+                note(value);
+            }
+        };
+        self.visit_segments(&segments, sets, range, &visibility, &mut visit).await?;
         Ok(values.into_iter().collect())
     }
 
@@ -107,8 +124,7 @@ impl MetricStore {
         range: TimeRange,
         visit: &mut (dyn FnMut(&Labels) + Send),
     ) -> Result<()> {
-        let all = [Vec::new()];
-        let sets = if matcher_sets.is_empty() { &all } else { matcher_sets };
+        let sets = any_of(matcher_sets);
         let visibility = self.visibility(self.clock.now_ms()).within(range);
         let (segments, head) = {
             let state = self.state.read();
@@ -122,17 +138,34 @@ impl MetricStore {
             (self.segments(&state.view, range), head)
         };
         head.iter().for_each(&mut *visit);
+        self.visit_segments(&segments, sets, range, &visibility, visit).await
+    }
+
+    async fn visit_segments(
+        &self,
+        segments: &[Arc<Segment>],
+        sets: &[Vec<Matcher>],
+        range: TimeRange,
+        visibility: &Visibility,
+        visit: &mut (dyn FnMut(&Labels) + Send),
+    ) -> Result<()> {
         for matchers in sets {
             let scan = table::scan(matchers, range, vec![LABELS, T_MIN, T_MAX]);
-            for segment in &segments {
+            for segment in segments {
                 let mut batches = self.table.scan(segment, &scan).await?;
                 while let Some(batch) = batches.next().await {
-                    visit_rows(&batch?, &visibility, range, visit)?;
+                    visit_rows(&batch?, visibility, range, visit)?;
                 }
             }
         }
         Ok(())
     }
+}
+
+/// Sets of matchers, any of which is enough; none means all series.
+fn any_of(sets: &[Vec<Matcher>]) -> &[Vec<Matcher>] {
+    const ALL: &[Vec<Matcher>] = &[Vec::new()];
+    if sets.is_empty() { ALL } else { sets }
 }
 
 /// The series that have something to see in a range.
