@@ -46,6 +46,11 @@ impl Bellwether {
     pub(crate) fn start_with(folder: TempDir, configuration: Option<&str>, arguments: &[&str]) -> Self {
         let mut command = Self::command(folder.path());
         command.args(arguments);
+        Self::start_command(command, folder, configuration)
+    }
+
+    /// Starts a command for a server, whose files lie in the folder.
+    pub(crate) fn start_command(mut command: Command, folder: TempDir, configuration: Option<&str>) -> Self {
         if let Some(text) = configuration {
             let file = folder.path().join("prometheus.yml");
             std::fs::write(&file, text).expect("the configuration is written");

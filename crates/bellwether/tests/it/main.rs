@@ -7,6 +7,7 @@
 
 mod api;
 mod browser;
+mod bucket;
 mod config;
 mod crash;
 mod export;

@@ -37,7 +37,7 @@ pub(crate) fn send(url: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, St
     (answer.status().as_u16(), answer.body_mut().read_to_string().expect("text"), retry)
 }
 
-fn write(b: &Bellwether, body: &[u8]) -> (u16, String) {
+pub(crate) fn write(b: &Bellwether, body: &[u8]) -> (u16, String) {
     let (status, text, _) = send(&b.url, &HEADERS, body);
     (status, text)
 }
