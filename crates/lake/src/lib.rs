@@ -185,7 +185,7 @@ impl Lake {
             shared: self.shared,
             memory: self.memory.clone(),
             compaction: self.compaction.clone(),
-            create: true,
+            at_rest: false,
             prefix,
         }
     }

@@ -75,12 +75,16 @@ fn as_text(session: &Session, stats: &[TableStat]) -> String {
         let mut line = |what: &str, value: String| out.push_str(&format!("  {what:<11} {value}\n"));
         let s = &stat.summary;
         line("segments", format!("{} of {}", count(s.segments), bytes(s.size_bytes)));
-        line("rows", format!("{}, {} B each", count(s.rows), ratio(s.size_bytes, s.rows, 1)));
+        if s.segments > 0 {
+            line("rows", format!("{}, {} B each", count(s.rows), ratio(s.size_bytes, s.rows, 1)));
+        }
         if let Some(samples) = stat.samples {
             line("samples", format!("{}, {} B each", count(samples), ratio(s.size_bytes, samples, 3)));
         }
-        let [from, to] = time(s.time);
-        line("time", format!("{from} to {to}"));
+        if s.segments > 0 {
+            let [from, to] = time(s.time);
+            line("time", format!("{from} to {to}"));
+        }
         for (what, files, size) in stat.log() {
             if files > 0 {
                 line(what, format!("{} of {}", plural(files, "file"), bytes(size)));

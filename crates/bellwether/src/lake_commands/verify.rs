@@ -43,6 +43,7 @@ async fn verify_table(session: &Session, spec: &TableSpec, report: &mut Report) 
         let text = format!("{} that the log does not name; vacuum deletes it", bytes(size));
         report.notice(name, &path, &text)?;
     }
+    report.findings(name, "_tombstones", &tsdb::at_rest::examine_tombstones(&table).await?)?;
     let sealed_until = table.view().sealed_until;
     let log = match name == METRICS_TABLE {
         true => tsdb::at_rest::examine_log(&session.lake, sealed_until)?,
@@ -72,7 +73,7 @@ async fn verify_segments(table: &Table, checked: &mut Checked, report: &mut Repo
 }
 
 fn report_log(name: &'static str, log: &LogReport, report: &mut Report) -> Result<()> {
-    let in_log = |file: &str| format!("wal/{name}/{file}");
+    let in_log = |file: &str| format!("wal/{name}/{file}").trim_end_matches('/').to_owned();
     for (file, found) in &log.damaged {
         report.findings(name, &in_log(file), found)?;
     }

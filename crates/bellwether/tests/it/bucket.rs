@@ -79,7 +79,7 @@ fn two_servers_share_a_bucket() {
     let now_ms = i64::try_from(since.as_millis()).expect("before the year 292277025");
     let mut folders = WRITERS.map(|_| tempfile::tempdir().expect("a temporary folder"));
     for round in 0..ROUNDS {
-        // Windows of two hours that ended long ago, so that a start seals them; later ones with each round.
+        // Windows of two hours that ended long ago; later ones with each round, which completes those before.
         let start_ms = (now_ms / (120 * MINUTE_MS) - 12 + 2 * round) * 120 * MINUTE_MS;
         let servers = serve_both(folders, port);
         let sent: Vec<_> = servers.iter().enumerate().map(|(i, s)| write(s, &request(i, start_ms))).collect();
@@ -88,6 +88,13 @@ fn two_servers_share_a_bucket() {
         folders = servers.map(Bellwether::kill);
     }
     let servers = serve_both(folders, port);
+    for (server, writer) in servers.iter().zip(WRITERS) {
+        let complete = RequestWriter::new()
+            .series(&[("__name__", "now"), ("writer", writer)])
+            .sample(now_ms, 1.0)
+            .body();
+        assert_eq!(write(server, &complete), (204, String::new()));
+    }
     let own = (WRITERS.len() as i64 * SERIES * MINUTES * ROUNDS) as f64;
     let values = (0..MINUTES).sum::<i64>() as f64;
     let want_own = [Some(own), Some(values * (WRITERS.len() as i64 * SERIES * ROUNDS) as f64)];

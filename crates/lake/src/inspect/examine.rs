@@ -24,7 +24,7 @@ pub struct LogReport {
     pub stale: Vec<String>,
     /// Damaged files that an earlier start has set aside.
     pub set_aside: Vec<String>,
-    /// Files in which something is wrong.
+    /// Files in which something is wrong; without a name what is wrong with all of them together.
     pub damaged: Vec<(String, Findings)>,
 }
 

@@ -115,7 +115,7 @@ impl LakeAtRest {
             shared: self.shared,
             memory: MemoryBudget::unlimited(),
             compaction: self.compaction.clone(),
-            create: false,
+            at_rest: true,
             prefix: String::new(),
         };
         Table::open(spec, shared, &self.writer_id).await

@@ -89,6 +89,8 @@ pub struct Table {
     disk: Arc<dyn Disk>,
     /// Whether other processes may write to the store and read what this one is about to delete.
     shared: bool,
+    /// Whether nobody at all is about to commit anything: the store is this process' own, and nothing is sealed.
+    idle: bool,
     /// When the store was last searched for garbage.
     searched: Mutex<Option<Duration>>,
     /// Held by the one compaction that may run in the lake.
@@ -104,18 +106,17 @@ pub(crate) struct Shared {
     pub(crate) shared: bool,
     pub(crate) memory: Arc<MemoryBudget>,
     pub(crate) compaction: Arc<tokio::sync::Mutex<()>>,
-    /// Whether a table that is not there is created.
-    pub(crate) create: bool,
+    /// Whether nobody of this writer seals meanwhile; a table that is not there is not created then.
+    pub(crate) at_rest: bool,
     /// The folder of the store in which the lake lies; empty for the store itself.
     pub(crate) prefix: String,
 }
 
 impl Table {
-    /// Opens a table, or creates it if that is asked for.
+    /// Opens a table, or creates it unless the lake is at rest.
     pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
-        let Shared { store: root, clock, disk, memory, shared, compaction, prefix, create: may_create } =
-            shared;
+        let Shared { store: root, clock, disk, memory, shared, compaction, prefix, at_rest } = shared;
         let store: Arc<dyn ObjectStore> = match prefix.as_str() {
             "" => root.clone(),
             prefix => Arc::new(PrefixStore::new(root.clone(), prefix)),
@@ -131,7 +132,7 @@ impl Table {
         let mut delta = DeltaTable::new(log_store.clone());
         if log_store.is_delta_table_location().await.map_err(|e| fail(&e))? {
             Box::pin(delta.load()).await.map_err(|e| fail(&e))?;
-        } else if !may_create {
+        } else if at_rest {
             return Err(Error::new(
                 ErrorKind::NotFound,
                 format!("cannot open table {name}: there is no Delta log"),
@@ -159,6 +160,7 @@ impl Table {
             pending: PendingFiles::default(),
             disk,
             shared,
+            idle: at_rest && !shared,
             searched: Mutex::new(None),
             compaction,
         };

@@ -112,7 +112,8 @@ impl Table {
             let facts = Facts {
                 removed_ms: removed.get(path).copied(),
                 // What was merged has no epoch to wait for: it is pending, in the log, or of no use.
-                given_up: ours.is_some_and(|name| name.level > 0 || name.epoch <= view.sealed_until),
+                given_up: ours
+                    .is_some_and(|name| self.idle || name.level > 0 || name.epoch <= view.sealed_until),
                 modified_ms: file.last_modified.timestamp_millis(),
             };
             if let Some(reason) = decide(&facts, now_ms, self.shared) {

@@ -25,6 +25,11 @@ pub static BUCKET_COLUMNS: Invariant = Invariant {
     name: "bucket-columns",
     about: "A row's buckets can be decoded, end at whole multiples of their length, and are of the times that the row says.",
 };
+/// Of deletions.
+pub static TOMBSTONE: Invariant = Invariant {
+    name: "tombstone",
+    about: "Every tombstone beside the table can be read, so that what is deleted stays hidden.",
+};
 /// Of a checkpoint.
 pub static CHECKPOINT: Invariant = Invariant {
     name: "checkpoint",
@@ -43,6 +48,7 @@ pub static ALL: &[&Invariant] = &[
     &CHUNK_DISJOINT,
     &BUCKET_ONCE,
     &BUCKET_COLUMNS,
+    &TOMBSTONE,
     &CHECKPOINT,
     &LOG_SERIES,
 ];

@@ -9,9 +9,9 @@ mod rules;
 mod series;
 
 use arrow::array::Int32Array;
-use base::{Result, TimeRange};
+use base::{ErrorKind, Result, TimeRange};
 use futures::TryStreamExt;
-use lake::{Scan, Segment, Table, TableSpec};
+use lake::{Findings, Scan, Segment, Table, TableSpec};
 
 pub use compact::MergeChunks;
 pub use log::examine_log;
@@ -19,10 +19,27 @@ pub use rules::rules;
 
 use crate::rollup::{self, Resolution};
 use crate::table::{self, COUNT, METRICS_TABLE, column};
+use crate::tombstones::Tombstones;
 
 /// The tables that this crate writes.
 pub fn specs() -> Vec<TableSpec> {
     std::iter::once(table::spec()).chain(Resolution::ALL.map(rollup::spec)).collect()
+}
+
+/// Looks at the tombstones beside a table, if it may have some.
+pub async fn examine_tombstones(table: &Table) -> Result<Findings> {
+    let mut found = Findings::default();
+    if table.spec().name != METRICS_TABLE {
+        return Ok(found);
+    }
+    match Tombstones::open(table, "").await {
+        Ok(_) => {}
+        Err(e) if e.kind() == ErrorKind::Corrupt => {
+            found.add(&invariants::TOMBSTONE, || e.message().to_owned());
+        }
+        Err(e) => return Err(e),
+    }
+    Ok(found)
 }
 
 /// How many samples a segment has; `None` if its table holds something else.

@@ -95,6 +95,7 @@ async fn survives(step: u64, fault: Fault) -> bool {
     drop(store);
     disk.fs.crash(step + 1);
     known.check(&disk.open(&clock).await.unwrap(), &happened).await;
+    disk.check_invariants(&clock, &happened).await;
     true
 }
 

@@ -201,6 +201,7 @@ async fn imports_despite(step: u64, fault: Fault) -> bool {
     let lake = Arc::new(Lake::open(Path::new("/data"), fs, objects, clock.clone()).unwrap());
     let rows = Importer::open(lake, "default").await.unwrap().rows();
     assert_eq!(rows, 15, "{happened:?}");
+    disk.check_invariants(&clock, &format!("{happened:?}")).await;
     happened.is_some()
 }
 

@@ -224,5 +224,6 @@ async fn behaves_like_the_model() {
         }
         let now_ms = run.clock.now_ms();
         assert_eq!(select(&store, &[], TimeRange::ALL).await, run.model.select(TimeRange::ALL, now_ms));
+        run.disk.check_invariants(&run.clock, &format!("seed {seed}")).await;
     }
 }

@@ -126,6 +126,7 @@ async fn buckets_are_those_of_the_samples_before_and_after_they_are_stored() {
     drop(store);
     let store = disk.open_with(&clock, few_windows()).await.unwrap();
     check(&store, &known, all_until(clock.now_ms()), "reopened").await;
+    disk.check_invariants(&clock, "at the end").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -192,6 +193,7 @@ async fn late_samples_are_seen_at_once_and_their_day_is_rolled_up_again() {
     store.maintain().await.unwrap();
     check(&store, &known, all_until(until_ms), "sealed").await;
     assert_eq!(store.maintain().await.unwrap().rollups.made, 0);
+    disk.check_invariants(&clock, "at the end").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,6 +209,7 @@ async fn a_rollup_tells_of_the_histograms_that_it_leaves_out() {
     assert_eq!(store.append(batch).await.unwrap().accepted, 2);
     clock.set(START_MS + 9 * DAY_MS);
     assert_eq!(store.maintain().await.unwrap().rollups.made, 2);
+    disk.check_invariants(&clock, "with histograms").await;
     for resolution in Resolution::ALL {
         for (metric, want) in [("native", true), ("plain", false)] {
             let matchers = [Matcher::equal("__name__", metric)];
@@ -253,6 +256,7 @@ async fn survives(step: u64, fault: Fault) -> bool {
     store.maintain().await.unwrap();
     assert_eq!(store.maintain().await.unwrap().rollups.made, 0, "{happened}");
     assert_eq!(disk.segment_files("metrics_5m").await, 2, "{happened}");
+    disk.check_invariants(&clock, &happened).await;
     true
 }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Labels, ManualClock, Matcher, Sample, SeriesSample, TimeRange};
-use lake::Lake;
 use lake::testing::{FaultFs, FaultStore, Faults};
+use lake::{Findings, Lake};
 use prometheus::Registry;
 use tsdb::{AppendOutcome, MetricStore, StoreOptions};
 
@@ -81,6 +81,25 @@ impl FaultyDisk {
         let (fs, store) = (Arc::new(self.fs.clone()), Arc::new(self.store.clone()));
         let lake = Arc::new(Lake::open(Path::new("/data"), fs, store, clock.clone())?);
         Box::pin(MetricStore::open(lake, options, clock.clone(), &Registry::new())).await
+    }
+
+    /// Fails if a segment of any table does not keep what `verify` checks.
+    pub(crate) async fn check_invariants(&self, clock: &Arc<ManualClock>, context: &str) {
+        let (fs, store) = (Arc::new(self.fs.clone()), Arc::new(self.store.clone()));
+        let lake = Lake::open(Path::new("/data"), fs, store, clock.clone()).unwrap();
+        let paths = self.store.paths().await;
+        for spec in tsdb::at_rest::specs() {
+            let rules = tsdb::at_rest::rules(spec.name).unwrap();
+            let folder = format!("tables/{}/", spec.name);
+            if !paths.iter().any(|p| p.starts_with(&folder)) {
+                continue;
+            }
+            let table = lake.table(spec).await.unwrap();
+            for segment in table.view().segments.iter() {
+                let found = table.verify_segment(segment, &rules).await.unwrap();
+                assert_eq!(found, Findings::default(), "{context}: {folder}{}", segment.path());
+            }
+        }
     }
 
     /// Segments that lie in a table's folder, whether they are part of it or not.
