@@ -39,7 +39,11 @@ impl MetricStore {
                 "cannot delete series: a set of matchers is empty, which would mean all",
             ));
         }
-        let Some(TimeRange { end_ms: newest_ms, .. }) = self.time() else { return Ok(()) };
+        let rollups = self.coverage(self.clock.now_ms()).rollups;
+        let rolled_up = rollups.iter().map(|r| r.until_ms);
+        let Some(newest_ms) = self.time().map(|t| t.end_ms).into_iter().chain(rolled_up).max() else {
+            return Ok(());
+        };
         // Others may have newer samples in their memory.
         let newest_ms = if self.lake.is_shared() { newest_ms.max(self.clock.now_ms()) } else { newest_ms };
         let range = TimeRange::new(range.start_ms, range.end_ms.min(newest_ms));
@@ -66,6 +70,7 @@ impl MetricStore {
                 self.clean_segment(segment, now_ms).await?;
             }
         }
+        Box::pin(self.roll_up(now_ms)).await?;
         self.forget_deletions(now_ms).await
     }
 
@@ -90,6 +95,11 @@ impl MetricStore {
         for segment in view.segments.iter().filter(|s| s.tenant() == self.options.tenant) {
             let found = self.inspections.of(&self.table, segment, &list, &self.retention, now_ms).await?;
             needed.extend(found.tombstones.iter().cloned());
+        }
+        for tombstone in list.iter() {
+            if self.rollups_need(tombstone).await? {
+                needed.push(tombstone.name().to_owned());
+            }
         }
         let shared = self.lake.is_shared();
         let may_go =

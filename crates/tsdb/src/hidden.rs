@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use base::{Labels, TimeRange};
+use base::{Buckets, Labels, TimeRange};
 
 use crate::retention::Retention;
 use crate::store::millis;
@@ -17,18 +17,36 @@ pub(crate) struct Visibility {
     tombstones: Vec<Arc<Tombstone>>,
     /// Retention with rules for some series, and the time for which it is asked. Age alone takes whole segments and hides nothing.
     retention: Option<(Arc<Retention>, i64)>,
+    /// Whether samples are asked for to make rollups of them.
+    for_rollups: bool,
 }
 
 impl Visibility {
     pub(crate) fn new(tombstones: &[Arc<Tombstone>], retention: &Arc<Retention>, now_ms: i64) -> Self {
         let by_series = !retention.by_matcher.is_empty();
-        Self { tombstones: tombstones.to_vec(), retention: by_series.then(|| (retention.clone(), now_ms)) }
+        let retention = by_series.then(|| (retention.clone(), now_ms));
+        Self { tombstones: tombstones.to_vec(), retention, for_rollups: false }
     }
 
     /// Only what concerns a range.
     pub(crate) fn within(mut self, range: TimeRange) -> Self {
         self.tombstones.retain(|t| t.range().overlaps(range));
         self
+    }
+
+    /// What one deletion hides.
+    pub(crate) fn of_deletion(tombstone: &Arc<Tombstone>) -> Self {
+        Self { tombstones: vec![tombstone.clone()], retention: None, for_rollups: false }
+    }
+
+    /// The deletions.
+    pub(crate) fn tombstones(&self) -> &[Arc<Tombstone>] {
+        &self.tombstones
+    }
+
+    /// Leaves deletions out.
+    pub(crate) fn forget(&mut self, which: impl Fn(&Tombstone) -> bool) {
+        self.tombstones.retain(|t| !which(t));
     }
 
     /// Whether nothing is hidden of any series.
@@ -47,8 +65,16 @@ impl Visibility {
         Hidden::new(deleted.chain(due.map(|(own_ms, _)| TimeRange::new(i64::MIN, own_ms - 1))).collect())
     }
 
+    /// What is hidden of samples that rollups are made of: samples beyond their age go into them as long as they are there.
+    pub(crate) fn for_rollups(self) -> Self {
+        Self { for_rollups: true, ..self }
+    }
+
     /// What is hidden of a series.
     pub(crate) fn of(&self, labels: &Labels) -> Hidden {
+        if self.for_rollups {
+            return self.of_rollups(labels);
+        }
         let mut ranges: Vec<TimeRange> =
             self.tombstones.iter().filter(|t| t.concerns(labels)).map(|t| t.range()).collect();
         if let Some((retention, now_ms)) = &self.retention {
@@ -100,6 +126,13 @@ impl Hidden {
     pub(crate) fn meets(&self, range: TimeRange) -> bool {
         let at = self.0.partition_point(|r| r.end_ms < range.start_ms);
         self.0.get(at).is_some_and(|r| r.start_ms <= range.end_ms)
+    }
+
+    /// Drops buckets of which some is hidden: nobody knows what is left of them.
+    pub(crate) fn drop_buckets(&self, buckets: &mut Buckets, bucket_ms: i64) {
+        if !self.is_empty() {
+            buckets.retain(|end_ms| !self.meets(TimeRange::new(end_ms - bucket_ms + 1, end_ms)));
+        }
     }
 
     /// Drops what is hidden from two columns of samples.

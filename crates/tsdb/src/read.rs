@@ -37,7 +37,7 @@ impl MetricStore {
         Ok(gather.finish(range))
     }
 
-    /// The series that satisfy any of the sets of matchers and have chunks in the range, in order; no set means all. At most `limit`.
+    /// The series that satisfy any of the sets of matchers and have samples or rollups in the range, in order; no set means all. At most `limit`.
     pub async fn series(
         &self,
         matcher_sets: &[Vec<Matcher>],
@@ -157,6 +157,7 @@ impl MetricStore {
                     visit_rows(&batch?, visibility, range, visit)?;
                 }
             }
+            self.visit_rolled_up(matchers, range, visit).await?;
         }
         Ok(())
     }

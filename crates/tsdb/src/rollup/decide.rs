@@ -25,6 +25,8 @@ pub(super) struct Done {
     pub(super) start_ms: i64,
     /// The paths of what it was made of.
     pub(super) sources: Arc<HashSet<String>>,
+    /// Whether it has buckets with samples that have been deleted since.
+    pub(super) has_deleted: bool,
 }
 
 /// What does not change from round to round.
@@ -70,6 +72,9 @@ pub(super) fn decide(rules: &Rules, inputs: &[Input], done: &[Done], now_ms: i64
             touched.push(input);
         }
     }
+    for rollup in done {
+        spans.entry(rollup.start_ms).or_default();
+    }
     let mut jobs = Vec::new();
     for (start_ms, inputs) in spans {
         let end_ms = start_ms + rules.span_ms;
@@ -80,6 +85,7 @@ pub(super) fn decide(rules: &Rules, inputs: &[Input], done: &[Done], now_ms: i64
         }
         let made: Vec<&Done> = done.iter().filter(|d| d.start_ms == start_ms).collect();
         if let [one] = made[..]
+            && !one.has_deleted
             && inputs.iter().all(|i| one.sources.contains(&i.path))
         {
             continue;
@@ -123,6 +129,7 @@ mod tests {
             path: path.into(),
             start_ms,
             sources: Arc::new(sources.iter().map(|s| (*s).to_owned()).collect()),
+            has_deleted: false,
         }
     }
 
@@ -158,6 +165,18 @@ mod tests {
         );
         let inputs = [input("a", 60, 70), input("b", 100, 150)];
         assert_eq!(spans(&inputs, &[], 130), [(0, vec!["a".to_owned()])]);
+    }
+
+    #[test]
+    fn a_rollup_with_deleted_samples_is_made_again_also_when_its_samples_are_gone() {
+        let deleted = |path, start_ms| Done { has_deleted: true, ..done(path, start_ms, &["a"]) };
+        assert_eq!(spans(&[], &[done("r", 100, &["a"])], 220), []);
+        let jobs = decide(&RULES, &[], &[deleted("r", 100), deleted("s", 200)], 250);
+        assert_eq!(jobs.len(), 1, "a span that has not settled waits");
+        assert_eq!(
+            (jobs[0].start_ms, jobs[0].inputs.len(), &jobs[0].replaces[..]),
+            (100, 0, &["r".to_owned()][..])
+        );
     }
 
     #[test]

@@ -15,6 +15,8 @@ use crate::table::{LABELS, column};
 pub(super) struct Row {
     pub(super) batch: RecordBatch,
     pub(super) at: usize,
+    /// The position of its segment among those that are walked over.
+    pub(super) segment: usize,
 }
 
 /// Walks over segments of one table at once.
@@ -49,11 +51,11 @@ impl Merge {
     /// Takes the rows of a series, if it comes next.
     pub(super) async fn take(&mut self, labels: &Labels) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for cursor in &mut self.cursors {
+        for (segment, cursor) in self.cursors.iter_mut().enumerate() {
             while let Some((batch, at)) = cursor.here.as_ref()
                 && at == labels
             {
-                rows.push(Row { batch: batch.clone(), at: cursor.row });
+                rows.push(Row { batch: batch.clone(), at: cursor.row, segment });
                 cursor.next_row().await?;
             }
         }

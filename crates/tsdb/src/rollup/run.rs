@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arrow::array::{Int32Array, RecordBatch};
 use base::{BucketColumns, Buckets, Error, Labels, Result, TimeRange};
+use futures::StreamExt;
 use lake::{Lake, NewSegment, Segment, Table, TableView};
 use parking_lot::Mutex;
 
@@ -18,9 +19,14 @@ use crate::hidden::Visibility;
 use crate::limits::{ROLLUP_BATCH_BYTES, ROLLUP_BATCH_SERIES, ROLLUP_HOLD, ROLLUP_ROUND};
 use crate::select::{self, Gather};
 use crate::store::{MetricStore, millis};
+use crate::table::LABELS;
+use crate::tombstones::Tombstone;
 
 /// The key under which a segment of rollups names what it was made of, one path a line.
 const SOURCES: &str = "bellwether.rollup.sources";
+
+/// The key under which it names the deletions that it was made without the samples of, one a line.
+const DELETIONS: &str = "bellwether.rollup.deletions";
 
 /// The key under which it names the metrics that have native histograms, of which there are no buckets, likewise.
 pub(super) const HISTOGRAMS: &str = "bellwether.rollup.histograms";
@@ -41,13 +47,24 @@ pub(crate) struct Rollups {
     pub(super) kept: Vec<Kept>,
 }
 
+/// What a segment of rollups was made of, and without what.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Origin {
+    /// Paths of segments.
+    pub(super) sources: Arc<HashSet<String>>,
+    /// Names of tombstones.
+    pub(super) deletions: Arc<HashSet<String>>,
+}
+
 /// A resolution that is kept.
 pub(super) struct Kept {
     pub(super) resolution: Resolution,
     pub(super) age_ms: i64,
     pub(super) table: Table,
-    /// What segments say they were made of, by path, so that each is asked once.
-    sources: Mutex<HashMap<String, Arc<HashSet<String>>>>,
+    /// What segments say of themselves, by path, so that each is asked once.
+    origins: Mutex<HashMap<String, Origin>>,
+    /// Paths of segments and names of deletions that concern none of their series.
+    untouched: Mutex<HashSet<(String, String)>>,
     /// Spans that have nothing to keep, and what this was found from.
     barren: Mutex<HashMap<i64, Vec<String>>>,
 }
@@ -65,8 +82,8 @@ impl Rollups {
         let mut kept = Vec::new();
         for RollupOptions { resolution, age } in options {
             let table = lake.table(table::spec(resolution)).await?;
-            let (sources, barren) = Default::default();
-            kept.push(Kept { resolution, age_ms: millis(age), table, sources, barren });
+            let (origins, untouched, barren) = Default::default();
+            kept.push(Kept { resolution, age_ms: millis(age), table, origins, untouched, barren });
         }
         Ok(Self { kept })
     }
@@ -74,28 +91,72 @@ impl Rollups {
 
 impl Kept {
     /// The tenant's segments, and what each was made of.
-    async fn done(&self, segments: &[Arc<Segment>]) -> Result<Vec<Done>> {
-        self.sources.lock().retain(|path, _| segments.iter().any(|s| s.path() == path));
+    async fn done(&self, segments: &[Arc<Segment>], visibility: &Visibility) -> Result<Vec<Done>> {
+        let there: HashSet<&str> = segments.iter().map(|s| s.path()).collect();
+        self.origins.lock().retain(|path, _| there.contains(path.as_str()));
+        self.untouched.lock().retain(|(path, name)| {
+            there.contains(path.as_str()) && visibility.tombstones().iter().any(|t| t.name() == name)
+        });
         let mut done = Vec::new();
         for segment in segments {
             done.push(Done {
                 path: segment.path().to_owned(),
                 start_ms: self.span_start(segment),
-                sources: self.sources_of(segment).await?,
+                sources: self.origin(segment).await?.sources,
+                has_deleted: !self.unheeded(segment, visibility).await?.tombstones().is_empty(),
             });
         }
         Ok(done)
     }
 
     /// What a segment was made of.
-    pub(super) async fn sources_of(&self, segment: &Segment) -> Result<Arc<HashSet<String>>> {
-        if let Some(known) = self.sources.lock().get(segment.path()) {
+    pub(super) async fn origin(&self, segment: &Segment) -> Result<Origin> {
+        if let Some(known) = self.origins.lock().get(segment.path()) {
             return Ok(known.clone());
         }
-        let text = self.table.annotation(segment, SOURCES).await?.unwrap_or_default();
-        let sources: Arc<HashSet<String>> = Arc::new(text.lines().map(str::to_owned).collect());
-        self.sources.lock().insert(segment.path().to_owned(), sources.clone());
-        Ok(sources)
+        let lines = |text: Option<String>| -> Arc<HashSet<String>> {
+            Arc::new(text.unwrap_or_default().lines().map(str::to_owned).collect())
+        };
+        let origin = Origin {
+            sources: lines(self.table.annotation(segment, SOURCES).await?),
+            deletions: lines(self.table.annotation(segment, DELETIONS).await?),
+        };
+        self.origins.lock().insert(segment.path().to_owned(), origin.clone());
+        Ok(origin)
+    }
+
+    /// What is hidden, but for the deletions that a segment was made without the samples of, or that concern none of its series.
+    pub(super) async fn unheeded(&self, segment: &Segment, visibility: &Visibility) -> Result<Visibility> {
+        let mut visibility = visibility.clone().within(segment.time());
+        if visibility.tombstones().is_empty() {
+            return Ok(visibility);
+        }
+        let heeded = self.origin(segment).await?.deletions;
+        visibility.forget(|t| heeded.contains(t.name()));
+        for tombstone in visibility.tombstones().to_vec() {
+            let key = (segment.path().to_owned(), tombstone.name().to_owned());
+            if !self.untouched.lock().contains(&key) {
+                if self.has_series_of(segment, &tombstone).await? {
+                    continue;
+                }
+                self.untouched.lock().insert(key);
+            }
+            visibility.forget(|t| t.name() == tombstone.name());
+        }
+        Ok(visibility)
+    }
+
+    async fn has_series_of(&self, segment: &Segment, tombstone: &Tombstone) -> Result<bool> {
+        for matchers in tombstone.matcher_sets() {
+            let scan = crate::table::scan(matchers, tombstone.range(), vec![LABELS]);
+            let mut batches = self.table.scan(segment, &scan).await?;
+            while let Some(batch) = batches.next().await {
+                if batch?.num_rows() > 0 {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// The beginning of the span that a segment covers.
@@ -189,6 +250,19 @@ impl MetricStore {
         of_age.map(|s| s.path().to_owned()).filter(|path| inputs.contains(path)).collect()
     }
 
+    /// Whether rollups have buckets with samples that a deletion hides, so that it must not be forgotten.
+    pub(crate) async fn rollups_need(&self, tombstone: &Arc<Tombstone>) -> Result<bool> {
+        let only = Visibility::of_deletion(tombstone);
+        for kept in &self.rollups.kept {
+            for segment in self.of_tenant(&kept.table.view()) {
+                if !kept.unheeded(&segment, &only).await?.tombstones().is_empty() {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
     async fn rollup_jobs(&self, at: usize, now_ms: i64) -> Result<Vec<Job>> {
         self.rollup_jobs_at(at, now_ms, false).await
     }
@@ -203,7 +277,7 @@ impl MetricStore {
             .map(|s| Input { path: s.path().to_owned(), time: s.time() })
             .collect();
         let view = kept.table.refresh().await?;
-        let done = kept.done(&self.of_tenant(&view)).await?;
+        let done = kept.done(&self.of_tenant(&view), &self.visibility(now_ms)).await?;
         // As long as compaction waits for a day, whose merged segment would otherwise outdate the rollup at once.
         let settle_ms = if ahead { -kept.resolution.span_ms() } else { 2 * self.block_ms };
         let unsealed_ms = if ahead { i64::MAX } else { self.unsealed_ms() };
@@ -277,6 +351,16 @@ impl MetricStore {
         let mut fresh = Merge::begin(source, &overlapping, &scan).await?;
         let scan = crate::table::scan(&[], range, table::columns(BucketColumns::ALL));
         let mut before = Merge::begin(&kept.table, replaced, &scan).await?;
+        let mut hidden = Hiding { samples: visibility.clone(), fresh: Vec::new(), before: Vec::new() };
+        for segment in replaced {
+            hidden.before.push(kept.unheeded(segment, &visibility).await?);
+        }
+        if let Some(finer) = at.checked_sub(1).map(|finer| &self.rollups.kept[finer]) {
+            for segment in &overlapping {
+                hidden.fresh.push(finer.unheeded(segment, &visibility).await?);
+            }
+        }
+        let hidden = Arc::new(hidden);
         let date = lake::date(job.start_ms);
         let mut writer = kept.table.compacted_writer(&self.options.tenant, &date, job.end_ms, 1)?;
         let (mut rows, mut batch, mut bytes) = (0, Vec::new(), 0);
@@ -302,9 +386,9 @@ impl MetricStore {
             }
             if ended || batch.len() >= ROLLUP_BATCH_SERIES || bytes >= ROLLUP_BATCH_BYTES {
                 let (series, resolution) = (std::mem::take(&mut batch), kept.resolution);
-                let visibility = visibility.clone();
+                let hidden = hidden.clone();
                 let rolled =
-                    tokio::task::spawn_blocking(move || roll_rows(&series, resolution, range, &visibility))
+                    tokio::task::spawn_blocking(move || roll_rows(&series, resolution, range, &hidden))
                         .await
                         .map_err(|e| Error::internal(format!("cannot compute rollups: {e}")))??;
                 rows += rolled.rows.num_rows();
@@ -320,12 +404,26 @@ impl MetricStore {
             return Ok(None);
         }
         writer.annotate(SOURCES, &job.inputs.join("\n"));
+        let deletions: Vec<&str> = visibility.tombstones().iter().map(|t| t.name()).collect();
+        if !deletions.is_empty() {
+            writer.annotate(DELETIONS, &deletions.join("\n"));
+        }
         if !histograms.is_empty() {
             let metrics: Vec<String> = histograms.into_iter().collect();
             writer.annotate(HISTOGRAMS, &metrics.join("\n"));
         }
         writer.finish().await.map(Some)
     }
+}
+
+/// What must not be in a rollup of what it is made of.
+struct Hiding {
+    /// Of samples.
+    samples: Visibility,
+    /// Of finer buckets, by segment.
+    fresh: Vec<Visibility>,
+    /// Of the buckets of what is replaced, by segment.
+    before: Vec<Visibility>,
 }
 
 /// What a span's rollup of one series is made of.
@@ -356,30 +454,26 @@ struct Rolled {
     histograms: BTreeSet<String>,
 }
 
-fn roll_rows(
-    series: &[Parts],
-    resolution: Resolution,
-    range: TimeRange,
-    visibility: &Visibility,
-) -> Result<Rolled> {
+fn roll_rows(series: &[Parts], resolution: Resolution, range: TimeRange, hiding: &Hiding) -> Result<Rolled> {
     let mut rows = RowBuilder::new(resolution);
     let mut histograms = BTreeSet::new();
     for parts in series {
         let mut buckets = match resolution {
             Resolution::FiveMinutes => {
-                roll_samples(parts, resolution, range, visibility).map(|(buckets, has_histograms)| {
+                roll_samples(parts, resolution, range, &hiding.samples).map(|(buckets, has_histograms)| {
                     if has_histograms {
                         histograms.insert(parts.labels.metric().to_owned());
                     }
                     buckets
                 })
             }
-            Resolution::OneHour => coarsen_rows(&parts.fresh, resolution),
+            Resolution::OneHour => coarsen_rows(parts, resolution, &hiding.fresh),
         }
         .map_err(|e| e.context(format!("cannot roll up series {}", parts.labels)))?;
         for row in &parts.before {
             let mut old = Buckets::default();
             table::decode_row(&row.batch, row.at, BucketColumns::ALL, &mut old)?;
+            hiding.before[row.segment].of_rollups(&parts.labels).drop_buckets(&mut old, resolution.millis());
             buckets = kernel::unite(&buckets, &old);
         }
         buckets.crop(range);
@@ -401,16 +495,18 @@ fn roll_samples(
         has_histograms |= !select::decode_segment_floats(&row.batch, row.at, &mut timestamps, &mut values)?;
     }
     select::in_order(&mut timestamps, &mut values, range);
-    visibility.of(&parts.labels).drop_from(&mut timestamps, &mut values);
+    visibility.of_rollups(&parts.labels).drop_from(&mut timestamps, &mut values);
     let mut buckets = Buckets::default();
     kernel::roll(&timestamps, &values, resolution.millis(), &mut buckets);
     Ok((buckets, has_histograms))
 }
 
-fn coarsen_rows(rows: &[Row], resolution: Resolution) -> Result<Buckets> {
+fn coarsen_rows(parts: &Parts, resolution: Resolution, hidden: &[Visibility]) -> Result<Buckets> {
     let (mut fine, mut part) = (Buckets::default(), Buckets::default());
-    for row in rows {
+    for row in &parts.fresh {
         table::decode_row(&row.batch, row.at, BucketColumns::ALL, &mut part)?;
+        let finer_ms = Resolution::FiveMinutes.millis();
+        hidden[row.segment].of_rollups(&parts.labels).drop_buckets(&mut part, finer_ms);
         fine = kernel::unite(&fine, &part);
     }
     let mut buckets = Buckets::default();

@@ -73,18 +73,20 @@ pub struct SelectedBuckets {
     wanted: BucketColumns,
     /// Ends of buckets.
     range: TimeRange,
-    visibility: Visibility,
     size_bytes: usize,
     histograms: bool,
     /// Its part of the memory for queries, as long as it is there.
     _memory: Reservation,
 }
 
+/// A row of a batch, and what of it is not to be seen.
+type StoredRow = (RecordBatch, usize, Arc<Visibility>);
+
 /// Where buckets of a series come from.
 #[derive(Default)]
 struct Sources {
-    stored: Vec<(RecordBatch, usize)>,
-    finer: Vec<(RecordBatch, usize)>,
+    stored: Vec<StoredRow>,
+    finer: Vec<StoredRow>,
     /// Position in the selection of samples.
     raw: Option<usize>,
 }
@@ -124,29 +126,25 @@ impl SelectedBuckets {
     pub fn decode(&self, at: usize) -> Result<Buckets> {
         let (labels, sources) = &self.series[at];
         let mut buckets = self
-            .decode_sources(sources)
+            .decode_sources(labels, sources)
             .map_err(|e| e.context(format!("cannot read rollups of series {labels}")))?;
         buckets.crop(self.range);
-        let hidden = self.visibility.of_rollups(labels);
-        if !hidden.is_empty() {
-            // Of a bucket that is deleted in part nobody knows what is left.
-            let step_ms = self.resolution.millis();
-            buckets.retain(|end_ms| !hidden.meets(TimeRange::new(end_ms - step_ms + 1, end_ms)));
-        }
         Ok(buckets)
     }
 
-    fn decode_sources(&self, sources: &Sources) -> Result<Buckets> {
+    fn decode_sources(&self, labels: &Labels, sources: &Sources) -> Result<Buckets> {
         let mut parts = Vec::with_capacity(sources.stored.len() + 2);
-        for (batch, row) in &sources.stored {
+        for (batch, row, hidden) in &sources.stored {
             let mut part = Buckets::default();
             decode_row(batch, *row, self.wanted, &mut part)?;
+            hidden.of_rollups(labels).drop_buckets(&mut part, self.resolution.millis());
             parts.push(part);
         }
         let mut finer = Vec::with_capacity(sources.finer.len());
-        for (batch, row) in &sources.finer {
+        for (batch, row, hidden) in &sources.finer {
             let mut part = Buckets::default();
             decode_row(batch, *row, BucketColumns::ALL, &mut part)?;
+            hidden.of_rollups(labels).drop_buckets(&mut part, Resolution::FiveMinutes.millis());
             finer.push(part);
         }
         if !finer.is_empty() {
@@ -213,11 +211,11 @@ impl MetricStore {
         wanted: BucketColumns,
     ) -> Result<SelectedBuckets> {
         let limit_bytes = self.options.select_bytes;
-        let visibility = self.visibility(self.clock.now_ms()).within(range);
+        let visibility = self.visibility(self.clock.now_ms());
         let reservation = || self.memory().reservation(Pool::Queries);
         let mut rows =
             Rows { series: FxHashMap::default(), size_bytes: 0, limit_bytes, memory: reservation() };
-        let mut gather = Gather::new(limit_bytes, Visibility::default(), reservation());
+        let mut gather = Gather::new(limit_bytes, visibility.clone().for_rollups(), reservation());
         // The samples are looked at before the rollups, and those of head and segments at once: nothing can fall in between.
         let step_ms = resolution.millis();
         let first_ms =
@@ -231,16 +229,17 @@ impl MetricStore {
         gather.add_head(head)?;
         let mut histograms = false;
         let mut missing = vec![whole];
-        let levels = self.levels(resolution, &raw, unsealed_ms).await?;
+        let levels = self.levels(resolution, &raw, unsealed_ms, &visibility).await?;
         for level in levels.iter().rev() {
             let kept = level.kept;
             let exact = kept.resolution == resolution;
             let wanted = columns(if exact { wanted } else { BucketColumns::ALL });
             for part in &missing {
                 let scan = crate::table::scan(matchers, *part, wanted.clone());
-                for segment in level.segments.iter().filter(|s| s.time().overlaps(*part)) {
+                let segments = level.segments.iter().zip(&level.hidden);
+                for (segment, hidden) in segments.filter(|(s, _)| s.time().overlaps(*part)) {
                     histograms |= has_histograms(&kept.table, segment, matchers).await?;
-                    rows.add(&kept.table, segment, &scan, exact).await?;
+                    rows.add(&kept.table, segment, &scan, exact, hidden).await?;
                 }
             }
             missing = without_spans(&missing, &level.current, kept.resolution.span_ms());
@@ -269,7 +268,6 @@ impl MetricStore {
             raw_ranges: missing,
             wanted,
             range,
-            visibility,
             size_bytes,
             histograms,
             _memory: rows.memory,
@@ -281,6 +279,8 @@ impl MetricStore {
 struct Level<'a> {
     kept: &'a Kept,
     segments: Vec<Arc<Segment>>,
+    /// What of each segment is not to be seen.
+    hidden: Vec<Arc<Visibility>>,
     /// The beginnings of the spans whose rollup has all that there is of them; of the others there is more in what they are made of.
     current: Vec<i64>,
 }
@@ -292,6 +292,7 @@ impl MetricStore {
         resolution: Resolution,
         raw: &[Arc<Segment>],
         unsealed_ms: i64,
+        visibility: &Visibility,
     ) -> Result<Vec<Level<'_>>> {
         let span_ms = Resolution::FiveMinutes.span_ms();
         // Nobody knows which rollups a segment whose statistics are lost belongs to.
@@ -313,21 +314,24 @@ impl MetricStore {
                 Some(finer) => finer.behind(raw),
                 None => Vec::new(),
             };
-            let mut current = Vec::new();
+            let (mut current, mut hidden) = (Vec::new(), Vec::new());
             for segment in &segments {
                 let start_ms = kept.span_start(segment);
                 let end_ms = start_ms.saturating_add(span_ms);
-                let sources = kept.sources_of(segment).await?;
+                let sources = kept.origin(segment).await?.sources;
+                let unheeded = kept.unheeded(segment, visibility).await?;
+                let heeds = unheeded.tombstones().is_empty();
+                hidden.push(Arc::new(unheeded));
                 let complete =
                     inputs.get(&start_ms).into_iter().flatten().all(|path| sources.contains(*path));
                 let overtaken = behind.iter().any(|at| start_ms <= *at && *at < end_ms);
-                if known && complete && !overtaken && end_ms < unsealed_ms {
+                if known && complete && heeds && !overtaken && end_ms < unsealed_ms {
                     current.push(start_ms);
                 }
             }
             current.sort_unstable();
             current.dedup();
-            levels.push(Level { kept, segments, current });
+            levels.push(Level { kept, segments, hidden, current });
         }
         Ok(levels)
     }
@@ -356,7 +360,14 @@ struct Rows {
 }
 
 impl Rows {
-    async fn add(&mut self, table: &Table, segment: &Segment, scan: &Scan, exact: bool) -> Result<()> {
+    async fn add(
+        &mut self,
+        table: &Table,
+        segment: &Segment,
+        scan: &Scan,
+        exact: bool,
+        hidden: &Arc<Visibility>,
+    ) -> Result<()> {
         let mut batches = table.scan(segment, scan).await?;
         while let Some(batch) = batches.next().await {
             let batch = batch?;
@@ -374,7 +385,7 @@ impl Rows {
             for at in 0..labels.len() {
                 let sources = self.series.entry(Labels::from_packed(labels.value(at))?).or_default();
                 let rows = if exact { &mut sources.stored } else { &mut sources.finer };
-                rows.push((batch.clone(), at));
+                rows.push((batch.clone(), at, hidden.clone()));
             }
         }
         Ok(())

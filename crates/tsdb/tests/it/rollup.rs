@@ -287,3 +287,86 @@ async fn a_rollup_survives_a_failure_of_each_step() {
 async fn a_rollup_survives_a_failure_reported_after_each_step() {
     sweep(Fault::Fail { done: true }).await;
 }
+
+fn without(known: &Samples, metric: &str, range: TimeRange) -> Samples {
+    let mut left = known.clone();
+    for (labels, samples) in &mut left {
+        if labels.metric() == metric {
+            samples.retain(|t, _| !range.contains(*t));
+        }
+    }
+    left.retain(|_, samples| !samples.is_empty());
+    left
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_samples_do_not_count_before_and_after_their_rollups_are_made_again() {
+    let disk = FaultyDisk::new();
+    let clock = clock_at(START_MS);
+    let store = disk.open_with(&clock, few_windows()).await.unwrap();
+    let (mut known, mut random) = (Samples::new(), Random::new(5));
+    for _ in 0..9 {
+        fill(&store, &clock, 24, &mut random, &mut known).await;
+    }
+    store.maintain().await.unwrap();
+    let until = all_until(clock.now_ms());
+    check(&store, &known, until, "before").await;
+    // From within a bucket to within another, over the border of two days.
+    let range = TimeRange::new(START_MS + 13 * HOUR_MS + 700_000, START_MS + 40 * HOUR_MS + 1_500_000);
+    let counter = vec![Matcher::equal("__name__", "c_total")];
+    store.delete_series(&[counter], range).await.unwrap();
+    let known = without(&known, "c_total", range);
+    check(&store, &known, until, "deleted").await;
+    let made = store.maintain().await.unwrap().rollups.made;
+    assert!(made >= 3, "two days and a week are made again, not {made}");
+    check(&store, &known, until, "made again").await;
+    store.clean_tombstones().await.unwrap();
+    assert!(store.deletions().is_empty(), "nothing is left of them");
+    check(&store, &known, until, "forgotten").await;
+    store.maintain().await.unwrap();
+    check(&store, &known, until, "maintained").await;
+    assert_eq!(store.maintain().await.unwrap().rollups.made, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_takes_buckets_whose_samples_are_gone_and_others_stay() {
+    let disk = FaultyDisk::new();
+    let clock = clock_at(START_MS);
+    let mut options = few_windows();
+    options.retention = Retention::of_age(std::time::Duration::from_secs(3 * 86_400));
+    // Its segments stay and are written again without the other series: these keep their rollups all the same.
+    let longer = vec![Matcher::equal("__name__", "c_total")];
+    options.retention.by_matcher.push((longer, std::time::Duration::from_secs(30 * 86_400)));
+    let store = disk.open_with(&clock, options).await.unwrap();
+    let (mut known, mut random) = (Samples::new(), Random::new(6));
+    for _ in 0..10 {
+        fill(&store, &clock, 24, &mut random, &mut known).await;
+    }
+    clock.set(clock.now_ms() + 6 * HOUR_MS);
+    store.maintain().await.unwrap();
+    let gauge = vec![Matcher::equal("__name__", "g")];
+    let early = TimeRange::new(0, START_MS + 5 * DAY_MS);
+    assert!(store.select(&gauge, early).await.unwrap().is_empty(), "its samples are gone");
+    let found = store.series(std::slice::from_ref(&gauge), early, None).await.unwrap();
+    assert_eq!(found, [labels("g", "1")], "and it is found all the same");
+    check(&store, &known, early, "samples are gone").await;
+    let range = TimeRange::new(START_MS + 13 * HOUR_MS + 700_000, START_MS + 40 * HOUR_MS + 1_500_000);
+    store.delete_series(&[gauge], range).await.unwrap();
+    for round in 0..4 {
+        for resolution in Resolution::ALL {
+            let got = selected(&store, resolution, early).await;
+            for (labels, mut fine) in expected(&known, Resolution::FiveMinutes, early) {
+                // Nobody knows what is left of five minutes that are deleted in part. An hour has what is left of these.
+                let touched = |end_ms| range.overlaps(TimeRange::new(end_ms - 299_999, end_ms));
+                fine.retain(|end_ms| labels.metric() != "g" || !touched(end_ms));
+                let mut want = Buckets::default();
+                kernel::coarsen(&fine, resolution.millis(), &mut want);
+                assert_eq!(got[&labels].ends_ms, want.ends_ms, "{labels} at {resolution:?} in round {round}");
+                assert_eq!(got[&labels].count, want.count, "{labels} at {resolution:?} in round {round}");
+            }
+        }
+        store.maintain().await.unwrap();
+        store.clean_tombstones().await.unwrap();
+    }
+    assert!(store.deletions().is_empty(), "it is forgotten and stays true");
+}
