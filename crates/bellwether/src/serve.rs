@@ -10,7 +10,7 @@ use engine::{Engine, EngineOptions};
 use lake::{MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
-use server::{HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
+use server::{Front, HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tsdb::{MetricStore, StoreOptions};
@@ -56,6 +56,13 @@ async fn serve(options: Serve) -> Result<()> {
     let registry = Registry::new();
     let reload_metrics = register_process_metrics(&registry)
         .map_err(|e| Error::internal(format!("cannot register process metrics: {e}")))?;
+    let front = Arc::new(Front::new(registry.clone()));
+    let (stop_http, http_stops) = oneshot::channel::<()>();
+    let serving = tokio::spawn(http.serve(Arc::clone(&front), async move {
+        // A dropped sender means the same as a signal.
+        let _ = http_stops.await;
+    }));
+    tracing::info!("listening on http://{address}/, opening the store");
     let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
     let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
     let memory = MemoryBudget::new(settings.memory_bytes);
@@ -122,11 +129,7 @@ async fn serve(options: Serve) -> Result<()> {
         version: crate::VERSION,
         revision: crate::REVISION,
     });
-    let (stop_http, http_stops) = oneshot::channel::<()>();
-    let serving = tokio::spawn(http.serve(server::router(state), async move {
-        // A dropped sender means the same as a signal.
-        let _ = http_stops.await;
-    }));
+    front.open(server::router(state));
     let (stop_maintenance, maintenance_stops) = oneshot::channel();
     let maintaining = tokio::spawn(maintain(Arc::clone(&store), maintenance_stops));
     readiness.set(true);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use prometheus::{Encoder, TextEncoder};
+use prometheus::{Encoder, Registry, TextEncoder};
 
 use crate::state::ServerState;
 
@@ -13,8 +13,13 @@ const TEXT_FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 pub(crate) async fn own(State(state): State<Arc<ServerState>>) -> Response {
     state.engine.update_gauges();
+    of(&state.registry)
+}
+
+/// The metrics of a registry.
+pub(crate) fn of(registry: &Registry) -> Response {
     let mut body = Vec::new();
-    match TextEncoder::new().encode(&state.registry.gather(), &mut body) {
+    match TextEncoder::new().encode(&registry.gather(), &mut body) {
         Ok(()) => ([(header::CONTENT_TYPE, TEXT_FORMAT)], body).into_response(),
         Err(e) => {
             (StatusCode::INTERNAL_SERVER_ERROR, format!("cannot encode own metrics: {e}\n")).into_response()

@@ -2,11 +2,12 @@
 
 use std::future::{Future, IntoFuture};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use ::prometheus::Registry;
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
@@ -17,6 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_service::Service;
 
 use crate::limits::{MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::state::ServerState;
@@ -43,6 +45,38 @@ pub fn router(state: Arc<ServerState>) -> Router {
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(CatchPanicLayer::new())
         .with_state(state)
+}
+
+/// Who answers: at first only that the process is alive, as the replay of a large log takes a while; then all routes.
+pub struct Front {
+    starting: Router,
+    routes: OnceLock<Router>,
+}
+
+impl Front {
+    /// A front for a process that starts, and has its own metrics to show.
+    pub fn new(registry: Registry) -> Self {
+        let starting = Router::new()
+            .route("/-/healthy", get(lifecycle::healthy).head(lifecycle::healthy))
+            .route("/metrics", get(async move || exposition::of(&registry)))
+            .fallback(lifecycle::starting)
+            .layer(middleware::from_fn(security_headers));
+        Self { starting, routes: OnceLock::new() }
+    }
+
+    /// Hands over to the routes. To be called once.
+    pub fn open(&self, routes: Router) {
+        let first = self.routes.set(routes).is_ok();
+        debug_assert!(first, "a process starts once");
+    }
+}
+
+async fn front(State(front): State<Arc<Front>>, request: Request) -> Response {
+    let mut routes = front.routes.get().unwrap_or(&front.starting).clone();
+    match routes.call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
 }
 
 /// A page of ours is never framed by another, nor is an answer taken for another type than it says.
@@ -76,7 +110,12 @@ impl HttpServer {
     }
 
     /// Serves until `stop` resolves; then takes no new request and gives open ones a grace period.
-    pub async fn serve(self, router: Router, stop: impl Future<Output = ()> + Send + 'static) -> Result<()> {
+    pub async fn serve(
+        self,
+        front: Arc<Front>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
+        let router = Router::new().fallback(self::front).with_state(front);
         let (stopping, mut stopped) = tokio::sync::oneshot::channel();
         let signal = async move {
             stop.await;

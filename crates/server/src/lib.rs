@@ -17,6 +17,6 @@ mod state;
 
 pub use self::prometheus::WriteReceiver;
 pub use assets::{Asset, Assets};
-pub use http::{HttpServer, router};
+pub use http::{Front, HttpServer, router};
 pub use metrics::HttpMetrics;
 pub use state::{Readiness, ServerState};

@@ -56,16 +56,7 @@ impl Bellwether {
             std::fs::write(&file, text).expect("the configuration is written");
             command.arg("--config").arg(file);
         }
-        let (process, url) = Process::start_until(&mut command, |line| {
-            let at = line.find("http://127.0.0.1:")?;
-            Some(
-                line[at..]
-                    .split(|c: char| c.is_whitespace() || c == '"' || c == ',')
-                    .next()?
-                    .trim_end_matches('/')
-                    .to_string(),
-            )
-        });
+        let (process, url) = Process::start_until(&mut command, address_in);
         let this = Self { process, url, folder: Some(folder) };
         eventually("it is ready", || ureq::get(format!("{}/-/ready", this.url)).call().is_ok().then_some(()));
         this
@@ -146,6 +137,13 @@ impl Bellwether {
             .expect("it answers");
         read(answer)
     }
+}
+
+/// The address that a line of the log says.
+pub(crate) fn address_in(line: &str) -> Option<String> {
+    let at = line.find("http://127.0.0.1:")?;
+    let address = line[at..].split(|c: char| c.is_whitespace() || c == '"' || c == ',').next()?;
+    Some(address.trim_end_matches('/').to_string())
 }
 
 /// The binary under test.

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crate::harness::{Bellwether, bellwether, eventually, signal};
+use ingest::testing::RequestWriter;
+
+use crate::harness::{Bellwether, Process, address_in, bellwether, eventually, fetch, signal};
+use crate::remote_write::{now_ms, receiver, write};
 
 #[test]
 fn with_no_configuration_it_watches_this_host_and_itself() {
@@ -105,4 +108,29 @@ fn the_first_samples_are_there_at_once() {
     eventually("the first sample", || b.value("node_load1"));
     // The bar is 3 s of a release build; this only guards against waiting for a whole interval of 15 s.
     assert!(started.elapsed() < Duration::from_secs(12), "{:?}", started.elapsed());
+}
+
+#[test]
+fn while_a_large_log_is_replayed_it_is_alive_and_not_ready() {
+    let b = receiver(&[]);
+    let now = now_ms();
+    for request in 0..20 {
+        let mut body = RequestWriter::new();
+        for i in 0..5000 {
+            let instance = format!("{request}-{i}");
+            body.series(&[("__name__", "many"), ("instance", &instance)]).sample(now, 1.0);
+        }
+        assert_eq!(write(&b, &body.body()).0, 204);
+    }
+    let folder = b.kill();
+    let (_process, url) = Process::start_until(&mut Bellwether::command(folder.path()), address_in);
+    assert_eq!(fetch(&format!("{url}/-/healthy")), (200, "Bellwether is Healthy.\n".into()));
+    for path in ["/-/ready", "/api/v1/query?query=count(many)", "/"] {
+        assert_eq!(fetch(&format!("{url}{path}")), (503, "Service Unavailable".into()), "{path}");
+    }
+    let (status, page) = fetch(&format!("{url}/metrics"));
+    assert!(status == 200 && page.contains("process_start_time_seconds "), "{page}");
+    eventually("it is ready", || (fetch(&format!("{url}/-/ready")).0 == 200).then_some(()));
+    let (status, answer) = fetch(&format!("{url}/api/v1/query?query=count(many)"));
+    assert!(status == 200 && answer.contains("\"100000\""), "{answer}");
 }

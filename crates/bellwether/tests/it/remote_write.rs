@@ -8,20 +8,20 @@ use serde_json::Value;
 
 use crate::harness::{Bellwether, Process, eventually, fetch, find_program, free_port, skip};
 
-const ENABLED: &str = "--web.enable-remote-write-receiver";
-const HEADERS: [(&str, &str); 3] = [
+pub(crate) const ENABLED: &str = "--web.enable-remote-write-receiver";
+pub(crate) const HEADERS: [(&str, &str); 3] = [
     ("Content-Type", "application/x-protobuf"),
     ("Content-Encoding", "snappy"),
     ("X-Prometheus-Remote-Write-Version", "0.1.0"),
 ];
 
-fn receiver(arguments: &[&str]) -> Bellwether {
+pub(crate) fn receiver(arguments: &[&str]) -> Bellwether {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let arguments: Vec<&str> = [ENABLED].iter().chain(arguments).copied().collect();
     Bellwether::start_with(folder, Some("scrape_configs: []"), &arguments)
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292277025")
 }
