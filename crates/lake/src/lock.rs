@@ -38,10 +38,11 @@ impl FolderLock {
             }
             Err(TryLockError::Error(e)) => return Err(fail(e.to_string())),
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| write!(file, "{}", std::process::id()))
-            .map_err(|e| fail(e.to_string()))?;
+        // The lock is what counts. On a full disk only its owner's name is lost, and what there is can be read.
+        let told = file.set_len(0).and_then(|()| file.rewind());
+        if let Err(error) = told.and_then(|()| write!(file, "{}", std::process::id())) {
+            tracing::warn!(%error, folder = %folder.display(), "cannot write the process' id to the data folder's lock");
+        }
         Ok(Self { _file: file })
     }
 }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::{Error, Result};
-use lake::filenames::{CheckpointPart, checkpoint_file, parse_checkpoint_file};
+use lake::filenames::{CheckpointPart, TEMPORARY_SUFFIX, checkpoint_file, parse_checkpoint_file};
 use lake::frames::{FrameWriter, read_frames, temporary};
 use lake::fs::Fs;
 
@@ -107,6 +107,8 @@ impl MetricStore {
         self.metrics.checkpoint_seconds.observe(took.as_secs_f64());
         if result.is_err() {
             self.metrics.checkpoints_failed.inc();
+            // On a full disk the log needs the space.
+            self.remove_stale_parts();
         }
         result
     }
@@ -242,10 +244,19 @@ fn remove_stale(fs: &Arc<dyn Fs>, dir: &Path, manifest: &Manifest) -> Result<()>
     let fail = |e: std::io::Error| {
         Error::unavailable(format!("cannot remove old checkpoints in {}: {e}", dir.display()))
     };
-    for name in fs.list(dir).map_err(fail)? {
-        let Some((sequence, part)) = parse_checkpoint_file(&name) else { continue };
-        if !manifest.has(sequence, part) {
+    let is_state = |name: &str| matches!(parse_checkpoint_file(name), Some((_, CheckpointPart::State)));
+    let is_stale = |name: &str| match parse_checkpoint_file(name) {
+        Some((sequence, part)) => !manifest.has(sequence, part),
+        None => name.ends_with(TEMPORARY_SUFFIX),
+    };
+    let names = fs.list(dir).map_err(fail)?;
+    // A state is never to be found without its parts: that of a checkpoint which failed at the end goes before these.
+    for states in [true, false] {
+        for name in names.iter().filter(|name| is_stale(name) && is_state(name) == states) {
             fs.remove(&dir.join(name)).map_err(fail)?;
+        }
+        if states {
+            fs.sync_dir(dir).map_err(fail)?;
         }
     }
     Ok(())

@@ -10,6 +10,7 @@ mod browser;
 mod bucket;
 mod config;
 mod crash;
+mod disk;
 mod export;
 mod harness;
 mod import;
