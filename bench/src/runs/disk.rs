@@ -7,12 +7,14 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 
 use super::{Setup, say};
+use crate::clock;
 use crate::data::{Recording, pages};
 use crate::limits::{DISK_END_BEFORE_NOW, SETTLE_MIN_FULL};
 use crate::loader;
 use crate::report::{Report, Unit};
 use crate::servers::Kind;
 use crate::servers::process::{Server, folder_bytes};
+use crate::wire;
 
 /// Runs it.
 pub(crate) fn run(setup: &Setup) -> Result<Report> {
@@ -30,6 +32,7 @@ fn measure(setup: &Setup, recording: &Recording, report: &mut Report) -> Result<
     setup.each(&title, |_, kind, folder| {
         let server = setup.start(kind, folder)?;
         loader::send_all(&server, recording)?;
+        go_on(&server)?;
         loader::verify(&server, recording)?;
         // Bellwether, too, looks once a minute what there is to seal, so a quick run has to wait as long.
         server.settle(SETTLE_MIN_FULL)?;
@@ -42,6 +45,14 @@ fn measure(setup: &Setup, recording: &Recording, report: &mut Report) -> Result<
         Ok(())
     })?;
     report.note(&title, format!("{} samples in {} series", recording.samples(), recording.series));
+    Ok(())
+}
+
+/// Sends a sample of the present: it is data that goes on which tells a server that the windows before are complete.
+fn go_on(server: &Server) -> Result<()> {
+    let mut bytes = Vec::new();
+    wire::series(&mut bytes, &wire::labels(&[("__name__", "bench_goes_on")]), clock::now_ms(), 1.0);
+    server.client.write(&snap::raw::Encoder::new().compress_vec(&bytes)?)?;
     Ok(())
 }
 
