@@ -91,9 +91,10 @@ impl MetricStore {
         // What was admitted before is in memory now, or refused.
         self.wal.barrier().await?;
         let view = if self.lake.is_shared() { self.table.refresh().await? } else { self.table.view() };
+        let retention = self.retention();
         let mut needed: Vec<String> = Vec::new();
         for segment in view.segments.iter().filter(|s| s.tenant() == self.options.tenant) {
-            let found = self.inspections.of(&self.table, segment, &list, &self.retention, now_ms).await?;
+            let found = self.inspections.of(&self.table, segment, &list, &retention, now_ms).await?;
             needed.extend(found.tombstones.iter().cloned());
         }
         for tombstone in list.iter() {
@@ -116,11 +117,11 @@ impl MetricStore {
     }
 
     async fn affected_segments(&self, now_ms: i64) -> Result<Vec<Arc<Segment>>> {
-        let list = self.tombstones.list();
+        let (list, retention) = (self.tombstones.list(), self.retention());
         let view = self.table.view();
         let mut affected = Vec::new();
         for segment in view.segments.iter().filter(|s| s.tenant() == self.options.tenant) {
-            let found = self.inspections.of(&self.table, segment, &list, &self.retention, now_ms).await?;
+            let found = self.inspections.of(&self.table, segment, &list, &retention, now_ms).await?;
             if !found.tombstones.is_empty() {
                 affected.push(segment.clone());
             }

@@ -33,23 +33,28 @@ pub(crate) struct Inspections {
 }
 
 /// Which rules and deletions reach a segment: as long as this stays, so does what there is to find.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Reach {
+    retention: Arc<Retention>,
     tombstones: Vec<String>,
     /// The entries of the retention whose age all of the segment has, and at the end whether it has the age of the others.
     rules: Vec<bool>,
 }
 
 impl Reach {
-    fn of(segment: &Segment, tombstones: &[Arc<Tombstone>], retention: &Retention, now_ms: i64) -> Self {
+    fn of(segment: &Segment, tombstones: &[Arc<Tombstone>], retention: &Arc<Retention>, now_ms: i64) -> Self {
         let reaching = tombstones.iter().filter(|t| t.range().overlaps(segment.time()));
         let ages = retention.by_matcher.iter().map(|(_, age)| *age).chain([retention.age]);
         let past = |age| segment.time().end_ms < now_ms.saturating_sub(millis(age));
-        Self { tombstones: reaching.map(|t| t.name().to_owned()).collect(), rules: ages.map(past).collect() }
+        Self {
+            retention: retention.clone(),
+            tombstones: reaching.map(|t| t.name().to_owned()).collect(),
+            rules: ages.map(past).collect(),
+        }
     }
 
-    fn is_nothing(&self, retention: &Retention) -> bool {
-        let by_rule = !retention.by_matcher.is_empty() && self.rules.contains(&true);
+    fn is_nothing(&self) -> bool {
+        let by_rule = !self.retention.by_matcher.is_empty() && self.rules.contains(&true);
         self.tombstones.is_empty() && !by_rule
     }
 }
@@ -65,7 +70,7 @@ impl Inspections {
         now_ms: i64,
     ) -> Result<Arc<Found>> {
         let reach = Reach::of(segment, tombstones, retention, now_ms);
-        if reach.is_nothing(retention) {
+        if reach.is_nothing() {
             return Ok(Arc::default());
         }
         if let Some((before, found)) = self.found.lock().get(segment.path())

@@ -136,7 +136,7 @@ impl MetricStore {
     }
 
     fn policy(&self) -> Policy {
-        let retention = &self.options.retention;
+        let retention = self.retention();
         // Where nobody else can write, segments of earlier writers are ours to look after.
         let writer = self.lake.is_shared().then(|| self.table.writer_id().to_owned());
         Policy {
@@ -155,11 +155,10 @@ impl MetricStore {
     async fn due_rows(&self, now_ms: i64) -> Result<HashMap<String, u64>> {
         let view = self.table.view();
         self.inspections.retain(&view.segments);
-        let tombstones = self.tombstones.list();
+        let (tombstones, retention) = (self.tombstones.list(), self.retention());
         let mut due = HashMap::new();
         for segment in view.segments.iter().filter(|s| s.tenant() == self.options.tenant) {
-            let found =
-                self.inspections.of(&self.table, segment, &tombstones, &self.retention, now_ms).await?;
+            let found = self.inspections.of(&self.table, segment, &tombstones, &retention, now_ms).await?;
             due.insert(segment.path().to_owned(), found.due_rows);
         }
         Ok(due)
@@ -255,6 +254,6 @@ impl MetricStore {
 
     /// What is hidden now.
     pub(crate) fn visibility(&self, now_ms: i64) -> Visibility {
-        Visibility::new(&self.tombstones.list(), &self.retention, now_ms)
+        Visibility::new(&self.tombstones.list(), &self.retention(), now_ms)
     }
 }

@@ -8,7 +8,7 @@ use lake::Disk;
 use crate::store::millis;
 
 /// How long samples are kept, and within how much space.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Retention {
     /// Age beyond which samples go that no entry of [`Retention::by_matcher`] concerns.
     pub age: Duration,

@@ -19,6 +19,7 @@ impl MetricStore {
             false => self.write_segments(&target, head::ALL_EPOCHS).await?,
         };
         self.tombstones.copy_to(&target).await?;
+        self.copy_rollups(&name).await?;
         self.table.copy_to(&target, &head).await?;
         Ok(name)
     }

@@ -26,7 +26,7 @@ use crate::tombstones::Tombstones;
 /// How a store keeps its samples.
 #[derive(Debug, Clone)]
 pub struct StoreOptions {
-    /// What is kept, and how long.
+    /// What is kept at first, and how long; [`MetricStore::retain`] changes it.
     pub retention: Retention,
     /// The length of a window, which becomes one segment. Divides a day.
     pub block: Duration,
@@ -100,7 +100,7 @@ pub struct MetricStore {
     pub(crate) maintenance: tokio::sync::Mutex<()>,
     /// Set when the store closes: compactions end early.
     pub(crate) stopping: AtomicBool,
-    pub(crate) retention: Arc<Retention>,
+    retention: RwLock<Arc<Retention>>,
     pub(crate) tombstones: Tombstones,
     pub(crate) inspections: Inspections,
     pub(crate) lake: Arc<Lake>,
@@ -153,7 +153,7 @@ impl MetricStore {
             metrics: metrics.wal.clone(),
         };
         let wal = Wal::start(wal_options, &report, client)?;
-        let retention = Arc::new(options.retention.clone());
+        let retention = RwLock::new(Arc::new(options.retention.clone()));
         let tombstones = Tombstones::open(&table, &options.tenant).await?;
         let store = Self {
             table,
@@ -180,6 +180,16 @@ impl MetricStore {
         Ok(store)
     }
 
+    /// Changes what is kept, and how long: at once for what is seen, with the next maintenance for what is stored. What a longer
+    /// age would have kept does not come back once it is removed.
+    pub fn retain(&self, retention: Retention) {
+        *self.retention.write() = Arc::new(retention);
+    }
+
+    pub(crate) fn retention(&self) -> Arc<Retention> {
+        self.retention.read().clone()
+    }
+
     /// Changes what can be changed while the store is open; appends that began before are not concerned.
     pub fn tune(&self, tunable: Tunable) {
         *self.tunable.write() = tunable;
@@ -199,7 +209,7 @@ impl MetricStore {
         let now_ms = self.clock.now_ms();
         let tunable = *self.tunable.read();
         let terms = Terms {
-            min_ms: self.options.retention.oldest_ms(now_ms).max(0),
+            min_ms: self.retention().oldest_ms(now_ms).max(0),
             max_ms: now_ms.saturating_add(millis(limits::MAX_AHEAD)),
             late_ms: millis(tunable.out_of_order),
             limits: tunable.series,

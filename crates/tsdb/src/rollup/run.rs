@@ -229,6 +229,15 @@ impl MetricStore {
         failed.map_or(Ok(report), Err)
     }
 
+    /// Copies the rollups into a snapshot.
+    pub(crate) async fn copy_rollups(&self, snapshot: &str) -> Result<()> {
+        for kept in &self.rollups.kept {
+            let target = self.lake.snapshot_table(table::spec(kept.resolution), snapshot).await?;
+            kept.table.copy_to(&target, &[]).await?;
+        }
+        Ok(())
+    }
+
     /// Segments of samples that retention would take for their age and that are not rolled up yet. They wait for a while, not for ever.
     pub(crate) async fn awaiting_rollup(&self, now_ms: i64) -> HashSet<String> {
         if self.rollups.kept.is_empty() {
@@ -241,7 +250,7 @@ impl MetricStore {
                 return HashSet::new();
             }
         };
-        let oldest_ms = self.options.retention.oldest_ms(now_ms);
+        let oldest_ms = self.retention().oldest_ms(now_ms);
         let waits = oldest_ms.saturating_sub(millis(ROLLUP_HOLD))..oldest_ms;
         let inputs: HashSet<String> =
             jobs.into_iter().filter(|j| j.end_ms >= waits.start).flat_map(|j| j.inputs).collect();

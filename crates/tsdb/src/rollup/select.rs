@@ -198,7 +198,7 @@ impl MetricStore {
     /// From when on there are samples of each series.
     pub fn samples_from(&self, now_ms: i64) -> SamplesFrom {
         let first_ms = self.time().map_or(i64::MAX, |t| t.start_ms);
-        SamplesFrom { first_ms, now_ms, retention: self.retention.clone() }
+        SamplesFrom { first_ms, now_ms, retention: self.retention() }
     }
 
     /// Gathers the buckets of the series that satisfy all matchers, with ends in the range, both included. Buckets that are

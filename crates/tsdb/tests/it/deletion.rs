@@ -159,6 +159,41 @@ async fn some_series_are_kept_for_a_shorter_time_and_some_for_longer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn retention_changes_while_the_store_is_open() {
+    let disk = FaultyDisk::new();
+    let clock = clock_at(START_MS);
+    let store = disk.open(&clock).await.unwrap();
+    let all = filled(&store, &clock).await;
+    assert_eq!(select(&store, &[], TimeRange::ALL).await, all);
+    let hours = |n: u64| Duration::from_secs(3600 * n);
+    let rule = |instance: &str, n| (vec![Matcher::equal("instance", instance)], hours(n));
+    let by = |rules| Retention { by_matcher: rules, ..Retention::default() };
+    let without_one = |found: &Found, before_ms: i64| -> Found {
+        let mut some = found.clone();
+        let one = some.iter_mut().filter(|(l, _)| l.get_or_empty("instance") == "1");
+        one.for_each(|(_, s)| s.retain(|(t, _)| *t >= before_ms));
+        some
+    };
+    store.retain(by(vec![rule("1", 3)]));
+    let want = without_one(&all, START_MS + 2 * HOUR_MS);
+    assert_eq!(select(&store, &[], TimeRange::ALL).await, want, "hidden at once");
+    store.retain(by(vec![rule("1", 300)]));
+    assert_eq!(select(&store, &[], TimeRange::ALL).await, all, "and seen again as long as it is stored");
+    // The same number of rules that all concern the same segments, but others.
+    store.retain(by(vec![rule("2", 3)]));
+    assert_eq!(store.maintain().await.unwrap().compacted, 1);
+    store.retain(by(vec![rule("1", 3)]));
+    assert_eq!(store.maintain().await.unwrap().expired, 1, "nothing was left of the segment");
+    store.retain(Retention::default());
+    let mut gone = all.clone();
+    gone.iter_mut().for_each(|(_, s)| s.retain(|(t, _)| *t >= START_MS + 2 * HOUR_MS));
+    assert_eq!(select(&store, &[], TimeRange::ALL).await, gone, "what is removed does not come back");
+    store.retain(Retention::of_age(hours(1)));
+    store.maintain().await.unwrap();
+    assert!(store.segments_by_level().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_oldest_goes_when_space_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let clock = clock_at(START_MS);
