@@ -84,6 +84,10 @@ pub struct Serve {
     #[arg(long = "web.enable-remote-write-receiver")]
     pub web_enable_remote_write_receiver: bool,
 
+    /// Delete series, free their space and take snapshots when asked to, below /api/v1/admin/tsdb.
+    #[arg(long = "web.enable-admin-api")]
+    pub web_enable_admin_api: bool,
+
     /// How log lines are written.
     #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,

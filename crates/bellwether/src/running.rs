@@ -134,9 +134,9 @@ impl Running {
             receiver.set_limits(settings.labels);
         }
         self.store.tune(settings.tunable_within(self.store.memory()));
+        self.store.retain(settings.retention.clone());
         (settings.path, settings.wal_path, settings.memory_bytes) =
             (before.path, before.wal_path, before.memory_bytes);
-        settings.retention = before.retention;
         settings
     }
 
@@ -185,6 +185,7 @@ impl Process for Running {
             ("limits.memory".into(), settings.memory_bytes.to_string()),
             ("web.listen-address".into(), o.web_listen_address.clone()),
             ("web.enable-remote-write-receiver".into(), o.web_enable_remote_write_receiver.to_string()),
+            ("web.enable-admin-api".into(), o.web_enable_admin_api.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
             ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),
             ("log.level".into(), format!("{:?}", o.log_level).to_lowercase()),

@@ -10,7 +10,7 @@ use engine::{Engine, EngineOptions};
 use lake::{MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
-use server::{Front, HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
+use server::{AdminApi, Front, HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tsdb::{MetricStore, StoreOptions};
@@ -94,6 +94,7 @@ async fn serve(options: Serve) -> Result<()> {
         WriteReceiver::register(settings.labels, memory.pool_limit_bytes(Pool::Requests), &registry)
     });
     let write_receiver = receiver.transpose()?.map(Arc::new);
+    let admin = options.web_enable_admin_api.then(AdminApi::default);
     let running = Arc::new(Running {
         options,
         write_receiver: write_receiver.clone(),
@@ -119,6 +120,7 @@ async fn serve(options: Serve) -> Result<()> {
     let state = Arc::new(ServerState {
         engine,
         write_receiver,
+        admin,
         targets: Arc::clone(&running) as _,
         process: Arc::clone(&running) as _,
         assets: Arc::new(EmbeddedAssets),

@@ -75,10 +75,6 @@ impl Settings {
             ("storage.path", self.path != before.path),
             ("storage.wal_path", self.wal_path != before.wal_path),
             ("limits.memory", self.memory_bytes != before.memory_bytes),
-            (
-                "storage.tsdb.retention and storage.retention",
-                !same_retention(&self.retention, &before.retention),
-            ),
             ("storage.rollups", self.rollups != before.rollups),
         ];
         changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()
@@ -110,11 +106,6 @@ fn retention(options: &Serve, checked: &Checked) -> Retention {
         disk_percentage,
         by_matcher: checked.storage.retention_by_matcher.clone(),
     }
-}
-
-/// Matchers have no equality of their own; what they are written as has.
-fn same_retention(a: &Retention, b: &Retention) -> bool {
-    format!("{a:?}") == format!("{b:?}")
 }
 
 /// The largest unit that a size is a whole number of.

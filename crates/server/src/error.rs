@@ -14,6 +14,8 @@ pub(crate) enum ApiErrorType {
     Timeout,
     Internal,
     Unavailable,
+    /// Unavailable too, and will be until the program is started in another way.
+    Disabled,
     NotFound,
 }
 
@@ -36,13 +38,20 @@ impl ApiError {
         Self::bad_data(format!("invalid parameter {name:?}: {cause}"))
     }
 
+    /// What was asked for has to be enabled first.
+    pub(crate) fn disabled(message: impl Into<String>) -> Self {
+        Self { error_type: ApiErrorType::Disabled, message: message.into() }
+    }
+
     fn status(&self) -> StatusCode {
         match self.error_type {
             ApiErrorType::BadData => StatusCode::BAD_REQUEST,
             ApiErrorType::Execution => StatusCode::UNPROCESSABLE_ENTITY,
             // 499, "client closed request"; nobody is there to read it.
             ApiErrorType::Canceled => StatusCode::from_u16(499).expect("499 is in the range of status codes"),
-            ApiErrorType::Timeout | ApiErrorType::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            ApiErrorType::Timeout | ApiErrorType::Unavailable | ApiErrorType::Disabled => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             ApiErrorType::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             ApiErrorType::NotFound => StatusCode::NOT_FOUND,
         }
@@ -55,7 +64,7 @@ impl ApiError {
             ApiErrorType::Canceled => "canceled",
             ApiErrorType::Timeout => "timeout",
             ApiErrorType::Internal => "internal",
-            ApiErrorType::Unavailable => "unavailable",
+            ApiErrorType::Unavailable | ApiErrorType::Disabled => "unavailable",
             ApiErrorType::NotFound => "not_found",
         }
     }

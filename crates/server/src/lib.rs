@@ -15,7 +15,7 @@ pub mod process;
 mod prometheus;
 mod state;
 
-pub use self::prometheus::WriteReceiver;
+pub use self::prometheus::{AdminApi, WriteReceiver};
 pub use assets::{Asset, Assets};
 pub use http::{Front, HttpServer, router};
 pub use metrics::HttpMetrics;

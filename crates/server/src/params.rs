@@ -1,4 +1,4 @@
-//! Request parameters: the query string and, for a form POST, the body, as Prometheus reads them.
+//! Request parameters: the query string and, for a form that is posted or put, the body, as Prometheus reads them.
 
 use std::time::Duration;
 
@@ -103,7 +103,8 @@ impl<S: Send + Sync> FromRequest<S> for Params {
 fn is_form(parts: &axum::http::request::Parts) -> bool {
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     let mime = content_type.split(';').next().unwrap_or("").trim();
-    parts.method == Method::POST && mime.eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    matches!(parts.method, Method::POST | Method::PUT)
+        && mime.eq_ignore_ascii_case("application/x-www-form-urlencoded")
 }
 
 async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {

@@ -9,7 +9,7 @@ use engine::Engine;
 use crate::assets::Assets;
 use crate::metrics::HttpMetrics;
 use crate::process::{Process, Targets};
-use crate::prometheus::WriteReceiver;
+use crate::prometheus::{AdminApi, WriteReceiver};
 
 /// What the handlers need; the binary fills it in once.
 pub struct ServerState {
@@ -17,6 +17,8 @@ pub struct ServerState {
     pub engine: Arc<Engine>,
     /// Takes in what senders push; `None` unless that was asked for.
     pub write_receiver: Option<Arc<WriteReceiver>>,
+    /// Deletes series and takes snapshots; `None` unless that was asked for.
+    pub admin: Option<AdminApi>,
     /// Knows the scrape targets.
     pub targets: Arc<dyn Targets>,
     /// Knows the process.

@@ -5,6 +5,7 @@
     reason = "a test waits for real programs in real time, and says what it skips on standard output"
 )]
 
+mod admin;
 mod api;
 mod browser;
 mod bucket;

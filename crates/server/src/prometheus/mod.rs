@@ -1,5 +1,6 @@
 //! The HTTP API of Prometheus below `/api/v1`, to the letter.
 
+mod admin;
 mod json;
 mod query;
 mod series;
@@ -14,6 +15,7 @@ use axum::routing::{get, post};
 
 use crate::state::ServerState;
 
+pub use admin::AdminApi;
 pub use write::WriteReceiver;
 
 pub(crate) fn routes() -> Router<Arc<ServerState>> {
@@ -34,4 +36,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
+        .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
+        .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
 }
