@@ -1,7 +1,7 @@
 //! What a write consists of: samples of many series in a few flat buffers.
 
 use crate::label::{check_packed, hash_packed};
-use crate::{Histogram, Labels, Result, Sample, SeriesSample};
+use crate::{Exemplar, Histogram, Labels, Result, Sample, SeriesExemplar, SeriesSample};
 
 /// Samples on their way to a store. A series is begun, then gets its samples; it may be begun several times.
 #[derive(Debug, Default, Clone, PartialEq)]
@@ -11,6 +11,7 @@ pub struct WriteBatch {
     entries: Vec<Entry>,
     samples: Vec<Sample>,
     histograms: Vec<(i64, Histogram)>,
+    exemplars: Vec<Exemplar>,
 }
 
 /// Where the parts of a series end; they begin where those of the one before end.
@@ -20,6 +21,7 @@ struct Entry {
     labels_end: usize,
     samples_end: usize,
     histograms_end: usize,
+    exemplars_end: usize,
 }
 
 /// A series of a batch.
@@ -33,6 +35,8 @@ pub struct BatchSeries<'a> {
     pub samples: &'a [Sample],
     /// Histograms with their times in milliseconds, likewise.
     pub histograms: &'a [(i64, Histogram)],
+    /// Exemplars, likewise.
+    pub exemplars: &'a [Exemplar],
 }
 
 impl BatchSeries<'_> {
@@ -67,6 +71,7 @@ impl WriteBatch {
             labels_end: self.labels.len(),
             samples_end: self.samples.len(),
             histograms_end: self.histograms.len(),
+            exemplars_end: self.exemplars.len(),
         });
     }
 
@@ -82,21 +87,45 @@ impl WriteBatch {
         self.last().histograms_end += 1;
     }
 
+    /// Adds an exemplar to the series begun last.
+    pub fn exemplar(&mut self, exemplar: Exemplar) {
+        self.exemplars.push(exemplar);
+        self.last().exemplars_end += 1;
+    }
+
+    /// Takes the exemplars out, with the labels of their series: they are kept apart from samples.
+    pub fn take_exemplars(&mut self) -> Vec<SeriesExemplar> {
+        if self.exemplars.is_empty() {
+            return Vec::new();
+        }
+        let mut taken = Vec::with_capacity(self.exemplars.len());
+        for series in self.series().filter(|s| !s.exemplars.is_empty()) {
+            let labels = series.to_labels();
+            let with = |e: &Exemplar| SeriesExemplar { labels: labels.clone(), exemplar: e.clone() };
+            taken.extend(series.exemplars.iter().map(with));
+        }
+        self.exemplars.clear();
+        self.entries.iter_mut().for_each(|e| e.exemplars_end = 0);
+        taken
+    }
+
     fn last(&mut self) -> &mut Entry {
         self.entries.last_mut().expect("a series is begun before it gets samples")
     }
 
     /// The series, in the order in which they were begun.
     pub fn series(&self) -> impl ExactSizeIterator<Item = BatchSeries<'_>> {
-        let (mut labels, mut samples, mut histograms) = (0, 0, 0);
+        let (mut labels, mut samples, mut histograms, mut exemplars) = (0, 0, 0, 0);
         self.entries.iter().map(move |e| {
             let series = BatchSeries {
                 hash: e.hash,
                 labels: &self.labels[labels..e.labels_end],
                 samples: &self.samples[samples..e.samples_end],
                 histograms: &self.histograms[histograms..e.histograms_end],
+                exemplars: &self.exemplars[exemplars..e.exemplars_end],
             };
             (labels, samples, histograms) = (e.labels_end, e.samples_end, e.histograms_end);
+            exemplars = e.exemplars_end;
             series
         })
     }
@@ -104,6 +133,11 @@ impl WriteBatch {
     /// The histogram at a position, counted over all series.
     pub fn histogram_at(&self, at: usize) -> &Histogram {
         &self.histograms[at].1
+    }
+
+    /// Number of exemplars, which [`WriteBatch::len`] does not count.
+    pub fn exemplars_len(&self) -> usize {
+        self.exemplars.len()
     }
 
     /// Number of samples and histograms.
@@ -123,7 +157,9 @@ impl WriteBatch {
             .iter()
             .map(|(_, h)| size_of::<(i64, Histogram)>() + 8 * (h.positive.len() + h.negative.len()))
             .sum();
-        self.labels.len() + size_of_val(&*self.entries) + size_of_val(&*self.samples) + histograms
+        let exemplars: usize =
+            self.exemplars.iter().map(|e| size_of::<Exemplar>() + e.labels.size_bytes()).sum();
+        self.labels.len() + size_of_val(&*self.entries) + size_of_val(&*self.samples) + histograms + exemplars
     }
 
     /// Forgets the content and keeps the memory.
@@ -132,6 +168,7 @@ impl WriteBatch {
         self.entries.clear();
         self.samples.clear();
         self.histograms.clear();
+        self.exemplars.clear();
     }
 }
 
@@ -171,6 +208,28 @@ mod tests {
         assert_eq!(got, want);
         batch.clear();
         assert!(batch.is_empty() && batch.series().len() == 0);
+    }
+
+    #[test]
+    fn exemplars_are_taken_out_with_their_series() {
+        let (a, b) = (Labels::from_pairs([("__name__", "a")]), Labels::from_pairs([("__name__", "b")]));
+        let exemplar = |t_ms| Exemplar { labels: Labels::from_pairs([("trace_id", "1")]), value: 0.5, t_ms };
+        let mut batch = WriteBatch::new();
+        batch.begin(&a);
+        batch.sample(1, 0.5);
+        batch.exemplar(exemplar(1));
+        batch.begin(&b);
+        batch.exemplar(exemplar(2));
+        batch.exemplar(exemplar(3));
+        assert_eq!((batch.len(), batch.exemplars_len()), (1, 3));
+        let taken = batch.take_exemplars();
+        let got: Vec<_> = taken.iter().map(|e| (e.labels.metric(), e.exemplar.t_ms)).collect();
+        assert_eq!(got, [("a", 1), ("b", 2), ("b", 3)]);
+        assert_eq!((batch.len(), batch.exemplars_len()), (1, 0));
+        assert!(batch.series().all(|s| s.exemplars.is_empty()));
+        batch.begin(&a);
+        batch.exemplar(exemplar(4));
+        assert_eq!(batch.take_exemplars().len(), 1);
     }
 
     #[test]
