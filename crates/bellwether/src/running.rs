@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base::{Clock, Error, Labels, Metadata, Result, SeriesSample, WriteBatch, format_duration};
+use base::{
+    Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesSample, WriteBatch, format_duration,
+};
 use collect::exporters::node::NodeCollector;
 use collect::family::encode_text;
 use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
@@ -14,7 +16,7 @@ use parking_lot::Mutex;
 use prometheus::{Encoder, Gauge, Registry, TextEncoder};
 use server::WriteReceiver;
 use server::process::{self, Process, Targets, TargetsView};
-use tsdb::MetricStore;
+use tsdb::{ExemplarStore, MetricStore};
 
 use crate::cli::Serve;
 use crate::config::{self, Checked};
@@ -25,8 +27,13 @@ pub(crate) struct EngineSink(pub(crate) Arc<Engine>);
 
 #[async_trait]
 impl Sink for EngineSink {
-    async fn append(&self, samples: &[SeriesSample]) -> Result<()> {
-        self.0.append(WriteBatch::from(samples)).await.map(|_| ())
+    async fn append(&self, samples: &[SeriesSample], exemplars: &[SeriesExemplar]) -> Result<()> {
+        let mut batch = WriteBatch::from(samples);
+        for SeriesExemplar { labels, exemplar } in exemplars {
+            batch.begin(labels);
+            batch.exemplar(exemplar.clone());
+        }
+        self.0.append(batch).await.map(|_| ())
     }
 }
 
@@ -68,6 +75,7 @@ pub(crate) struct Running {
     pub(crate) node: NodeSource,
     pub(crate) write_receiver: Option<Arc<WriteReceiver>>,
     pub(crate) store: Arc<MetricStore>,
+    pub(crate) exemplars: Arc<ExemplarStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) start_ms: i64,
     pub(crate) listen_port: u16,
@@ -135,6 +143,7 @@ impl Running {
         }
         self.store.tune(settings.tunable_within(self.store.memory()));
         self.store.retain(settings.retention.clone());
+        self.exemplars.tune(settings.max_exemplars, settings.tunable.out_of_order);
         (settings.path, settings.wal_path, settings.memory_bytes) =
             (before.path, before.wal_path, before.memory_bytes);
         settings

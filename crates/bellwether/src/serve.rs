@@ -13,7 +13,7 @@ use server::process::Process;
 use server::{AdminApi, Front, HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
-use tsdb::{MetricStore, StoreOptions};
+use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
 
 use crate::assets::EmbeddedAssets;
 use crate::cli::Serve;
@@ -75,9 +75,17 @@ async fn serve(options: Serve) -> Result<()> {
     let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(&memory));
     let rollups = settings.rollups.clone();
     let store_options = StoreOptions { retention, tunable, rollups, ..StoreOptions::default() };
+    let exemplar_options = ExemplarOptions {
+        in_memory: settings.max_exemplars,
+        out_of_order: settings.tunable.out_of_order,
+        retention: settings.retention.longest(),
+        tenant: store_options.tenant.clone(),
+    };
+    let exemplars = ExemplarStore::open(Arc::clone(&lake), exemplar_options, &registry);
+    let exemplars = Arc::new(Box::pin(exemplars).await?);
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
-    let engine =
-        Arc::new(Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?);
+    let engine = Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?;
+    let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
     let transports = Transports::new(HttpTransport::shared())
@@ -99,6 +107,7 @@ async fn serve(options: Serve) -> Result<()> {
         options,
         write_receiver: write_receiver.clone(),
         store: Arc::clone(&store),
+        exemplars: Arc::clone(&exemplars),
         hostname: hostname(),
         manager: Arc::clone(&manager),
         node: NodeSource(node),
@@ -133,7 +142,7 @@ async fn serve(options: Serve) -> Result<()> {
     });
     front.open(server::router(state));
     let (stop_maintenance, maintenance_stops) = oneshot::channel();
-    let maintaining = tokio::spawn(maintain(Arc::clone(&store), maintenance_stops));
+    let maintaining = tokio::spawn(maintain(Arc::clone(&store), Arc::clone(&exemplars), maintenance_stops));
     readiness.set(true);
     if !EmbeddedAssets::are_there() {
         tracing::warn!("this binary was built without the web UI: build it with `make run`");
@@ -149,7 +158,7 @@ async fn serve(options: Serve) -> Result<()> {
     drop(stop_maintenance);
     store.stop_maintenance();
     let maintained = joined("maintenance", maintaining.await.map(Ok));
-    let closed = store.close().await;
+    let closed = store.close().await.and(exemplars.close().await);
     tracing::info!("stopped");
     served.and(maintained).and(closed)
 }
@@ -197,7 +206,7 @@ fn hostname() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-async fn maintain(store: Arc<MetricStore>, mut stops: oneshot::Receiver<()>) {
+async fn maintain(store: Arc<MetricStore>, exemplars: Arc<ExemplarStore>, mut stops: oneshot::Receiver<()>) {
     let mut ticks = tokio::time::interval(MAINTENANCE_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut caught_up = true;
@@ -212,8 +221,10 @@ async fn maintain(store: Arc<MetricStore>, mut stops: oneshot::Receiver<()>) {
             }
             _ = ticks.tick() => {
                 caught_up = true;
-                store.maintain().await.map(drop)
+                let exemplars = exemplars.maintain().await;
+                store.maintain().await.map(drop).and(exemplars)
             }
+            () = exemplars.wait_until_large() => exemplars.maintain().await,
         };
         if let Err(error) = result {
             tracing::error!(%error, "cannot maintain the store, trying again within a minute");

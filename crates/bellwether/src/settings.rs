@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) rollups: Vec<RollupOptions>,
     /// How late a sample may come, and how many series there may be.
     pub(crate) tunable: Tunable,
+    /// Exemplars that are kept in memory; with none, none are taken.
+    pub(crate) max_exemplars: usize,
     /// Limits on labels that are pushed.
     pub(crate) labels: LabelLimits,
 }
@@ -58,6 +60,7 @@ impl Settings {
                     head_bytes: None,
                 },
             },
+            max_exemplars: storage.max_exemplars,
             labels: limits.labels,
         }
     }

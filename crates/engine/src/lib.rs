@@ -5,6 +5,7 @@
 
 mod cancel;
 mod choose;
+mod exemplars;
 mod fetch;
 mod limits;
 mod lookup;
@@ -17,14 +18,15 @@ use std::time::Duration;
 
 use base::{Clock, Matcher, Result, TimeRange, WriteBatch};
 use tokio::sync::Semaphore;
-use tsdb::MetricStore;
+use tsdb::{ExemplarStore, MetricStore};
 
 use crate::metrics::QueryMetrics;
 
 pub use fetch::RollupUse;
+pub use promql::ast;
 pub use promql::{Annotations, Grid, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
-pub use tsdb::{AppendOutcome, NameCount, StoreStats};
+pub use tsdb::{AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, SelectedExemplars, StoreStats};
 
 /// Limits of queries, for the process as a whole.
 #[derive(Debug, Clone)]
@@ -58,6 +60,7 @@ pub fn parse_selector(text: &str) -> Result<Vec<Matcher>> {
 /// Owns the stores and answers queries against them.
 pub struct Engine {
     store: Arc<MetricStore>,
+    exemplars: Option<Arc<ExemplarStore>>,
     options: EngineOptions,
     places: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
@@ -74,12 +77,12 @@ impl Engine {
     ) -> Result<Self> {
         let places = Arc::new(Semaphore::new(options.query_max_concurrency));
         let metrics = QueryMetrics::register(registry, &options)?;
-        Ok(Self { store, options, places, clock, metrics })
+        Ok(Self { store, exemplars: None, options, places, clock, metrics })
     }
 
-    /// Writes samples; durable when it resolves.
+    /// Writes samples and exemplars; durable when it resolves.
     pub async fn append(&self, samples: WriteBatch) -> Result<AppendOutcome> {
-        self.store.append(samples).await
+        self.append_all(samples).await
     }
 
     /// Deletes the samples in a range of the series that satisfy any of the sets of matchers; nobody sees them from then on.

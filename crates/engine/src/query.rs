@@ -155,6 +155,6 @@ impl Engine {
     }
 }
 
-fn parse(query: &str) -> Result<Expr, QueryFailure> {
+pub(crate) fn parse(query: &str) -> Result<Expr, QueryFailure> {
     promql::parse(query, &ParseOptions::default()).map_err(|e| QueryFailure::Rejected(e.into()))
 }

@@ -12,6 +12,9 @@ pub const SERIES_PER_REQUEST: usize = 500_000;
 /// Samples of one request, histograms included. An empty sample is two bytes on the wire and sixteen in memory.
 pub const SAMPLES_PER_REQUEST: usize = 2_000_000;
 
+/// Exemplars of one request. There are fewer than samples, and each has labels of its own in memory.
+pub const EXEMPLARS_PER_REQUEST: usize = 500_000;
+
 /// Labels of one series by default. Label sets beyond a hundred are mistakes; this leaves room.
 pub const LABELS_PER_SERIES: usize = 1024;
 

@@ -41,7 +41,18 @@ impl RequestWriter {
 
     /// Adds an exemplar without labels.
     pub fn exemplar(&mut self, t_ms: i64, value: f64) -> &mut Self {
+        self.exemplar_with(&[], t_ms, value)
+    }
+
+    /// Adds an exemplar.
+    pub fn exemplar_with(&mut self, labels: &[(&str, &str)], t_ms: i64, value: f64) -> &mut Self {
         let mut exemplar = Vec::new();
+        for (name, value) in labels {
+            let mut label = Vec::new();
+            put_bytes(&mut label, 1, name.as_bytes());
+            put_bytes(&mut label, 2, value.as_bytes());
+            put_bytes(&mut exemplar, 1, &label);
+        }
         put_double(&mut exemplar, 2, value);
         put_varint_field(&mut exemplar, 3, t_ms as u64);
         put_bytes(&mut self.series, 3, &exemplar);

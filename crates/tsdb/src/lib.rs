@@ -8,6 +8,7 @@ pub mod chunk;
 mod compact;
 mod complete;
 mod delete;
+mod exemplars;
 pub mod export;
 mod head;
 mod hidden;
@@ -31,6 +32,7 @@ mod table;
 mod tombstones;
 
 pub use delete::Deletion;
+pub use exemplars::{ExemplarOptions, ExemplarOutcome, ExemplarSeries, ExemplarStore, SelectedExemplars};
 pub use head::SeriesLimits;
 pub use lake::{MemoryBudget, Pool, Reservation};
 pub use maintain::Maintenance;

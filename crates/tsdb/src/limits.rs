@@ -127,3 +127,15 @@ pub const REWRITE_SHARE: f64 = 0.1;
 
 /// Times that cleaning looks for segments that still have deleted samples: others may seal meanwhile.
 pub const CLEANING_ROUNDS: usize = 4;
+
+/// Bytes of exemplars in memory after which they are sealed, in addition to those of which memory keeps the newest.
+pub const EXEMPLAR_SEAL_BYTES: usize = 8 << 20;
+
+/// Time after which exemplars are sealed: the log has them, so that this only decides how many small segments there are a day.
+pub const EXEMPLAR_SEAL_AGE: Duration = Duration::from_secs(3600);
+
+/// Bytes of exemplars in memory at which appends are refused, because seals fail or cannot follow.
+pub const EXEMPLAR_HEAD_BYTES: usize = 64 << 20;
+
+/// Exemplars that one selection returns, the newest: as many as Prometheus keeps by default, so that an answer here is no larger.
+pub const EXEMPLARS_PER_SELECT: usize = 100_000;

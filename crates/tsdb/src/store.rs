@@ -11,6 +11,7 @@ use prometheus::Registry;
 use tokio::sync::Notify;
 
 use crate::checkpoint::{self, Loaded, Manifest};
+use crate::exemplars::ExemplarOutcome;
 use crate::head::SeriesLimits;
 use crate::inspect::Inspections;
 use crate::limits;
@@ -74,6 +75,8 @@ pub struct AppendOutcome {
     pub out_of_bounds: u64,
     /// Series that the head did not have.
     pub new_series: u64,
+    /// What became of the exemplars; they are not among the counts above.
+    pub exemplars: ExemplarOutcome,
 }
 
 /// What can be changed while the store is open.

@@ -16,7 +16,7 @@ pub(super) static STORAGE: Section = Section {
     name: "storage",
     keys: &[&[
         Key::new("tsdb", Shape::Section(&TSDB)),
-        Key::new("exemplars", Shape::Section(&EXEMPLARS)).without_effect("exemplars are not stored yet"),
+        Key::new("exemplars", Shape::Section(&EXEMPLARS)),
         Key::new("path", Shape::Text),
         Key::new("wal_path", Shape::Text),
         Key::new("retention", Shape::Sections(&RETENTION_BY_MATCHER, None)),
@@ -70,7 +70,7 @@ static ROLLUPS: Section = Section {
 };
 
 /// How samples are stored. What is not given here is as the command line says.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Storage {
     /// Where the data lies: a folder or the address of a bucket.
     pub path: Option<String>,
@@ -78,12 +78,31 @@ pub struct Storage {
     pub wal_path: Option<PathBuf>,
     /// How much later than the newest sample of its series a sample may come.
     pub out_of_order_window: Duration,
+    /// `exemplars.max_exemplars`: how many are kept in memory; with none, none are taken.
+    pub max_exemplars: usize,
     /// `tsdb.retention`.
     pub retention: Option<TsdbRetention>,
     /// Ages of their own for the series that satisfy all matchers of an entry.
     pub retention_by_matcher: Vec<(Vec<Matcher>, Duration)>,
     /// Which rollups are made, and how long they are kept.
     pub rollups: Vec<RollupOptions>,
+}
+
+/// How many exemplars are kept in memory unless the file says otherwise, as in Prometheus.
+const DEFAULT_MAX_EXEMPLARS: usize = 100_000;
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            path: None,
+            wal_path: None,
+            out_of_order_window: Duration::ZERO,
+            max_exemplars: DEFAULT_MAX_EXEMPLARS,
+            retention: None,
+            retention_by_matcher: Vec::new(),
+            rollups: Vec::new(),
+        }
+    }
 }
 
 /// `storage.tsdb.retention`; zero means no bound.
@@ -121,10 +140,17 @@ pub(super) fn read(map: &Map<'_>, dir: &Path) -> Outcome<Storage> {
         path: path.map(|p| if p.contains("://") { p.to_owned() } else { dir.join(p).display().to_string() }),
         wal_path: wal_path.map(|p| dir.join(p)),
         out_of_order_window: tsdb.duration("out_of_order_time_window")?,
+        max_exemplars: max_exemplars(&map.map("exemplars"))?,
         retention: given,
         retention_by_matcher: by_matcher,
         rollups: rollups(&map.map("rollups"))?,
     })
+}
+
+/// A negative number is as none, as in Prometheus.
+fn max_exemplars(map: &Map<'_>) -> Outcome<usize> {
+    let n = map.integer("max_exemplars", DEFAULT_MAX_EXEMPLARS as i64)?;
+    Ok(usize::try_from(n).unwrap_or(0))
 }
 
 /// What is not given is as by default, and what is kept for no time is not made.

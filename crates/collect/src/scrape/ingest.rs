@@ -5,14 +5,17 @@
 
 use std::sync::Arc;
 
-use base::{Error, ErrorKind, Labels, LabelsBuilder, METRIC_NAME, Result, STALE_NAN, Sample, SeriesSample};
+use base::{
+    EXEMPLAR_LABEL_CHARS, Error, ErrorKind, Exemplar, Labels, LabelsBuilder, METRIC_NAME, Result, STALE_NAN,
+    Sample, SeriesExemplar, SeriesSample,
+};
 
 use super::cache::{Lookup, SeriesCache, Slot};
 use super::metadata::MetadataCache;
 use super::metrics::ScrapeMetrics;
 use super::transport::FetchedBody;
 use crate::config::{NameValidation, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
-use crate::exposition::{Event, Format, Parser, Series};
+use crate::exposition::{self, Event, Format, Parser, Series};
 use crate::limits::{AHEAD_MAX, SERIES_PER_SCRAPE_MAX};
 use crate::relabel::{self, Rule};
 
@@ -35,6 +38,7 @@ pub(super) struct Ingest {
     metrics: ScrapeMetrics,
     metadata: Arc<MetadataCache>,
     cache: SeriesCache,
+    exemplars: Vec<SeriesExemplar>,
     round: u64,
 }
 
@@ -83,7 +87,14 @@ impl Ingest {
             validation: config.name_validation,
             fallback,
         };
-        Self { settings, metrics, metadata, cache: SeriesCache::new(seed, inherited), round: 0 }
+        Self {
+            settings,
+            metrics,
+            metadata,
+            cache: SeriesCache::new(seed, inherited),
+            exemplars: Vec::new(),
+            round: 0,
+        }
     }
 
     /// Appends the samples of a body, and markers for series that it ends. On an error only markers are appended, for
@@ -96,6 +107,7 @@ impl Ingest {
     ) -> (Counts, Result<()>) {
         let start = out.len();
         self.round += 1;
+        self.exemplars.clear();
         self.cache.begin();
         let mut round = Round { now_ms, out, counts: Counts::default(), over_limit: false };
         let result = self.read(body, &mut round);
@@ -108,6 +120,7 @@ impl Ingest {
             }
             Err(_) => {
                 out.truncate(start);
+                self.exemplars.clear();
                 self.fail(now_ms, out);
             }
         }
@@ -118,6 +131,11 @@ impl Ingest {
     pub(super) fn fail(&mut self, now_ms: i64, out: &mut Vec<SeriesSample>) {
         let ended = self.cache.fail();
         mark_stale(&ended, now_ms, out);
+    }
+
+    /// The exemplars of the body that was taken last.
+    pub(super) fn exemplars(&mut self) -> &mut Vec<SeriesExemplar> {
+        &mut self.exemplars
     }
 
     /// Label sets that are live, for the loop that takes over.
@@ -182,6 +200,12 @@ impl Ingest {
         }
         round.counts.series_added += usize::from(!known);
         round.out.push(SeriesSample { labels: labels.clone(), sample: Sample { t_ms, value: series.value } });
+        // With more labels than characters it could not be stored.
+        let few = |e: &&exposition::Exemplar<'_>| e.labels().nth(EXEMPLAR_LABEL_CHARS).is_none();
+        if let Some(exemplar) = series.exemplar.as_ref().filter(few) {
+            let labels = labels.clone();
+            self.exemplars.push(SeriesExemplar { labels, exemplar: taken(exemplar, t_ms) });
+        }
         self.track(slot, own_timestamp, repeated);
         Ok(())
     }
@@ -310,6 +334,15 @@ impl Settings {
         }
         Ok(())
     }
+}
+
+/// An exemplar as it is stored; one without a time has that of its sample.
+fn taken(exemplar: &exposition::Exemplar<'_>, t_ms: i64) -> Exemplar {
+    let mut labels = LabelsBuilder::default();
+    for (name, value) in exemplar.labels() {
+        labels.set(&name.to_text(), &value.to_text());
+    }
+    Exemplar { labels: labels.build(), value: exemplar.value, t_ms: exemplar.timestamp_ms.unwrap_or(t_ms) }
 }
 
 /// As much of a name as a message shows.

@@ -218,3 +218,20 @@ fn metadata_follows_the_target() {
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].1.metric_type, base::MetricType::Gauge);
 }
+
+#[test]
+fn exemplars_come_with_the_series_as_stored() {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
+    let mut i = ingest();
+    let body =
+        "# TYPE a counter\na_total 1 # {trace_id=\"x\"} 0.5 1.5\n# TYPE b counter\nb_total 2 # {} 7\n# EOF\n";
+    assert_eq!(take_typed(&mut i, 3_000, OPENMETRICS, body).1, "");
+    let show = |e: &SeriesExemplar| {
+        format!("{} {} {}@{}", e.labels, e.exemplar.labels, e.exemplar.value, e.exemplar.t_ms)
+    };
+    let got: Vec<_> = i.exemplars().iter().map(show).collect();
+    assert_eq!(got, [r#"a_total{job="j"} {trace_id="x"} 0.5@1500"#, r#"b_total{job="j"} {} 7@3000"#]);
+    // Those of a body that is refused are gone with its samples.
+    take_typed(&mut i, 4_000, OPENMETRICS, "# TYPE a counter\na_total 1 # {} 2\nb x\n# EOF\n");
+    assert!(i.exemplars().is_empty());
+}

@@ -16,7 +16,7 @@ mod snapshot;
 mod transport;
 
 use async_trait::async_trait;
-use base::SeriesSample;
+use base::{SeriesExemplar, SeriesSample};
 
 pub use fetch::{HttpTransport, USER_AGENT};
 pub use manager::ScrapeManager;
@@ -29,6 +29,7 @@ pub use transport::{FetchRequest, FetchedBody, LocalSource, Transport, Transport
 pub trait Sink: Send + Sync {
     /// Called once for each scrape, with everything that it brought in, reports and staleness markers included. The
     /// loop waits for the answer before its next scrape, and after an error logs and goes on: these samples are lost.
-    /// A series may come twice in one call with different timestamps. The slice may not be kept.
-    async fn append(&self, samples: &[SeriesSample]) -> base::Result<()>;
+    /// A series may come twice in one call with different timestamps. Exemplars belong to series of the samples; a target
+    /// exposes one until it has another, so that most come again and again. The slices may not be kept.
+    async fn append(&self, samples: &[SeriesSample], exemplars: &[SeriesExemplar]) -> base::Result<()>;
 }

@@ -260,7 +260,9 @@ impl Runner {
         if self.samples.is_empty() {
             return;
         }
-        if let Err(e) = self.context.sink.append(&self.samples).await {
+        let taken = self.context.sink.append(&self.samples, self.ingest.exemplars()).await;
+        self.ingest.exemplars().clear();
+        if let Err(e) = taken {
             self.context.metrics.append_failed.inc();
             warn!(target = %self.target.url, samples = self.samples.len(), error = %e, "cannot store a scrape");
         }

@@ -3,13 +3,14 @@
 //! This is the path that most samples of a fleet take, so a request is read once, from slices of one reused buffer straight into the
 //! flat buffers of a batch. What is wrong with one series costs that series only; bytes that are no message cost the request.
 
+mod exemplar;
 mod histogram;
 mod labels;
 
 use base::{Error, ErrorKind, Result, WriteBatch};
 
 use crate::LabelLimits;
-use crate::limits::{BUCKETS_PER_REQUEST, SAMPLES_PER_REQUEST, SERIES_PER_REQUEST};
+use crate::limits::{BUCKETS_PER_REQUEST, EXEMPLARS_PER_REQUEST, SAMPLES_PER_REQUEST, SERIES_PER_REQUEST};
 use crate::protobuf::{Malformed, Reader};
 use crate::snappy;
 
@@ -20,7 +21,7 @@ pub struct Decoded {
     pub batch: WriteBatch,
     /// What is not among them.
     pub refused: Refused,
-    /// Exemplars that were seen.
+    /// Exemplars that were seen; those whose labels cannot be stored are not in the batch.
     pub exemplars: u64,
     /// Descriptions of metrics that were seen.
     pub metadata: u64,
@@ -176,8 +177,13 @@ impl<'a> Request<'a, '_> {
                     self.out.batch.sample(t_ms, v);
                 }
                 3 => {
-                    value.bytes()?;
                     self.out.exemplars += 1;
+                    if self.out.exemplars > EXEMPLARS_PER_REQUEST as u64 {
+                        return Err(Stop::Limit("exemplars_per_request", EXEMPLARS_PER_REQUEST));
+                    }
+                    if let Some(exemplar) = exemplar::read(value.bytes()?)? {
+                        self.out.batch.exemplar(exemplar);
+                    }
                 }
                 4 => match histogram::read(value.bytes()?)? {
                     Ok((t_ms, histogram)) => {

@@ -255,3 +255,24 @@ proptest! {
         prop_assert_eq!(rows(&got.batch), want);
     }
 }
+
+#[test]
+fn exemplars_come_with_their_series_and_those_that_cannot_be_stored_do_not() {
+    let long: Vec<(String, String)> = (0..200).map(|i| (format!("l{i}"), "x".into())).collect();
+    let long: Vec<(&str, &str)> = long.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let body = RequestWriter::new()
+        .series(&[("__name__", "a")])
+        .sample(1, 1.0)
+        .exemplar_with(&[("trace_id", "x"), ("b", "y")], 5, 0.5)
+        .exemplar_with(&long, 6, 0.5)
+        .series(&[("__name__", "b")])
+        .exemplar(7, 2.0)
+        .body();
+    let mut got = decoded(&body);
+    assert_eq!((got.exemplars, got.batch.len(), got.batch.exemplars_len()), (3, 1, 2));
+    let taken = got.batch.take_exemplars();
+    let show = |e: &base::SeriesExemplar| {
+        format!("{} {} {}@{}", e.labels, e.exemplar.labels, e.exemplar.value, e.exemplar.t_ms)
+    };
+    assert_eq!(taken.iter().map(show).collect::<Vec<_>>(), [r#"a {b="y", trace_id="x"} 0.5@5"#, "b {} 2@7"]);
+}

@@ -107,7 +107,8 @@ impl WriteReceiver {
         let metrics = &self.metrics;
         metrics.samples.inc_by(outcome.accepted + outcome.repeated);
         metrics.invalid_labels.inc_by(decoded.refused.samples);
-        metrics.exemplars.inc_by(decoded.exemplars);
+        let stored = outcome.exemplars.accepted + outcome.exemplars.repeated;
+        metrics.exemplars.inc_by(decoded.exemplars.saturating_sub(stored));
         for (reason, samples) in refusals(outcome) {
             metrics.refused.with_label_values(&[reason]).inc_by(samples);
         }
@@ -132,7 +133,7 @@ impl WriteMetrics {
             )?,
             exemplars: IntCounter::new(
                 "bellwether_remote_write_dropped_exemplars_total",
-                "Exemplars received by remote write, which are not stored.",
+                "Exemplars received by remote write that are not stored.",
             )?,
             shed: IntCounter::new(
                 "bellwether_remote_write_shed_requests_total",
@@ -207,7 +208,7 @@ async fn receive(
     .map_err(whole)?;
     drop((body, body_room));
     let total = decoded.batch.len() as u64 + decoded.refused.samples;
-    let outcome = if decoded.batch.is_empty() {
+    let outcome = if decoded.batch.is_empty() && decoded.batch.exemplars_len() == 0 {
         AppendOutcome::default()
     } else {
         let batch = std::mem::take(&mut decoded.batch);

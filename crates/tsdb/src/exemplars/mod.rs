@@ -1,0 +1,199 @@
+//! Exemplars: durable in the table `exemplars`, and the newest of them in memory.
+//!
+//! Owns which exemplars are taken, the memory of the newest ones, by which repeated ones are recognised, and reading both. Does not
+//! own how rows get to the disk: that is `lake::RowStore`.
+
+mod load;
+mod metrics;
+mod ring;
+mod rows;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Error, Exemplar, Labels, Matcher, Result, SeriesExemplar, TimeRange};
+use lake::{Lake, RowOptions, RowStore};
+use parking_lot::RwLock;
+use prometheus::Registry;
+
+use crate::limits::{EXEMPLAR_HEAD_BYTES, EXEMPLAR_SEAL_AGE, EXEMPLAR_SEAL_BYTES, EXEMPLARS_PER_SELECT};
+use crate::store::millis;
+use metrics::ExemplarMetrics;
+use ring::{Ring, Verdict};
+
+/// How exemplars are kept.
+#[derive(Debug, Clone)]
+pub struct ExemplarOptions {
+    /// How many are kept in memory; with zero none are taken.
+    pub in_memory: usize,
+    /// How much earlier than the newest exemplar of its series one may be.
+    pub out_of_order: Duration,
+    /// How long they are kept on the disk.
+    pub retention: Duration,
+    /// Whose exemplars these are.
+    pub tenant: String,
+}
+
+/// What became of the exemplars of an append.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ExemplarOutcome {
+    /// Stored.
+    pub accepted: u64,
+    /// Stored before: nothing to do.
+    pub repeated: u64,
+    /// Refused: a later exemplar of the series is stored.
+    pub out_of_order: u64,
+    /// Refused: their labels have too many characters, or their time is none that can be stored.
+    pub invalid: u64,
+    /// Not taken, because none are.
+    pub disabled: u64,
+}
+
+/// The exemplars of a series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ExemplarSeries {
+    /// The series.
+    pub labels: Labels,
+    /// Its exemplars in order of time.
+    pub exemplars: Vec<Exemplar>,
+}
+
+/// What a selection of exemplars found.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SelectedExemplars {
+    /// In order of labels.
+    pub series: Vec<ExemplarSeries>,
+    /// Whether there were more, older than these.
+    pub truncated: bool,
+}
+
+/// The exemplars of one tenant: durable once appended.
+pub struct ExemplarStore {
+    rows: RowStore,
+    ring: RwLock<Ring>,
+    out_of_order_ms: RwLock<i64>,
+    tenant: String,
+    metrics: ExemplarMetrics,
+}
+
+impl ExemplarStore {
+    /// Opens the store and reads the newest exemplars into memory.
+    pub async fn open(lake: Arc<Lake>, options: ExemplarOptions, registry: &Registry) -> Result<Self> {
+        let metrics = ExemplarMetrics::register(registry)?;
+        let row_options = RowOptions {
+            seal_bytes: EXEMPLAR_SEAL_BYTES,
+            seal_age: EXEMPLAR_SEAL_AGE,
+            head_bytes: EXEMPLAR_HEAD_BYTES,
+            retention: Some(options.retention),
+        };
+        let opening = RowStore::open(lake, lake::catalog::EXEMPLARS.spec(), row_options, registry);
+        let rows = Box::pin(opening).await?;
+        let ring = Box::pin(load::newest(&rows, &options.tenant, options.in_memory)).await?;
+        let store = Self {
+            rows,
+            ring: RwLock::new(ring),
+            out_of_order_ms: RwLock::new(millis(options.out_of_order)),
+            tenant: options.tenant,
+            metrics,
+        };
+        store.metrics.show(&store.ring.read());
+        Ok(store)
+    }
+
+    /// Changes how many are kept in memory, and how late they may come.
+    pub fn tune(&self, in_memory: usize, out_of_order: Duration) {
+        *self.out_of_order_ms.write() = millis(out_of_order);
+        let mut ring = self.ring.write();
+        ring.resize(in_memory);
+        self.metrics.show(&ring);
+    }
+
+    /// Stores exemplars; those accepted are durable when it resolves.
+    pub async fn append(&self, exemplars: Vec<SeriesExemplar>) -> Result<ExemplarOutcome> {
+        let mut outcome = ExemplarOutcome::default();
+        let out_of_order_ms = *self.out_of_order_ms.read();
+        let new: Vec<SeriesExemplar> = {
+            let ring = self.ring.read();
+            exemplars.into_iter().filter(|e| self.admit(&ring, e, out_of_order_ms, &mut outcome)).collect()
+        };
+        if new.is_empty() {
+            return Ok(outcome);
+        }
+        let batch = rows::encode(&new)?;
+        let appending = Box::pin(self.rows.append(&self.tenant, &batch));
+        appending.await.map_err(|e| e.context("cannot store exemplars"))?;
+        let mut ring = self.ring.write();
+        for e in new {
+            // What another append brought meanwhile is known by now.
+            match ring.judge(&e.labels, &e.exemplar, out_of_order_ms) {
+                Verdict::New => {
+                    ring.insert(e.labels, e.exemplar);
+                    outcome.accepted += 1;
+                }
+                Verdict::Repeated => outcome.repeated += 1,
+                Verdict::OutOfOrder => outcome.out_of_order += 1,
+            }
+        }
+        self.metrics.appended.inc_by(outcome.accepted);
+        self.metrics.show(&ring);
+        Ok(outcome)
+    }
+
+    /// Whether an exemplar is to be stored; if not it is counted.
+    fn admit(
+        &self,
+        ring: &Ring,
+        e: &SeriesExemplar,
+        out_of_order_ms: i64,
+        outcome: &mut ExemplarOutcome,
+    ) -> bool {
+        if ring.capacity() == 0 {
+            outcome.disabled += 1;
+        } else if !e.exemplar.fits() || !rows::can_hold(e.exemplar.t_ms) {
+            outcome.invalid += 1;
+            self.metrics.invalid.inc();
+        } else {
+            match ring.judge(&e.labels, &e.exemplar, out_of_order_ms) {
+                Verdict::New => return true,
+                Verdict::Repeated => outcome.repeated += 1,
+                Verdict::OutOfOrder => {
+                    outcome.out_of_order += 1;
+                    self.metrics.out_of_order.inc();
+                }
+            }
+        }
+        false
+    }
+
+    /// The exemplars in a range of the series that satisfy any of the sets of matchers; the newest if there are very many.
+    pub async fn select(&self, sets: &[Vec<Matcher>], range: TimeRange) -> Result<SelectedExemplars> {
+        {
+            let ring = self.ring.read();
+            if ring.has_all_of(range) {
+                return Ok(SelectedExemplars { series: ring.select(sets, range), truncated: false });
+            }
+        }
+        Box::pin(load::select(&self.rows, &self.tenant, sets, range, EXEMPLARS_PER_SELECT)).await
+    }
+
+    /// Seals what is due and removes what is too old. To be called every few seconds to minutes, and when
+    /// [`ExemplarStore::wait_until_large`] resolves.
+    pub async fn maintain(&self) -> Result<()> {
+        Box::pin(self.rows.maintain()).await.map(drop)
+    }
+
+    /// Resolves when there is enough to seal.
+    pub async fn wait_until_large(&self) {
+        self.rows.wait_until_large().await;
+    }
+
+    /// Finishes appends under way and refuses later ones.
+    pub async fn close(&self) -> Result<()> {
+        self.rows.close().await
+    }
+}
+
+/// The error of rows that are not as the table says.
+fn unreadable(why: impl std::fmt::Display) -> Error {
+    Error::corrupt(format!("cannot read exemplars: {why}"))
+}
