@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ingest::remote_write::Message;
 
 use crate::export::args::Export;
 use crate::import::args::Import;
@@ -83,6 +84,14 @@ pub struct Serve {
     /// Take in samples that others send by remote write, at /api/v1/write.
     #[arg(long = "web.enable-remote-write-receiver")]
     pub web_enable_remote_write_receiver: bool,
+
+    /// The messages that remote write may bring: prometheus.WriteRequest of 1.0, io.prometheus.write.v2.Request of 2.0 [default: both].
+    #[arg(long = "web.remote-write-receiver.accepted-protobuf-messages", value_name = "MESSAGE", value_delimiter = ',', value_parser = parse_message)]
+    pub web_accepted_messages: Vec<Message>,
+
+    /// Features that are off unless asked for, by Prometheus' names; the configuration file's enable_features adds to them.
+    #[arg(long = "enable-feature", value_name = "NAME")]
+    pub enable_feature: Vec<String>,
 
     /// Delete series, free their space and take snapshots when asked to, below /api/v1/admin/tsdb.
     #[arg(long = "web.enable-admin-api")]
@@ -179,6 +188,13 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(d) => Ok(d),
         Err(e) => Err(format!("{e}; write it as 15d, 36h or 1h30m")),
     }
+}
+
+fn parse_message(text: &str) -> Result<Message, String> {
+    Message::ALL.into_iter().find(|m| m.name() == text).ok_or_else(|| {
+        let names = Message::ALL.map(Message::name);
+        format!("unknown type for remote write protobuf message {text}, supported: {}", names.join(", "))
+    })
 }
 
 fn parse_size(text: &str) -> Result<u64, String> {

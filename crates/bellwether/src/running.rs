@@ -20,6 +20,7 @@ use tsdb::{ExemplarStore, MetricStore};
 
 use crate::cli::Serve;
 use crate::config::{self, Checked};
+use crate::features::Features;
 use crate::settings::Settings;
 
 /// Hands scraped samples to the engine.
@@ -70,6 +71,7 @@ impl LocalSource for SelfSource {
 /// Everything that a reload changes, and what the server wants to know.
 pub(crate) struct Running {
     pub(crate) options: Serve,
+    pub(crate) features: Features,
     pub(crate) hostname: String,
     pub(crate) manager: Arc<ScrapeManager>,
     pub(crate) node: NodeSource,
@@ -194,6 +196,7 @@ impl Process for Running {
             ("limits.memory".into(), settings.memory_bytes.to_string()),
             ("web.listen-address".into(), o.web_listen_address.clone()),
             ("web.enable-remote-write-receiver".into(), o.web_enable_remote_write_receiver.to_string()),
+            ("enable-feature".into(), self.features.text()),
             ("web.enable-admin-api".into(), o.web_enable_admin_api.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
             ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),

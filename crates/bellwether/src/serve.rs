@@ -10,7 +10,9 @@ use engine::{Engine, EngineOptions};
 use lake::{MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
-use server::{AdminApi, Front, HttpMetrics, HttpServer, Readiness, ServerState, WriteReceiver};
+use server::{
+    AdminApi, Front, HttpMetrics, HttpServer, PushedMetadata, Readiness, Room, ServerState, WriteReceiver,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
@@ -19,8 +21,10 @@ use crate::assets::EmbeddedAssets;
 use crate::cli::Serve;
 use crate::clock::SystemClock;
 use crate::config::{self, Checked, NODE_SOURCE, SELF_SOURCE};
+use crate::features::Features;
 use crate::place::Place;
 use crate::process_metrics::ProcessMetrics;
+use crate::push;
 use crate::running::{Current, EngineSink, NodeSource, ReloadMetrics, Running, SelfSource};
 use crate::settings::Settings;
 
@@ -49,6 +53,7 @@ async fn serve(options: Serve) -> Result<()> {
     let start_ms = clock.now_ms();
     let checked = load(&options)?;
     warn_of_unsupported(&checked);
+    let features = Features::of(options.enable_feature.iter().chain(&checked.features).map(String::as_str))?;
     let http = bind(&options).await?;
     let address = http.address();
     let mut signals = Signals::install()?;
@@ -97,14 +102,17 @@ async fn serve(options: Serve) -> Result<()> {
     let sink = Arc::new(EngineSink(Arc::clone(&engine)));
     let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
+    let room = Arc::new(Room::register(memory.pool_limit_bytes(Pool::Requests), &registry)?);
     let receives = options.web_enable_remote_write_receiver;
     let receiver = receives.then(|| {
-        WriteReceiver::register(settings.labels, memory.pool_limit_bytes(Pool::Requests), &registry)
+        let options = push::write_options(&options, &features);
+        WriteReceiver::register(options, settings.labels, Arc::clone(&room), &registry)
     });
     let write_receiver = receiver.transpose()?.map(Arc::new);
     let admin = options.web_enable_admin_api.then(AdminApi::default);
     let running = Arc::new(Running {
         options,
+        features,
         write_receiver: write_receiver.clone(),
         store: Arc::clone(&store),
         exemplars: Arc::clone(&exemplars),
@@ -129,6 +137,7 @@ async fn serve(options: Serve) -> Result<()> {
     let state = Arc::new(ServerState {
         engine,
         write_receiver,
+        pushed_metadata: Arc::new(PushedMetadata::register(&registry)?),
         admin,
         targets: Arc::clone(&running) as _,
         process: Arc::clone(&running) as _,

@@ -26,7 +26,9 @@ pub use fetch::RollupUse;
 pub use promql::ast;
 pub use promql::{Annotations, Grid, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
-pub use tsdb::{AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, SelectedExemplars, StoreStats};
+pub use tsdb::{
+    AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, Refusal, SelectedExemplars, StoreStats,
+};
 
 /// Limits of queries, for the process as a whole.
 #[derive(Debug, Clone)]

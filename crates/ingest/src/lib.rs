@@ -4,12 +4,18 @@
 //! Owns foreign formats and their bounds. Knows no HTTP, no store and no clock: it is handed a body or a folder and hands back what is
 //! in it.
 
+mod decoded;
 pub mod limits;
+mod native;
 pub mod prometheus_tsdb;
 mod protobuf;
 pub mod remote_write;
 mod snappy;
+mod starts;
 pub mod testing;
+
+pub use decoded::{Decoded, Refused};
+pub use starts::Starts;
 
 /// Bounds that an operator may set; the others are fixed in [`limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,8 +12,27 @@ pub const SERIES_PER_REQUEST: usize = 500_000;
 /// Samples of one request, histograms included. An empty sample is two bytes on the wire and sixteen in memory.
 pub const SAMPLES_PER_REQUEST: usize = 2_000_000;
 
-/// Exemplars of one request. There are fewer than samples, and each has labels of its own in memory.
+/// Bytes of the labels of all series of one request. A request whose series refer to texts, or share those of a resource, may name
+/// each many times; this is as much as one could say that spells them out.
+pub const LABEL_BYTES_PER_REQUEST: usize = DECOMPRESSED_BYTES;
+
+/// Texts that the series of one request may refer to. An empty one is two bytes on the wire and twelve in memory.
+pub const SYMBOLS_PER_REQUEST: usize = 1_000_000;
+
+/// Exemplars of one request. Clients send one for each bucket at most.
 pub const EXEMPLARS_PER_REQUEST: usize = 500_000;
+
+/// Labels of one exemplar. The names and values of those that are stored have 128 characters together.
+pub const EXEMPLAR_LABELS: usize = 64;
+
+/// Descriptions of metric families that are taken of one request; a server that has more metrics describes the others in the next.
+pub const METADATA_PER_REQUEST: usize = 50_000;
+
+/// Series whose starts are remembered, sixteen bytes each.
+pub(crate) const STARTS_KNOWN: usize = 1_000_000;
+
+/// Reasons that are said of what was refused of one request.
+pub(crate) const REFUSALS_QUOTED: usize = 5;
 
 /// Labels of one series by default. Label sets beyond a hundred are mistakes; this leaves room.
 pub const LABELS_PER_SERIES: usize = 1024;

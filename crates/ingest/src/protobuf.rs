@@ -22,6 +22,19 @@ impl Malformed {
     }
 }
 
+/// Calls `visit` for each number of a repeated field of varints, which come packed or one by one.
+pub(crate) fn varints(value: Value<'_>, mut visit: impl FnMut(u64)) -> Result<(), Malformed> {
+    if let Value::Varint(n) = value {
+        visit(n);
+        return Ok(());
+    }
+    let mut packed = Reader::new(value.bytes()?);
+    while !packed.rest().is_empty() {
+        visit(packed.varint()?);
+    }
+    Ok(())
+}
+
 /// The value of a field, as the wire has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Value<'a> {

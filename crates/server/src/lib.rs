@@ -13,9 +13,11 @@ mod metrics;
 mod params;
 pub mod process;
 mod prometheus;
+mod push;
 mod state;
 
-pub use self::prometheus::{AdminApi, WriteReceiver};
+pub use self::prometheus::{AdminApi, WriteOptions, WriteReceiver};
+pub use self::push::{PushedMetadata, Room};
 pub use assets::{Asset, Assets};
 pub use http::{Front, HttpServer, router};
 pub use metrics::HttpMetrics;

@@ -47,3 +47,9 @@ pub(crate) const KEPT_DECODERS: usize = 16;
 
 /// See [`KEPT_DECODERS`].
 pub(crate) const KEPT_DECODER_BYTES: usize = 8 << 20;
+
+/// Metric families of which senders' descriptions are kept. Large fleets have tens of thousands.
+pub(crate) const PUSHED_METADATA: usize = 100_000;
+
+/// Bytes of those descriptions: names, helps and units are some hundred each.
+pub(crate) const PUSHED_METADATA_BYTES: usize = 32 << 20;

@@ -10,6 +10,7 @@ use crate::assets::Assets;
 use crate::metrics::HttpMetrics;
 use crate::process::{Process, Targets};
 use crate::prometheus::{AdminApi, WriteReceiver};
+use crate::push::PushedMetadata;
 
 /// What the handlers need; the binary fills it in once.
 pub struct ServerState {
@@ -17,6 +18,8 @@ pub struct ServerState {
     pub engine: Arc<Engine>,
     /// Takes in what senders push; `None` unless that was asked for.
     pub write_receiver: Option<Arc<WriteReceiver>>,
+    /// What senders say of their metrics.
+    pub pushed_metadata: Arc<PushedMetadata>,
     /// Deletes series and takes snapshots; `None` unless that was asked for.
     pub admin: Option<AdminApi>,
     /// Knows the scrape targets.

@@ -39,5 +39,5 @@ pub use maintain::Maintenance;
 pub use retention::Retention;
 pub use select::SelectedSeries;
 pub use stats::{NameCount, StoreStats};
-pub use store::{AppendOutcome, MetricStore, StoreOptions, Tunable};
+pub use store::{AppendOutcome, MetricStore, Refusal, StoreOptions, Tunable};
 pub use table::METRICS_TABLE;

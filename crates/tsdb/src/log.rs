@@ -12,7 +12,7 @@ use crate::head::{Admission, Head, LimitReached, SeriesId, fingerprint};
 use crate::limits::OPEN_WINDOWS;
 use crate::metrics::StoreMetrics;
 use crate::record::{RecordWriter, Value};
-use crate::store::AppendOutcome;
+use crate::store::{AppendOutcome, Refusal};
 
 /// What readers and the writer share: the head and the segments that continue it into the past.
 pub(crate) struct State {
@@ -53,6 +53,12 @@ struct Accepted {
     epoch_ms: i64,
     t_ms: i64,
     value: AcceptedValue,
+}
+
+impl Accepted {
+    fn is_histogram(&self) -> bool {
+        matches!(self.value, AcceptedValue::Histogram(_))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -121,11 +127,11 @@ impl HeadLog {
                     id
                 }
                 Resolved::Limited => {
-                    batch.outcome.limited += samples as u64;
+                    batch.outcome.refuse(Refusal::Limited, samples as u64, &series);
                     continue;
                 }
                 Resolved::OutOfBounds => {
-                    batch.outcome.out_of_bounds += samples as u64;
+                    batch.outcome.refuse(Refusal::OutOfBounds, samples as u64, &series);
                     continue;
                 }
             };
@@ -139,7 +145,7 @@ impl HeadLog {
                     && (t_ms >= appendable_from_ms || late_from_ms.is_some())
                     && self.open_epoch(epoch_ms, min_valid_ms);
                 if !in_bounds {
-                    batch.outcome.out_of_bounds += 1;
+                    batch.outcome.refuse(Refusal::OutOfBounds, 1, &series);
                     continue;
                 }
                 let known = state.head.series_mut(id);
@@ -159,15 +165,19 @@ impl HeadLog {
                     Admission::Accepted | Admission::Late => {
                         batch.accepted.push(Accepted { id, late, epoch_ms, t_ms, value });
                     }
-                    Admission::Repeated => batch.outcome.repeated += 1,
-                    Admission::Duplicate => batch.outcome.duplicate += 1,
-                    Admission::OutOfOrder => batch.outcome.out_of_order += 1,
-                    Admission::TooOld => batch.outcome.too_old += 1,
+                    Admission::Repeated => {
+                        batch.outcome.repeated += 1;
+                        batch.outcome.histograms += u64::from(matches!(value, AcceptedValue::Histogram(_)));
+                    }
+                    Admission::Duplicate => batch.outcome.refuse(Refusal::Duplicate, 1, &series),
+                    Admission::OutOfOrder => batch.outcome.refuse(Refusal::OutOfOrder, 1, &series),
+                    Admission::TooOld => batch.outcome.refuse(Refusal::TooOld, 1, &series),
                 }
                 batch.outcome.late += u64::from(late);
             }
         }
         batch.outcome.accepted = batch.accepted.len() as u64;
+        batch.outcome.histograms += batch.accepted.iter().filter(|a| a.is_histogram()).count() as u64;
     }
 
     /// The series of samples; a new one is added if a sample of it, from `from_ms` on, may be stored and no limit is reached.
@@ -268,7 +278,7 @@ impl WalClient for HeadLog {
         }
         state.head.note_received(batch.terms.at, |epoch_ms| batch.epochs.contains(&epoch_ms));
         drop(state);
-        let histograms = batch.accepted.iter().filter(|a| matches!(a.value, AcceptedValue::Histogram(_)));
+        let histograms = batch.accepted.iter().filter(|a| a.is_histogram());
         self.metrics.appended(&batch.outcome, histograms.count() as u64);
         batch.outcome
     }

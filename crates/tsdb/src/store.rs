@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use base::{Clock, Error, Result, TimeRange, WriteBatch};
+use base::{BatchSeries, Clock, Error, Labels, Result, TimeRange, WriteBatch};
 use lake::{Lake, ReplayReport, Table, TableView, Wal, WalOptions};
 use parking_lot::{Mutex, RwLock};
 use prometheus::Registry;
@@ -54,8 +54,23 @@ impl Default for StoreOptions {
     }
 }
 
+/// Why a sample is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// See [`AppendOutcome::out_of_order`].
+    OutOfOrder,
+    /// See [`AppendOutcome::too_old`].
+    TooOld,
+    /// See [`AppendOutcome::duplicate`].
+    Duplicate,
+    /// See [`AppendOutcome::out_of_bounds`].
+    OutOfBounds,
+    /// See [`AppendOutcome::limited`].
+    Limited,
+}
+
 /// What became of the samples of an append.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AppendOutcome {
     /// Stored.
     pub accepted: u64,
@@ -75,8 +90,29 @@ pub struct AppendOutcome {
     pub out_of_bounds: u64,
     /// Series that the head did not have.
     pub new_series: u64,
+    /// Histograms among those accepted and repeated.
+    pub histograms: u64,
+    /// Why the first of those refused was, and its series, for whoever is told.
+    pub first_refused: Option<(Refusal, Labels)>,
     /// What became of the exemplars; they are not among the counts above.
     pub exemplars: ExemplarOutcome,
+}
+
+impl AppendOutcome {
+    /// Counts samples of a series that are refused.
+    pub(crate) fn refuse(&mut self, why: Refusal, samples: u64, series: &BatchSeries<'_>) {
+        let count = match why {
+            Refusal::OutOfOrder => &mut self.out_of_order,
+            Refusal::TooOld => &mut self.too_old,
+            Refusal::Duplicate => &mut self.duplicate,
+            Refusal::OutOfBounds => &mut self.out_of_bounds,
+            Refusal::Limited => &mut self.limited,
+        };
+        *count += samples;
+        if samples > 0 && self.first_refused.is_none() {
+            self.first_refused = Some((why, series.to_labels()));
+        }
+    }
 }
 
 /// What can be changed while the store is open.

@@ -38,6 +38,8 @@ pub struct Checked {
     pub storage: Storage,
     /// What may be taken.
     pub limits: Limits,
+    /// Features that are off unless asked for, by Prometheus' names.
+    pub features: Vec<String>,
     /// What the file asks for that is not done.
     pub unsupported: Vec<Notice>,
     /// The file as YAML, with `<secret>` in place of each secret and without comments.
@@ -57,6 +59,7 @@ impl Checked {
             exporters: Exporters { node: true, bellwether: true },
             storage: Storage::default(),
             limits: Limits::default(),
+            features: Vec::new(),
             unsupported: Vec::new(),
             original_text_without_secrets:
                 "global:\n  scrape_interval: 15s\nexporters:\n  node:\n    enabled: true\n  bellwether:\n    enabled: true\n"
@@ -143,6 +146,7 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
         exporters: exporters::read(&map.map("exporters"))?,
         storage: storage::read(&map.map("storage"), dir)?,
         limits: bounds::read(&map.map("limits"))?,
+        features: map.texts("enable_features")?.into_iter().map(str::to_owned).collect(),
         unsupported: notices,
         original_text_without_secrets: render::without_secrets(&root::SECTION, document),
     })

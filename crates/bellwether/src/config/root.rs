@@ -23,6 +23,7 @@ pub(super) static SECTION: Section = Section {
         Key::new("alerting", Shape::Section(&alerting::SECTION)).without_effect("alerts are not sent yet"),
         Key::new("rule_files", Shape::Texts).without_effect("not evaluated yet"),
         Key::new("storage", Shape::Section(&storage::STORAGE)),
+        Key::new("enable_features", Shape::Texts),
         Key::new("limits", Shape::Section(&bounds::SECTION)),
         Key::new("tracing", Shape::Section(&storage::TRACING))
             .without_effect("this program's own traces are not exported yet"),

@@ -20,3 +20,4 @@ mod lake;
 mod lifecycle;
 mod peers;
 mod remote_write;
+mod remote_write_v2;

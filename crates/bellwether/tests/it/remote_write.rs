@@ -56,6 +56,8 @@ fn what_is_written_is_there_and_what_is_wrong_is_said() {
         .body();
     assert_eq!(write(&b, &good), (204, String::new()));
     assert_eq!(b.value("sum(written)"), Some(6.5));
+    let metadata = b.data("/api/v1/metadata?metric=written");
+    assert_eq!(metadata["written"][0]["help"], "What was written.");
     assert_eq!(b.value("written{job=\"x\"}"), Some(4.0));
     // Sent again, as senders do when they saw no answer.
     let last =
@@ -73,7 +75,10 @@ fn what_is_written_is_there_and_what_is_wrong_is_said() {
         .sample(now, 1.0)
         .body();
     let (status, text) = write(&b, &future);
-    assert!(status == 400 && text.starts_with("out of bounds (1 of 2 samples refused"), "{status} {text}");
+    assert!(
+        status == 400 && text.starts_with("out of bounds for series future (1 of 2 samples refused"),
+        "{status} {text}"
+    );
     assert_eq!((b.value("present"), b.value("future")), (Some(1.0), None));
     let twice = RequestWriter::new()
         .series(&[("__name__", "twice"), ("a", "1"), ("a", "2")])
@@ -108,8 +113,8 @@ fn what_is_no_remote_write_is_refused() {
     let with = |content_type, encoding| [("Content-Type", content_type), ("Content-Encoding", encoding)];
     assert_eq!(status(&with("application/json", "snappy"), &good), 415);
     assert_eq!(status(&with("application/x-protobuf", "gzip"), &good), 415);
-    let v2 = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
-    assert_eq!(status(&with(v2, "snappy"), &good), 415);
+    let v3 = "application/x-protobuf;proto=io.prometheus.write.v3.Request";
+    assert_eq!(status(&with(v3, "snappy"), &good), 415);
     assert_eq!(status(&HEADERS, b"no snappy"), 400);
     assert_eq!(status(&HEADERS, &compress(b"\x0a\x05no")), 400);
     assert_eq!(status(&HEADERS, b"\xff\xff\xff\xff\x0f\0\0"), 413);
@@ -203,7 +208,10 @@ fn late_samples_and_limits_follow_the_file_and_its_reload() {
 
     assert_eq!(write(&b, &at("b", now)).0, 204);
     let (status, text) = write(&b, &at("c", now));
-    assert!(status == 400 && text.starts_with("limit on series reached (1 of 1"), "{status} {text}");
+    assert!(
+        status == 400 && text.starts_with("limit on series reached for series m{instance=\"c\"} (1 of 1"),
+        "{status} {text}"
+    );
     assert_eq!(write(&b, &at("a", now + 1)).0, 204);
 
     std::fs::write(&file, "limits: {series_per_metric: 3}\n").expect("the configuration is written");

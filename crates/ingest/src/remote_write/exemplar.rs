@@ -1,45 +1,47 @@
-//! Exemplars of a series.
+//! A `prometheus.Exemplar`, and what both versions have in common.
 
-use base::{EXEMPLAR_LABEL_CHARS, Exemplar, LabelsBuilder};
+use base::{Error, Exemplar, Labels, Result};
 
+use super::labels::{self, Pair};
+use crate::limits::EXEMPLAR_LABELS;
 use crate::protobuf::{Malformed, Reader};
 
-/// Reads an exemplar; `None` if its labels are more than can be stored, or no text.
-pub(super) fn read(message: &[u8]) -> Result<Option<Exemplar>, Malformed> {
-    let (mut value, mut t_ms, mut sound) = (0.0, 0, true);
-    let mut labels = LabelsBuilder::default();
-    let mut count = 0;
+/// Reads an exemplar of remote write 1.0. The inner error says why it cannot be taken.
+pub(super) fn read(message: &[u8]) -> Result<Result<Exemplar>, Malformed> {
+    let (mut pairs, mut value, mut t_ms) = (Vec::new(), 0.0, 0);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.field()? {
         match number {
-            1 => {
-                let (name, label_value) = label(field.bytes()?)?;
-                count += 1;
-                // With more labels than characters it could not be stored.
-                match (std::str::from_utf8(name), std::str::from_utf8(label_value)) {
-                    (Ok(name), Ok(label_value)) if count <= EXEMPLAR_LABEL_CHARS => {
-                        labels.set(name, label_value);
-                    }
-                    _ => sound = false,
-                }
-            }
+            1 => pairs.push(labels::pair(field.bytes()?)?),
             2 => value = field.double()?,
             3 => t_ms = field.int64()?,
             _ => {}
         }
-    }
-    Ok(sound.then(|| Exemplar { labels: labels.build(), value, t_ms }))
-}
-
-fn label(message: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
-    let (mut name, mut value): (&[u8], &[u8]) = (b"", b"");
-    let mut reader = Reader::new(message);
-    while let Some((number, field)) = reader.field()? {
-        match number {
-            1 => name = field.bytes()?,
-            2 => value = field.bytes()?,
-            _ => {}
+        if pairs.len() > EXEMPLAR_LABELS {
+            return Ok(Err(too_many()));
         }
     }
-    Ok((name, value))
+    Ok(labels_of(&pairs).map(|labels| Exemplar { labels, value, t_ms }))
+}
+
+/// The labels of an exemplar.
+pub(super) fn labels_of(pairs: &[Pair<'_>]) -> Result<Labels> {
+    let text = |bytes| {
+        std::str::from_utf8(bytes)
+            .map_err(|_| Error::invalid("cannot take exemplar: a label of it is not UTF-8"))
+    };
+    let mut texts = Vec::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        texts.push((text(name)?, text(value)?));
+    }
+    if texts.iter().any(|(name, _)| name.is_empty()) {
+        return Err(Error::invalid("cannot take exemplar: a label of it has no name"));
+    }
+    Ok(Labels::from_pairs(texts))
+}
+
+pub(super) fn too_many() -> Error {
+    Error::limit(format!(
+        "cannot take exemplar: it has more than {EXEMPLAR_LABELS} labels (limit exemplar_labels)"
+    ))
 }

@@ -1,8 +1,9 @@
-//! A `prometheus.Histogram`: counts of the wire, whole numbers as differences or floats as they are, become absolute counts.
+//! A histogram of either version: counts of the wire, whole numbers as differences or floats as they are, become absolute counts.
 
 use base::{CounterResetHint, Error, Histogram, Result, Span};
 
 use crate::limits::HISTOGRAM_BUCKETS;
+use crate::native;
 use crate::protobuf::{Malformed, Reader, Value, zigzag};
 
 /// One side of a histogram as sent.
@@ -13,10 +14,19 @@ struct Side {
     counts: Vec<f64>,
 }
 
-/// Reads a histogram and its time. The inner error says why it cannot be taken.
-pub(super) fn read(message: &[u8]) -> Result<Result<(i64, Histogram)>, Malformed> {
+/// A histogram with its times.
+pub(super) struct Read {
+    pub(super) t_ms: i64,
+    /// When counting started; 0 if nobody said.
+    pub(super) start_ms: i64,
+    pub(super) histogram: Histogram,
+}
+
+/// Reads a histogram and its times. The inner error says why it cannot be taken.
+pub(super) fn read(message: &[u8]) -> Result<Result<Read>, Malformed> {
     let mut h = Histogram::default();
-    let (mut positive, mut negative, mut t_ms) = (Side::default(), Side::default(), 0);
+    let (mut positive, mut negative) = (Side::default(), Side::default());
+    let (mut t_ms, mut start_ms) = (0, 0);
     let mut bounds = Vec::new();
     let (mut count, mut zero_count) = (Count::Int(0), Count::Int(0));
     let mut reader = Reader::new(message);
@@ -38,6 +48,7 @@ pub(super) fn read(message: &[u8]) -> Result<Result<(i64, Histogram)>, Malformed
             14 => h.counter_reset_hint = reset_hint(value.varint()?),
             15 => t_ms = value.int64()?,
             16 => doubles(value, &mut bounds)?,
+            17 => start_ms = value.int64()?,
             _ => {}
         }
         let most = [
@@ -61,7 +72,8 @@ pub(super) fn read(message: &[u8]) -> Result<Result<(i64, Histogram)>, Malformed
     (h.positive, h.positive_spans) = positive.absolute(h.is_float);
     (h.negative, h.negative_spans) = negative.absolute(h.is_float);
     h.custom_bounds = bounds.into();
-    Ok(h.validate().map(|()| (t_ms, h)))
+    native::reduce(&mut h);
+    Ok(h.validate().map(|()| Read { t_ms, start_ms, histogram: h }))
 }
 
 #[derive(Clone, Copy)]

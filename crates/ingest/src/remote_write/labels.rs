@@ -108,19 +108,25 @@ pub(super) fn pack_any<'a>(
             pairs.push(pair(value.bytes()?)?);
         }
     }
-    Ok(check(pairs, limits).map(|()| {
-        packed.clear();
-        for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
-            put(packed, name);
-            put(packed, value);
-        }
-    }))
+    Ok(pack_pairs(pairs, limits, packed))
+}
+
+/// Packs pairs in any order. An error says why a series cannot be taken, in Prometheus' words where it has some.
+pub(super) fn pack_pairs(pairs: &mut [Pair<'_>], limits: LabelLimits, packed: &mut Vec<u8>) -> Result<()> {
+    check(pairs, limits)?;
+    packed.clear();
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        put(packed, name);
+        put(packed, value);
+    }
+    Ok(())
 }
 
 /// Sorts the pairs and finds what is wrong with them.
 fn check(pairs: &mut [Pair<'_>], limits: LabelLimits) -> Result<()> {
-    pairs.sort_by_key(|(name, _)| *name);
+    // Sorting compares texts, of which a request may refer to one many times: the bounds come first.
     within(pairs, limits)?;
+    pairs.sort_by_key(|(name, _)| *name);
     let is_utf8 = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok();
     let named = pairs.iter().any(|(name, value)| *name == METRIC_NAME.as_bytes() && !value.is_empty());
     if !named || !pairs.iter().all(|(name, value)| !name.is_empty() && is_utf8(name) && is_utf8(value)) {
@@ -154,7 +160,7 @@ fn within(pairs: &[Pair<'_>], limits: LabelLimits) -> Result<()> {
 }
 
 #[inline]
-fn pair(message: &[u8]) -> Result<Pair<'_>, Malformed> {
+pub(super) fn pair(message: &[u8]) -> Result<Pair<'_>, Malformed> {
     let (mut name, mut value): Pair<'_> = (&[], &[]);
     let mut reader = Reader::new(message);
     while let Some((number, field)) = reader.field()? {
@@ -180,7 +186,7 @@ fn put(out: &mut Vec<u8>, text: &[u8]) {
 }
 
 /// The labels as people read them, cut where they get long.
-fn quote(pairs: &[Pair<'_>]) -> String {
+pub(super) fn quote(pairs: &[Pair<'_>]) -> String {
     let mut out = String::from("{");
     for (i, (name, value)) in pairs.iter().enumerate() {
         let comma = if i > 0 { ", " } else { "" };

@@ -1,4 +1,4 @@
-//! Remote write 1.0: a snappy block that holds a `prometheus.WriteRequest`.
+//! Remote write: a snappy block that holds a `prometheus.WriteRequest` (1.0) or an `io.prometheus.write.v2.Request` (2.0).
 //!
 //! This is the path that most samples of a fleet take, so a request is read once, from slices of one reused buffer straight into the
 //! flat buffers of a batch. What is wrong with one series costs that series only; bytes that are no message cost the request.
@@ -6,45 +6,52 @@
 mod exemplar;
 mod histogram;
 mod labels;
+mod metadata;
+mod series;
+mod symbols;
+#[cfg(test)]
+#[path = "tests_v2.rs"]
+mod tests_v2;
 
-use base::{Error, ErrorKind, Result, WriteBatch};
+use std::sync::Arc;
+
+use base::Result;
 
 use crate::LabelLimits;
-use crate::limits::{BUCKETS_PER_REQUEST, EXEMPLARS_PER_REQUEST, SAMPLES_PER_REQUEST, SERIES_PER_REQUEST};
-use crate::protobuf::{Malformed, Reader};
+use crate::Starts;
+use crate::decoded::{Decoded, Intake, Stop};
+use crate::protobuf::Reader;
 use crate::snappy;
 
-/// What a request holds.
-#[derive(Debug, Default)]
-pub struct Decoded {
-    /// Samples and histograms, ready for the store.
-    pub batch: WriteBatch,
-    /// What is not among them.
-    pub refused: Refused,
-    /// Exemplars that were seen; those whose labels cannot be stored are not in the batch.
-    pub exemplars: u64,
-    /// Descriptions of metrics that were seen.
-    pub metadata: u64,
+/// Which of the protocol's messages a request holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Message {
+    /// `prometheus.WriteRequest`, of remote write 1.0.
+    V1,
+    /// `io.prometheus.write.v2.Request`, of remote write 2.0.
+    V2,
 }
 
-/// What was refused of a request whose rest is fine.
-#[derive(Debug, Default)]
-pub struct Refused {
-    /// Series with labels that cannot be.
-    pub series: u64,
-    /// Series with labels beyond a limit.
-    pub limited_series: u64,
-    /// Samples and histograms of those series, and histograms that contradict themselves.
-    pub samples: u64,
-    /// Why, for the first of them.
-    pub first: Option<Error>,
-}
+impl Message {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::V1, Self::V2];
 
-impl Refused {
-    fn note(&mut self, samples: u64, why: Error) {
-        self.samples += samples;
-        self.first.get_or_insert(why);
+    /// Its full name, by which a sender says what it sends.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "prometheus.WriteRequest",
+            Self::V2 => "io.prometheus.write.v2.Request",
+        }
     }
+}
+
+/// What is made of a request beyond what it says, as Prometheus' features of the same names do.
+#[derive(Debug, Clone, Default)]
+pub struct Features {
+    /// `created-timestamp-zero-ingestion`: a zero is stored where a counter started, if it is not known to have one.
+    pub start_zeros: Option<Arc<Starts>>,
+    /// `type-and-unit-labels`: series have `__type__` and `__unit__`.
+    pub type_and_unit_labels: bool,
 }
 
 /// The length to which a request would unfold, as its header claims, so that room can be made first. An error if it is beyond the
@@ -57,6 +64,7 @@ pub fn decompressed_len(body: &[u8]) -> Result<usize> {
 #[derive(Debug)]
 pub struct Decoder {
     limits: LabelLimits,
+    features: Features,
     decompressed: Vec<u8>,
     packed: Vec<u8>,
 }
@@ -64,12 +72,17 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder that refuses series whose labels are beyond the limits.
     pub fn new(limits: LabelLimits) -> Self {
-        Self { limits, decompressed: Vec::new(), packed: Vec::new() }
+        Self { limits, features: Features::default(), decompressed: Vec::new(), packed: Vec::new() }
     }
 
     /// Changes the limits for the requests to come.
     pub fn set_limits(&mut self, limits: LabelLimits) {
         self.limits = limits;
+    }
+
+    /// Changes what is made of the requests to come.
+    pub fn set_features(&mut self, features: Features) {
+        self.features = features;
     }
 
     /// Bytes of the buffers that stay.
@@ -78,51 +91,33 @@ impl Decoder {
     }
 
     /// Reads a request. An error is one of the request as a whole: nothing of it is to be stored.
-    pub fn decode(&mut self, body: &[u8]) -> Result<Decoded> {
-        let message = snappy::decompress(body, &mut self.decompressed)?;
+    pub fn decode(&mut self, body: &[u8], message: Message) -> Result<Decoded> {
+        let bytes = snappy::decompress(body, &mut self.decompressed)?;
         let mut request = Request {
             limits: self.limits,
+            features: &self.features,
             packed: &mut self.packed,
             pairs: Vec::new(),
-            series: 0,
-            samples: 0,
-            buckets: 0,
-            out: Decoded::default(),
+            intake: Intake::default(),
         };
-        match request.read(message) {
-            Ok(()) => Ok(request.out),
-            Err(Stop::Malformed(m)) => {
-                Err(Error::invalid(format!("cannot decode remote write request: {}", m.cause())))
-            }
-            Err(Stop::Limit(name, limit)) => Err(Error::limit(format!(
-                "cannot take remote write request: it has more than {limit} {} (limit {name})",
-                name.split('_').next().unwrap_or(name)
-            ))),
+        let read = match message {
+            Message::V1 => request.read(bytes),
+            Message::V2 => request.read_v2(bytes),
+        };
+        match read {
+            Ok(()) => Ok(request.intake.out),
+            Err(stop) => Err(stop.into_error("remote write request")),
         }
-    }
-}
-
-/// Why the reading of a request ends early.
-enum Stop {
-    Malformed(Malformed),
-    Limit(&'static str, usize),
-}
-
-impl From<Malformed> for Stop {
-    fn from(m: Malformed) -> Self {
-        Self::Malformed(m)
     }
 }
 
 /// A request that is being read.
 struct Request<'a, 'd> {
     limits: LabelLimits,
+    features: &'d Features,
     packed: &'d mut Vec<u8>,
     pairs: Vec<labels::Pair<'a>>,
-    series: usize,
-    samples: usize,
-    buckets: usize,
-    out: Decoded,
+    intake: Intake,
 }
 
 impl<'a> Request<'a, '_> {
@@ -132,89 +127,16 @@ impl<'a> Request<'a, '_> {
             match number {
                 1 => self.series(value.bytes()?)?,
                 3 => {
-                    value.bytes()?;
-                    self.out.metadata += 1;
+                    if let Some((family, metadata)) = metadata::read(value.bytes()?)? {
+                        self.intake.describe(family, metadata);
+                    }
                 }
                 _ => {}
             }
         }
         Ok(())
     }
-
-    fn series(&mut self, message: &'a [u8]) -> Result<(), Stop> {
-        self.series += 1;
-        if self.series > SERIES_PER_REQUEST {
-            return Err(Stop::Limit("series_per_request", SERIES_PER_REQUEST));
-        }
-        let found = labels::pack_as_sent(message, self.limits, self.packed)?;
-        self.samples += found.samples;
-        if self.samples > SAMPLES_PER_REQUEST {
-            return Err(Stop::Limit("samples_per_request", SAMPLES_PER_REQUEST));
-        }
-        if (!found.packed || self.out.batch.begin_packed(self.packed).is_err())
-            && let Err(why) = self.begin_thoroughly(message)?
-        {
-            let limited = why.kind() == ErrorKind::Limit;
-            *if limited { &mut self.out.refused.limited_series } else { &mut self.out.refused.series } += 1;
-            self.out.refused.note(found.samples as u64, why);
-            return Ok(());
-        }
-        self.samples(found.rest)
-    }
-
-    /// Begins a series whose labels are not as they should be, if they can be put in order.
-    fn begin_thoroughly(&mut self, message: &'a [u8]) -> Result<Result<()>, Malformed> {
-        let packed = labels::pack_any(message, self.limits, &mut self.pairs, self.packed)?;
-        Ok(packed.and_then(|()| self.out.batch.begin_packed(self.packed)))
-    }
-
-    fn samples(&mut self, fields: &'a [u8]) -> Result<(), Stop> {
-        let mut reader = Reader::new(fields);
-        while let Some((number, value)) = reader.field()? {
-            match number {
-                2 => {
-                    let (t_ms, v) = sample(value.bytes()?)?;
-                    self.out.batch.sample(t_ms, v);
-                }
-                3 => {
-                    self.out.exemplars += 1;
-                    if self.out.exemplars > EXEMPLARS_PER_REQUEST as u64 {
-                        return Err(Stop::Limit("exemplars_per_request", EXEMPLARS_PER_REQUEST));
-                    }
-                    if let Some(exemplar) = exemplar::read(value.bytes()?)? {
-                        self.out.batch.exemplar(exemplar);
-                    }
-                }
-                4 => match histogram::read(value.bytes()?)? {
-                    Ok((t_ms, histogram)) => {
-                        self.buckets += histogram.positive.len() + histogram.negative.len();
-                        if self.buckets > BUCKETS_PER_REQUEST {
-                            return Err(Stop::Limit("buckets_per_request", BUCKETS_PER_REQUEST));
-                        }
-                        self.out.batch.histogram(t_ms, histogram);
-                    }
-                    Err(why) => self.out.refused.note(1, why),
-                },
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-fn sample(message: &[u8]) -> Result<(i64, f64), Malformed> {
-    let (mut t_ms, mut v) = (0, 0.0);
-    let mut reader = Reader::new(message);
-    while let Some((number, value)) = reader.field()? {
-        match number {
-            1 => v = value.double()?,
-            2 => t_ms = value.int64()?,
-            _ => {}
-        }
-    }
-    Ok((t_ms, v))
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

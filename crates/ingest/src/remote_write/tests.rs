@@ -1,19 +1,20 @@
 //! Requests from bytes to batches, and what is refused of them.
 
-use base::{Histogram, Labels, STALE_NAN, Sample, Span};
+use base::{ErrorKind, Histogram, Labels, Metadata, MetricType, STALE_NAN, Sample, Span, WriteBatch};
 use proptest::prelude::*;
 
 use super::*;
+use crate::limits::SAMPLES_PER_REQUEST;
 use crate::testing::{RequestWriter, compress};
 
 fn decoded(body: &[u8]) -> Decoded {
-    Decoder::new(LabelLimits::default()).decode(body).unwrap()
+    Decoder::new(LabelLimits::default()).decode(body, Message::V1).unwrap()
 }
 
-type Row = (Labels, Vec<(i64, u64)>, Vec<(i64, Histogram)>);
+pub(super) type Row = (Labels, Vec<(i64, u64)>, Vec<(i64, Histogram)>);
 
 /// Series with the bits of their samples.
-fn rows(batch: &WriteBatch) -> Vec<Row> {
+pub(super) fn rows(batch: &WriteBatch) -> Vec<Row> {
     let bits = |s: &Sample| (s.t_ms, s.value.to_bits());
     batch
         .series()
@@ -21,7 +22,7 @@ fn rows(batch: &WriteBatch) -> Vec<Row> {
         .collect()
 }
 
-fn integer_histogram() -> Histogram {
+pub(super) fn integer_histogram() -> Histogram {
     Histogram {
         schema: 3,
         zero_threshold: 0.001,
@@ -54,7 +55,7 @@ fn samples_and_histograms_come_through() {
         .series(&labels)
         .sample(-5, 1.5)
         .sample(i64::MAX, f64::from_bits(STALE_NAN))
-        .exemplar(1, 2.0)
+        .exemplar_with(&[("trace_id", "abc")], 1, 2.0)
         .series(&[("__name__", "h")])
         .histogram(7, &integer_histogram())
         .histogram(8, &float)
@@ -71,7 +72,14 @@ fn samples_and_histograms_come_through() {
         ),
     ];
     assert_eq!(rows(&got.batch), want);
-    assert_eq!((got.exemplars, got.metadata, got.refused.samples), (1, 1, 0));
+    let mut batch = got.batch;
+    let exemplars = batch.take_exemplars();
+    let labels = Labels::from_pairs([("trace_id", "abc")]);
+    assert_eq!(exemplars.len(), 1);
+    assert_eq!(exemplars[0].exemplar, base::Exemplar { labels, value: 2.0, t_ms: 1 });
+    assert_eq!(exemplars[0].labels.metric(), "up");
+    let gauge = Metadata { metric_type: MetricType::Gauge, help: "Whether it is.".into(), unit: "".into() };
+    assert_eq!((got.metadata.as_slice(), got.refused.samples), (&[("up".into(), gauge)][..], 0));
 }
 
 #[test]
@@ -97,7 +105,7 @@ fn what_is_wrong_with_a_series_costs_that_series() {
         let got = decoded(&body);
         assert_eq!(rows(&got.batch).len(), 1, "{want}");
         assert_eq!((got.refused.series, got.refused.samples), (1, 2), "{want}");
-        assert_eq!(got.refused.first.unwrap().message(), want);
+        assert_eq!(got.refused.errors[0].message(), want);
     };
     check(&[(b"a", b"1")], r#"invalid metric name or labels, got {a="1"}"#);
     check(&[(b"__name__", b""), (b"a", b"1")], r#"invalid metric name or labels, got {__name__="", a="1"}"#);
@@ -125,9 +133,9 @@ fn limits_on_labels_cost_the_series_and_are_named() {
             .series(&[("__name__", "m")])
             .sample(1, 1.0)
             .body();
-        let got = Decoder::new(limits).decode(&body).unwrap();
+        let got = Decoder::new(limits).decode(&body, Message::V1).unwrap();
         assert_eq!((rows(&got.batch).len(), got.refused.limited_series, got.refused.samples), (1, 1, 1));
-        let message = got.refused.first.unwrap().message().to_owned();
+        let message = got.refused.errors[0].message().to_owned();
         assert!(message.contains(want), "{message}");
     };
     let limits = LabelLimits::default();
@@ -138,7 +146,7 @@ fn limits_on_labels_cost_the_series_and_are_named() {
     );
     let long = "x".repeat(limits.name_bytes + 1);
     let body = RequestWriter::new().series(&[("__name__", "m"), (long.as_str(), "1")]).sample(1, 1.0).body();
-    let message = decoded(&body).refused.first.unwrap().message().to_owned();
+    let message = decoded(&body).refused.errors[0].message().to_owned();
     assert!(message.contains("limit label_name_length_limit") && message.len() < 600, "{message}");
 }
 
@@ -153,6 +161,22 @@ fn a_histogram_that_contradicts_itself_costs_itself() {
     let got = decoded(&body);
     assert_eq!(rows(&got.batch)[0].2, [(2, integer_histogram())]);
     assert_eq!((got.refused.samples, got.refused.series), (1, 0));
+}
+
+#[test]
+fn finer_buckets_become_the_finest_that_are_stored() {
+    let fine = Histogram {
+        schema: 9,
+        count: 6.0,
+        positive_spans: vec![Span { offset: 1, length: 3 }],
+        positive: vec![1.0, 2.0, 3.0],
+        ..Histogram::default()
+    };
+    let body = RequestWriter::new().series(&[("__name__", "h")]).histogram(1, &fine).body();
+    let got = decoded(&body);
+    let stored = &rows(&got.batch)[0].2[0].1;
+    // Of schema 9, buckets 1 and 2 are the first of schema 8, and bucket 3 is in the second.
+    assert_eq!((stored.schema, stored.positive.as_slice()), (8, &[3.0, 3.0][..]), "{:?}", got.refused);
 }
 
 #[test]
@@ -179,7 +203,7 @@ fn bytes_that_are_no_message_cost_the_request() {
         b"\x0a\x13\x0a\x0d\x0a\x08__name__\x12\x01m\x12\x02\x09\x00",
         b"\x0d\0",
     ] {
-        let error = Decoder::new(LabelLimits::default()).decode(&compress(bad)).unwrap_err();
+        let error = Decoder::new(LabelLimits::default()).decode(&compress(bad), Message::V1).unwrap_err();
         assert!(error.message().starts_with("cannot decode remote write request: "), "{bad:?}: {error}");
     }
 }
@@ -197,7 +221,7 @@ fn more_samples_than_the_limit_cost_the_request() {
     }
     message.push(len as u8);
     message.extend_from_slice(&series);
-    let error = Decoder::new(LabelLimits::default()).decode(&compress(&message)).unwrap_err();
+    let error = Decoder::new(LabelLimits::default()).decode(&compress(&message), Message::V1).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
     assert!(error.message().contains("limit samples_per_request"), "{error}");
 }
@@ -206,8 +230,8 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let mut decoder = Decoder::new(LabelLimits::default());
-        let _ = decoder.decode(&bytes);
-        let _ = decoder.decode(&compress(&bytes));
+        let _ = decoder.decode(&bytes, Message::V1);
+        let _ = decoder.decode(&compress(&bytes), Message::V1);
     }
 
     /// Bytes that are nearly a message reach further than noise.
@@ -224,7 +248,7 @@ proptest! {
         let len = message.len();
         message[at % len] = to;
         message.truncate(len - cut % len);
-        let _ = Decoder::new(LabelLimits::default()).decode(&compress(&message));
+        let _ = Decoder::new(LabelLimits::default()).decode(&compress(&message), Message::V1);
     }
 
     #[test]
@@ -269,7 +293,7 @@ fn exemplars_come_with_their_series_and_those_that_cannot_be_stored_do_not() {
         .exemplar(7, 2.0)
         .body();
     let mut got = decoded(&body);
-    assert_eq!((got.exemplars, got.batch.len(), got.batch.exemplars_len()), (3, 1, 2));
+    assert_eq!((got.refused.exemplars, got.batch.len(), got.batch.exemplars_len()), (1, 1, 2));
     let taken = got.batch.take_exemplars();
     let show = |e: &base::SeriesExemplar| {
         format!("{} {} {}@{}", e.labels, e.exemplar.labels, e.exemplar.value, e.exemplar.t_ms)

@@ -16,7 +16,7 @@ use axum::routing::{get, post};
 use crate::state::ServerState;
 
 pub use admin::AdminApi;
-pub use write::WriteReceiver;
+pub use write::{WriteOptions, WriteReceiver};
 
 pub(crate) fn routes() -> Router<Arc<ServerState>> {
     Router::new()

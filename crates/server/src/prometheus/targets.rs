@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use base::Labels;
+use base::{Labels, Metadata};
 use serde::Serialize;
 use serde::ser::SerializeMap;
 
@@ -133,15 +133,19 @@ pub(crate) async fn metadata(State(state): State<Arc<ServerState>>, params: Para
     let per_metric = number(&params, "limit_per_metric")?;
     let wanted = params.get("metric");
     let mut by_metric: BTreeMap<Arc<str>, BTreeSet<MetadataJson>> = BTreeMap::new();
-    for (_, metric, m) in state.targets.metadata() {
-        if wanted.is_some_and(|w| w != &*metric) {
-            continue;
-        }
+    let mut note = |metric: Arc<str>, m: Metadata| {
         let known = by_metric.entry(metric).or_default();
         if per_metric.is_none_or(|n| known.len() < n) {
             known.insert(MetadataJson { r#type: m.metric_type.as_str(), help: m.help, unit: m.unit });
         }
+    };
+    for (_, metric, m) in state.targets.metadata() {
+        if wanted.is_none_or(|w| w == &*metric) {
+            note(metric, m);
+        }
     }
+    // Targets first: where they bring as much as is wanted, what was pushed adds nothing.
+    state.pushed_metadata.visit(wanted, |metric, m| note(Arc::clone(metric), m.clone()));
     let kept: BTreeMap<_, _> = by_metric.into_iter().take(limit.unwrap_or(usize::MAX)).collect();
     Ok(json::success(&kept))
 }

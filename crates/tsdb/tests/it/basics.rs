@@ -1,7 +1,7 @@
 //! Appending, selecting, sealing, retention and reopening on a real folder.
 
-use base::{MatchOp, Matcher, STALE_NAN, TimeRange};
-use tsdb::AppendOutcome;
+use base::{Histogram, MatchOp, Matcher, STALE_NAN, TimeRange, WriteBatch};
+use tsdb::{AppendOutcome, Refusal};
 
 use crate::support::{HOUR_MS, START_MS, append, clock_at, labels, minutes, open, sample, select};
 
@@ -94,6 +94,28 @@ async fn refuses_with_a_reason_what_cannot_be_stored() {
     assert_eq!(late.out_of_bounds, 1);
     let found = select(&store, &[], TimeRange::ALL).await;
     assert_eq!(found, [(l, vec![(t, 1f64.to_bits()), (t + 1, 3f64.to_bits())])]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_tells_histograms_apart_and_names_the_first_series_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path(), &clock_at(START_MS)).await;
+    let [a, b, c] = ["a", "b", "c"].map(|metric| labels(metric, "1"));
+    let batch = |t_ms| {
+        let mut batch = WriteBatch::new();
+        batch.begin(&a);
+        batch.sample(START_MS, 1.0);
+        batch.begin(&b);
+        batch.sample(t_ms, 1.0);
+        batch.begin(&c);
+        batch.histogram(START_MS, Histogram { count: 1.0, zero_count: 1.0, ..Histogram::default() });
+        batch
+    };
+    let first = store.append(batch(START_MS)).await.unwrap();
+    assert_eq!((first.accepted, first.histograms, first.first_refused), (3, 1, None));
+    let again = store.append(batch(START_MS - 1)).await.unwrap();
+    assert_eq!((again.accepted, again.repeated, again.histograms, again.out_of_order), (0, 2, 1, 1));
+    assert_eq!(again.first_refused, Some((Refusal::OutOfOrder, b)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

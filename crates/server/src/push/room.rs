@@ -1,0 +1,108 @@
+//! Room for pushed requests in memory. A request takes room for its bytes before they are read, and for what they unfold to before they
+//! are decompressed. One that finds none for a while is sent away to come again.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, StatusCode, header};
+use base::{Error, Result};
+use bytes::Bytes;
+use prometheus::{IntCounter, Registry};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::PushFailure;
+use crate::limits::{
+    WRITE_BODY_BYTES, WRITE_DECODED_BYTES, WRITE_READ_TIMEOUT, WRITE_ROOM_LEAST_BYTES, WRITE_WAIT,
+};
+
+/// Room that all receivers share.
+pub struct Room {
+    bodies: Arc<Semaphore>,
+    body_bytes: usize,
+    decoded: Arc<Semaphore>,
+    decoded_bytes: usize,
+    shed: IntCounter,
+}
+
+impl Room {
+    /// Divides `room_bytes`, at least as much as one request of a usual size needs.
+    pub fn register(room_bytes: usize, registry: &Registry) -> Result<Self> {
+        let room_bytes = room_bytes.max(WRITE_ROOM_LEAST_BYTES);
+        let body_bytes = (room_bytes / 3).min(WRITE_BODY_BYTES);
+        let decoded_bytes = (room_bytes / 3 * 2).min(WRITE_DECODED_BYTES);
+        let shed = IntCounter::new(
+            "bellwether_push_shed_requests_total",
+            "Pushed requests sent away because others filled the room for them.",
+        );
+        let registered = shed.and_then(|shed| registry.register(Box::new(shed.clone())).map(|()| shed));
+        let shed = registered
+            .map_err(|e| Error::internal(format!("cannot register metrics of pushed requests: {e}")))?;
+        Ok(Self {
+            bodies: Arc::new(Semaphore::new(body_bytes)),
+            body_bytes,
+            decoded: Arc::new(Semaphore::new(decoded_bytes)),
+            decoded_bytes,
+            shed,
+        })
+    }
+
+    async fn take(&self, of: &Arc<Semaphore>, bytes: usize) -> Result<OwnedSemaphorePermit, PushFailure> {
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match tokio::time::timeout(WRITE_WAIT, Arc::clone(of).acquire_many_owned(permits)).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => {
+                self.shed.inc();
+                Err(PushFailure::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    format!(
+                        "cannot take request: others fill the room for {bytes} bytes (limits write_body_bytes and write_decoded_bytes); try again later"
+                    ),
+                ))
+            }
+        }
+    }
+
+    /// Takes room for what a request unfolds to. One that is larger than all of it is refused for good.
+    pub(crate) async fn for_decoded(&self, bytes: usize) -> Result<OwnedSemaphorePermit, PushFailure> {
+        let most = self.decoded_bytes;
+        if bytes > most {
+            return Err(PushFailure::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!(
+                    "cannot take request: it has {bytes} bytes once decompressed, a fifteenth of limits.memory is {most}"
+                ),
+            ));
+        }
+        self.take(&self.decoded, bytes).await
+    }
+
+    /// Reads a body once there is room for it.
+    pub(crate) async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), PushFailure> {
+        let most = ingest::limits::COMPRESSED_BYTES.min(self.body_bytes);
+        let claimed = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+        let len = claimed.unwrap_or(most);
+        let too_large = || {
+            let text = format!(
+                "cannot take request: it has more than {most} bytes (limit compressed_bytes, or a thirtieth of limits.memory)"
+            );
+            PushFailure::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+        };
+        if len > most {
+            return Err(too_large());
+        }
+        let room = self.take(&self.bodies, len).await?;
+        match tokio::time::timeout(WRITE_READ_TIMEOUT, axum::body::to_bytes(body, len)).await {
+            Ok(Ok(bytes)) => Ok((bytes, room)),
+            Ok(Err(_)) if claimed.is_none() => Err(too_large()),
+            Ok(Err(e)) => Err(PushFailure::new(StatusCode::BAD_REQUEST, format!("cannot read request: {e}"))),
+            Err(_) => {
+                let text = format!("cannot read request: it took more than {WRITE_READ_TIMEOUT:?}");
+                Err(PushFailure::new(StatusCode::REQUEST_TIMEOUT, text))
+            }
+        }
+    }
+}
