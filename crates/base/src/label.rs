@@ -64,6 +64,11 @@ impl Labels {
         &self.packed
     }
 
+    /// Whether two sets share one buffer, which is cheaper than to compare them and says nothing if they do not.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.packed, &other.packed)
+    }
+
     /// xxh3 of the packed form, computed once. Stable across processes.
     pub fn stable_hash(&self) -> u64 {
         self.hash

@@ -38,8 +38,8 @@ pub use location::{Bucket, Location, Provider};
 pub use remote::{Environment, RemoteMetrics};
 pub use rows::{RowMaintenance, RowOptions, RowStore};
 pub use table::{
-    ColumnSize, Findings, Garbage, Keys, Layout, NewSegment, Reason, RowChecker, RowPredicate, RowRules,
-    Scan, Segment, SegmentWriter, Table, TableSpec, TableView, TimeColumns,
+    Block, ColumnSize, Findings, Garbage, Keys, Layout, NewSegment, Reason, RowChecker, RowPredicate,
+    RowRules, Scan, Segment, SegmentWriter, Table, TableSpec, TableView, TimeColumns,
 };
 pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
 

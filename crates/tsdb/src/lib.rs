@@ -3,6 +3,7 @@
 //! Owns the table `metrics` and what of it is in memory. Knows no query language and no wire format.
 
 pub mod at_rest;
+mod blocks;
 mod checkpoint;
 pub mod chunk;
 mod compact;

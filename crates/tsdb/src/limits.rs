@@ -52,6 +52,10 @@ pub const LABEL_SET_BYTES: usize = 1 << 20;
 /// Default for the bytes of chunks and labels that one selection may gather.
 pub const SELECT_BYTES: usize = 256 << 20;
 
+/// Bytes of decoded blocks of segments that are kept for the next question, unless half of the memory for caches is less. The
+/// last hours of what a few dashboards show fit: a block of chunks takes about half a megabyte.
+pub const BLOCK_CACHE_BYTES: u64 = 256 << 20;
+
 /// Chunks of one row group of a segment: large enough that statistics prune, small enough to be held while writing.
 pub const ROW_GROUP_ROWS: usize = 16 << 10;
 

@@ -29,6 +29,7 @@ pub(crate) struct StoreMetrics {
     pub(crate) series_removed: IntCounter,
     pub(crate) blocks_loaded: IntGauge,
     pub(crate) blocks_bytes: IntGauge,
+    pub(crate) block_lookups: BlockMetrics,
     pub(crate) compactions: IntCounter,
     pub(crate) compactions_failed: IntCounter,
     pub(crate) compaction_seconds: Histogram,
@@ -40,6 +41,29 @@ pub(crate) struct StoreMetrics {
     pub(crate) wal_corruptions: IntCounter,
     pub(crate) replay_seconds: prometheus::Gauge,
     pub(crate) wal: lake::WalMetrics,
+}
+
+/// How often a block of a segment was in memory.
+#[derive(Clone)]
+pub(crate) struct BlockMetrics {
+    pub(crate) hits: IntCounter,
+    pub(crate) misses: IntCounter,
+}
+
+impl BlockMetrics {
+    fn register(registry: &Registry) -> Result<Self> {
+        let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
+        Ok(Self {
+            hits: counter(
+                "bellwether_tsdb_block_cache_hits_total",
+                "Total number of blocks of segments that a query found in memory.",
+            )?,
+            misses: counter(
+                "bellwether_tsdb_block_cache_misses_total",
+                "Total number of blocks of segments that a query had to read.",
+            )?,
+        })
+    }
 }
 
 impl StoreMetrics {
@@ -127,6 +151,7 @@ impl StoreMetrics {
             )?,
             blocks_loaded: gauge("prometheus_tsdb_blocks_loaded", "Number of segments.")?,
             blocks_bytes: gauge("prometheus_tsdb_storage_blocks_bytes", "Bytes of all segments.")?,
+            block_lookups: BlockMetrics::register(registry)?,
             compactions: counter(
                 "prometheus_tsdb_compactions_total",
                 "Total number of windows that were sealed.",

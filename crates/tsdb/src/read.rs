@@ -3,17 +3,16 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, BinaryArray, Int64Array, RecordBatch};
-use base::{Labels, Matcher, Result, TimeRange};
-use futures::StreamExt;
+use base::{Labels, METRIC_NAME, Matcher, Result, TimeRange};
 use lake::{Pool, Segment, TableView};
 use rustc_hash::FxHashSet;
 
+use crate::blocks::{Matched, Which};
 use crate::head::HeadChunk;
 use crate::hidden::Visibility;
 use crate::select::{Gather, SelectedSeries};
 use crate::store::MetricStore;
-use crate::table::{self, LABELS, T_MAX, T_MIN, column};
+use crate::table;
 
 /// Series of the head with their chunks.
 pub(crate) type HeadSeries = Vec<(Labels, Vec<HeadChunk>)>;
@@ -27,14 +26,31 @@ impl MetricStore {
             Gather::new(self.options.select_bytes, visibility, self.memory().reservation(Pool::Queries));
         let (segments, head) = self.look(matchers, range);
         gather.add_head(head)?;
-        let scan = table::scan(matchers, range, Gather::COLUMNS.to_vec());
         for segment in segments {
-            let mut batches = self.table.scan(&segment, &scan).await?;
-            while let Some(batch) = batches.next().await {
-                gather.add_segment(&batch?)?;
-            }
+            self.gather_segment(&segment, matchers, range, &mut gather).await?;
         }
         Ok(gather.finish(range))
+    }
+
+    /// Gathers what a segment of samples has.
+    pub(crate) async fn gather_segment(
+        &self,
+        segment: &Segment,
+        matchers: &[Matcher],
+        range: TimeRange,
+        gather: &mut Gather,
+    ) -> Result<()> {
+        let blocks = self.table.blocks(segment, &table::keys(matchers), range).await?;
+        // One group of rows after the other, so that what is held beside the result is bounded.
+        for group in blocks.chunk_by(|a, b| a.group() == b.group()) {
+            let matched =
+                self.blocks.matched(&self.table, segment, group, matchers, range, Which::All).await?;
+            let data = self.blocks.data(&self.table, segment, &matched).await?;
+            for (matched, data) in matched.iter().zip(&data) {
+                gather.add_matched(matched, data)?;
+            }
+        }
+        Ok(())
     }
 
     /// The series that satisfy any of the sets of matchers and have samples or rollups in the range, in order; no set means all. At most `limit`.
@@ -96,12 +112,15 @@ impl MetricStore {
             }
             self.segments(&state.view, range)
         };
+        // Where some series may be hidden, the next one may not be.
+        let one_is_enough = name == METRIC_NAME && visibility.is_clear();
+        let which = if one_is_enough { Which::OneOfMetric } else { Which::All };
         let mut visit = |labels: &Labels| {
             if let Some(value) = labels.get(name) {
                 note(value);
             }
         };
-        self.visit_segments(&segments, sets, range, &visibility, &mut visit).await?;
+        self.visit_segments(&segments, sets, range, &visibility, which, &mut visit).await?;
         Ok(values.into_iter().collect())
     }
 
@@ -138,7 +157,7 @@ impl MetricStore {
             (self.segments(&state.view, range), head)
         };
         head.iter().for_each(&mut *visit);
-        self.visit_segments(&segments, sets, range, &visibility, visit).await
+        self.visit_segments(&segments, sets, range, &visibility, Which::All, visit).await
     }
 
     async fn visit_segments(
@@ -147,14 +166,16 @@ impl MetricStore {
         sets: &[Vec<Matcher>],
         range: TimeRange,
         visibility: &Visibility,
+        which: Which,
         visit: &mut (dyn FnMut(&Labels) + Send),
     ) -> Result<()> {
         for matchers in sets {
-            let scan = table::scan(matchers, range, vec![LABELS, T_MIN, T_MAX]);
             for segment in segments {
-                let mut batches = self.table.scan(segment, &scan).await?;
-                while let Some(batch) = batches.next().await {
-                    visit_rows(&batch?, visibility, range, visit)?;
+                let blocks = self.table.blocks(segment, &table::keys(matchers), range).await?;
+                for group in blocks.chunk_by(|a, b| a.group() == b.group()) {
+                    let found =
+                        self.blocks.matched(&self.table, segment, group, matchers, range, which).await?;
+                    found.iter().for_each(|m| visit_rows(m, visibility, range, visit));
                 }
             }
             self.visit_rolled_up(matchers, range, visit).await?;
@@ -181,29 +202,23 @@ fn visible(
     })
 }
 
-/// Visits the series of a batch that have something to see in a range, each once.
+/// Visits the series among rows that have something to see in a range, each once.
 fn visit_rows(
-    batch: &RecordBatch,
+    matched: &Matched,
     visibility: &Visibility,
     range: TimeRange,
     visit: &mut (dyn FnMut(&Labels) + Send),
-) -> Result<()> {
-    let labels: &BinaryArray = column(batch, LABELS)?;
-    let (t_min, t_max): (&Int64Array, &Int64Array) = (column(batch, T_MIN)?, column(batch, T_MAX)?);
-    let mut visited: Option<&[u8]> = None;
-    for row in 0..labels.len() {
+) {
+    let mut visited: Option<&Labels> = None;
+    for row in matched.rows.iter().map(|at| matched.index.row(*at)) {
         // A series with several chunks has them in consecutive rows.
-        if visited == Some(labels.value(row)) {
-            continue;
-        }
-        let series = Labels::from_packed(labels.value(row))?;
-        let time = TimeRange::new(t_min.value(row), t_max.value(row));
-        if visibility.is_clear() || !visibility.of(&series).covers(clip(time, range)) {
-            visit(&series);
-            visited = Some(labels.value(row));
+        let again = visited.is_some_and(|labels| labels.is_same(&row.labels));
+        let seen = || visibility.is_clear() || !visibility.of(&row.labels).covers(clip(row.time, range));
+        if !again && seen() {
+            visit(&row.labels);
+            visited = Some(&row.labels);
         }
     }
-    Ok(())
 }
 
 fn clip(time: TimeRange, range: TimeRange) -> TimeRange {

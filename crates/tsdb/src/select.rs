@@ -1,14 +1,16 @@
 //! The result of a selection: encoded chunks, gathered once and decoded series by series.
 
-use arrow::array::{BinaryArray, Int32Array, Int64Array, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, BinaryArray, Int32Array, RecordBatch};
 use base::{Error, Histogram, Labels, Result, TimeRange};
 use lake::Reservation;
 use rustc_hash::FxHashMap;
 
+use crate::blocks::{Matched, RowData, RowIndex, Weigh};
 use crate::chunk::sealed;
 use crate::head::HeadChunk;
 use crate::hidden::{Hidden, Visibility};
-use crate::limits::SEGMENT_CHUNK_SAMPLES;
 use crate::table::{COUNT, LABELS, T_MAX, T_MIN, TIMESTAMPS, VALUES, column};
 
 /// Series with their samples in a range, in order of labels. Holds its chunks, whatever happens to the store.
@@ -35,8 +37,8 @@ struct Chunk {
 
 enum ChunkData {
     Head(HeadChunk),
-    /// Columns of a batch, shared by its rows, and the row.
-    Segment(BinaryArray, BinaryArray, usize),
+    /// Chunks of many rows, and the row.
+    Segment(Arc<RowData>, usize),
 }
 
 impl SelectedSeries {
@@ -100,10 +102,10 @@ impl Chunk {
     fn decode_floats(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
         match &self.data {
             ChunkData::Head(chunk) => chunk.decode_floats(timestamps, values),
-            ChunkData::Segment(_, v, row) if sealed::holds_histograms(v.value(*row)) => Ok(()),
-            ChunkData::Segment(t, v, row) => {
-                sealed::decode_timestamps(t.value(*row), self.count, timestamps)?;
-                sealed::decode_values(v.value(*row), self.count, values)
+            ChunkData::Segment(rows, row) if sealed::holds_histograms(rows.values.value(*row)) => Ok(()),
+            ChunkData::Segment(rows, row) => {
+                sealed::decode_timestamps(rows.timestamps.value(*row), self.count, timestamps)?;
+                sealed::decode_values(rows.values.value(*row), self.count, values)
             }
         }
     }
@@ -111,9 +113,9 @@ impl Chunk {
     fn decode_histograms(&self, timestamps: &mut Vec<i64>, histograms: &mut Vec<Histogram>) -> Result<()> {
         match &self.data {
             ChunkData::Head(chunk) => chunk.decode_histograms(timestamps, histograms),
-            ChunkData::Segment(t, v, row) if sealed::holds_histograms(v.value(*row)) => {
-                sealed::decode_timestamps(t.value(*row), self.count, timestamps)?;
-                sealed::decode_histograms(v.value(*row), self.count, histograms)
+            ChunkData::Segment(rows, row) if sealed::holds_histograms(rows.values.value(*row)) => {
+                sealed::decode_timestamps(rows.timestamps.value(*row), self.count, timestamps)?;
+                sealed::decode_histograms(rows.values.value(*row), self.count, histograms)
             }
             ChunkData::Segment(..) => Ok(()),
         }
@@ -161,6 +163,9 @@ pub(crate) fn order<T>(timestamps: &mut Vec<i64>, values: &mut Vec<T>) {
     (*timestamps, *values) = samples.into_iter().unzip();
 }
 
+/// Rows of a block of which fewer than one in so many are wanted are copied.
+const SPARSE: usize = 4;
+
 /// Gathers a selection within a bound of bytes.
 pub(crate) struct Gather {
     series: FxHashMap<Labels, Of>,
@@ -192,33 +197,43 @@ impl Gather {
         Ok(())
     }
 
+    /// Adds all rows of a batch.
     pub(crate) fn add_segment(&mut self, batch: &RecordBatch) -> Result<()> {
-        let labels: &BinaryArray = column(batch, LABELS)?;
-        let (t_min, t_max): (&Int64Array, &Int64Array) = (column(batch, T_MIN)?, column(batch, T_MAX)?);
-        let counts: &Int32Array = column(batch, COUNT)?;
-        let (t, v): (&BinaryArray, &BinaryArray) = (column(batch, TIMESTAMPS)?, column(batch, VALUES)?);
+        let (index, data) = (RowIndex::decode(batch)?, Arc::new(RowData::decode(batch)?));
         self.charge(batch.get_array_memory_size())?;
-        let mut last: Option<Labels> = None;
-        for row in 0..batch.num_rows() {
-            let series = match last.take() {
-                Some(same) if same.as_packed() == labels.value(row) => same,
-                _ => Labels::from_packed(labels.value(row))?,
-            };
-            let count = usize::try_from(counts.value(row)).unwrap_or(0);
-            if !(1..=SEGMENT_CHUNK_SAMPLES).contains(&count) {
-                return Err(Error::corrupt(format!(
-                    "cannot read series {series}: a chunk has {count} samples"
-                )));
-            }
-            let time = TimeRange::new(t_min.value(row), t_max.value(row));
-            let data = ChunkData::Segment(t.clone(), v.clone(), row);
-            let of = self.of(&series);
-            if !of.hidden.covers(time) {
-                of.chunks.push(Chunk { time, count, data });
-            }
-            last = Some(series);
+        self.add_rows(&index, (0..batch.num_rows()).map(|row| (row, row)), &data);
+        Ok(())
+    }
+
+    /// Adds those rows of a block that were selected.
+    pub(crate) fn add_matched(&mut self, matched: &Matched, data: &Arc<RowData>) -> Result<()> {
+        // A few rows are copied, lest they hold all of them in memory.
+        if matched.rows.len() < data.values.len() / SPARSE {
+            let few = Arc::new(data.only(&matched.rows)?);
+            self.charge(few.size_bytes())?;
+            self.add_rows(&matched.index, matched.rows.iter().copied().zip(0..), &few);
+        } else {
+            self.charge(data.size_bytes())?;
+            self.add_rows(&matched.index, matched.rows.iter().map(|row| (*row, *row)), data);
         }
         Ok(())
+    }
+
+    /// Adds rows, each with its position in an index and among chunks.
+    fn add_rows(
+        &mut self,
+        index: &RowIndex,
+        rows: impl Iterator<Item = (usize, usize)>,
+        data: &Arc<RowData>,
+    ) {
+        for (at, row) in rows {
+            let found = index.row(at);
+            let of = self.of(&found.labels);
+            if !of.hidden.covers(found.time) {
+                let data = ChunkData::Segment(data.clone(), row);
+                of.chunks.push(Chunk { time: found.time, count: found.count, data });
+            }
+        }
     }
 
     pub(crate) fn finish(self, range: TimeRange) -> SelectedSeries {

@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use prometheus::Registry;
 use tokio::sync::Notify;
 
+use crate::blocks::BlockCache;
 use crate::checkpoint::{self, Loaded, Manifest};
 use crate::exemplars::ExemplarOutcome;
 use crate::head::SeriesLimits;
@@ -128,6 +129,8 @@ pub struct Tunable {
 /// The samples of one tenant: durable once appended, selectable from then on until retention takes them.
 pub struct MetricStore {
     pub(crate) table: Table,
+    /// Of the table's segments.
+    pub(crate) blocks: BlockCache,
     pub(crate) rollups: Rollups,
     pub(crate) options: StoreOptions,
     pub(crate) block_ms: i64,
@@ -194,8 +197,10 @@ impl MetricStore {
         let wal = Wal::start(wal_options, &report, client)?;
         let retention = RwLock::new(Arc::new(options.retention.clone()));
         let tombstones = Tombstones::open(&table, &options.tenant).await?;
+        let blocks = BlockCache::new(lake.memory(), &metrics.block_lookups);
         let store = Self {
             table,
+            blocks,
             tunable: RwLock::new(options.tunable),
             rollups,
             options,

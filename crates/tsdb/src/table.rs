@@ -125,15 +125,20 @@ pub(crate) fn column<'a, T: Array + 'static>(batch: &'a RecordBatch, name: &str)
 
 /// A scan for the chunks that a selection needs, or only for `columns` of them.
 pub(crate) fn scan(matchers: &[Matcher], range: TimeRange, columns: Vec<&'static str>) -> Scan {
-    let names: Vec<&Matcher> = matchers.iter().filter(|m| m.name() == METRIC_NAME).collect();
-    let keys = match names.iter().find(|m| m.op() == MatchOp::Equal && !m.value().is_empty()) {
-        Some(exact) => Keys::Only(vec![exact.value().to_owned()]),
-        None => Keys::All,
-    };
+    let keys = keys(matchers);
     let matchers: Arc<[Matcher]> = matchers.into();
     let predicate: RowPredicate = Arc::new(move |batch| matching_rows(batch, &matchers, range));
     let predicate = Some((vec![METRIC, LABELS, T_MIN, T_MAX], predicate));
     Scan { keys, predicate, ..Scan::range(columns, range) }
+}
+
+/// The metrics that matchers ask for, by which segments are sorted.
+pub(crate) fn keys(matchers: &[Matcher]) -> Keys {
+    let mut names = matchers.iter().filter(|m| m.name() == METRIC_NAME);
+    match names.find(|m| m.op() == MatchOp::Equal && !m.value().is_empty()) {
+        Some(exact) => Keys::Only(vec![exact.value().to_owned()]),
+        None => Keys::All,
+    }
 }
 
 fn matching_rows(batch: &RecordBatch, matchers: &[Matcher], range: TimeRange) -> Result<BooleanArray> {

@@ -1,5 +1,23 @@
 //! Numbers of any width from a stream of bits, highest first, in the encodings of Prometheus' chunks.
 
+/// A number in groups of seven bits, lowest group first, from bytes wherever they lie.
+pub(super) fn uvarint(mut byte: impl FnMut() -> Option<u8>) -> Option<u64> {
+    let mut n = 0;
+    for shift in (0..64).step_by(7) {
+        let byte = byte()?;
+        n |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(n);
+        }
+    }
+    None
+}
+
+/// The signed number whose sign is in the lowest bit.
+pub(super) fn zigzag(n: u64) -> i64 {
+    (n >> 1) as i64 ^ -((n & 1) as i64)
+}
+
 /// Reads bits off the front of bytes. `None` means that they end.
 #[derive(Debug, Clone)]
 pub(super) struct Bits<'a> {
@@ -67,21 +85,12 @@ impl<'a> Bits<'a> {
 
     /// A number in groups of seven bits, lowest group first.
     pub(super) fn uvarint(&mut self) -> Option<u64> {
-        let mut n = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            n |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(n);
-            }
-        }
-        None
+        uvarint(|| self.byte())
     }
 
     /// The same, with the sign in the lowest bit.
     pub(super) fn varint(&mut self) -> Option<i64> {
-        let n = self.uvarint()?;
-        Some((n >> 1) as i64 ^ -((n & 1) as i64))
+        self.uvarint().map(zigzag)
     }
 
     /// How many ones come before a zero, at most `most`; after `most` ones no zero follows.

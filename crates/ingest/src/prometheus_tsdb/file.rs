@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use base::{Error, Result};
 
+use super::bits;
 use crate::limits::TSDB_READ_BYTES;
 
 /// A file of which stretches are read, mostly forward.
@@ -126,20 +127,11 @@ impl<'a> Fields<'a> {
     }
 
     pub(super) fn uvarint(&mut self) -> Option<u64> {
-        let mut n = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            n |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(n);
-            }
-        }
-        None
+        bits::uvarint(|| self.byte())
     }
 
     pub(super) fn varint(&mut self) -> Option<i64> {
-        let n = self.uvarint()?;
-        Some((n >> 1) as i64 ^ -((n & 1) as i64))
+        self.uvarint().map(bits::zigzag)
     }
 
     /// Bytes with their length before them.

@@ -4,6 +4,7 @@
 //! a `txn` action (this writer and table, the epoch) in one commit, so it happened or it did not, and who is unsure asks the log.
 
 mod append;
+mod blocks;
 mod columns;
 mod objects;
 mod scan;
@@ -38,6 +39,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use parking_lot::Mutex;
 
+pub use blocks::Block;
 pub use columns::ColumnSize;
 pub use scan::{Keys, RowPredicate, Scan};
 pub use segment::{NewSegment, Segment, SegmentWriter};

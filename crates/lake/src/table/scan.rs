@@ -80,7 +80,7 @@ impl Table {
         let parquet = metadata.metadata();
         let mut builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, (*metadata).clone());
         let mut groups = Vec::new();
-        if meets(segment.key_bounds(), &scan.keys) {
+        if scan.keys.may_be_within(segment.key_bounds()) {
             for group in 0..parquet.num_row_groups() {
                 if wants_group(&self.spec, schema, parquet.row_group(group), scan)
                     && may_have(&mut builder, schema, group, scan).await.map_err(|e| fail(&e))?
@@ -190,7 +190,7 @@ impl AsyncFileReader for SegmentReader {
     }
 }
 
-fn read_error(path: &str, e: &ParquetError) -> Error {
+pub(super) fn read_error(path: &str, e: &ParquetError) -> Error {
     Error::unavailable(format!("cannot read segment {path}: {}", explain::cause(e)))
 }
 
@@ -204,18 +204,23 @@ impl Keys {
             }
         }
     }
-}
 
-/// Whether values between two bounds, as far as they are known, may be wanted.
-fn meets(bounds: (Option<&str>, Option<&str>), keys: &Keys) -> bool {
-    match bounds {
-        (Some(min), Some(max)) => keys.meets(min.as_bytes(), max.as_bytes()),
-        _ => true,
+    /// Whether values between two bounds, as far as they are known, may be wanted.
+    pub(super) fn may_be_within(&self, bounds: (Option<&str>, Option<&str>)) -> bool {
+        match bounds {
+            (Some(min), Some(max)) => self.meets(min.as_bytes(), max.as_bytes()),
+            _ => true,
+        }
     }
 }
 
 /// Whether a row group may hold wanted rows. Without statistics it may.
-fn wants_group(spec: &TableSpec, schema: &SchemaDescriptor, group: &RowGroupMetaData, scan: &Scan) -> bool {
+pub(super) fn wants_group(
+    spec: &TableSpec,
+    schema: &SchemaDescriptor,
+    group: &RowGroupMetaData,
+    scan: &Scan,
+) -> bool {
     let statistics = |name: &str| group.column(leaf_of(schema, name)?).statistics();
     let time = |name: &str| match statistics(name) {
         Some(Statistics::Int64(s)) => s.min_opt().copied().zip(s.max_opt().copied()),
@@ -268,7 +273,7 @@ fn batch_rows(
     rows.clamp(1, SCAN_BATCH_PAGES * spec.layout.page_rows)
 }
 
-/// The rows of the chosen row groups whose pages may hold wanted keys.
+/// The rows of the chosen row groups whose pages may hold wanted keys; `None` if nothing tells.
 fn select_pages(
     spec: &TableSpec,
     schema: &SchemaDescriptor,
@@ -276,39 +281,52 @@ fn select_pages(
     groups: &[usize],
     keys: &Keys,
 ) -> Option<RowSelection> {
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    let mut before = 0;
+    for group in groups {
+        let wanted = select_rows(spec, schema, metadata, *group, keys)?;
+        ranges.extend(wanted.into_iter().map(|r| before + r.start..before + r.end));
+        before += usize::try_from(metadata.row_group(*group).num_rows()).ok()?;
+    }
+    Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), before))
+}
+
+/// The rows of a row group whose pages may hold wanted keys; `None` if nothing tells.
+pub(super) fn select_rows(
+    spec: &TableSpec,
+    schema: &SchemaDescriptor,
+    metadata: &ParquetMetaData,
+    group: usize,
+    keys: &Keys,
+) -> Option<Vec<Range<usize>>> {
     if *keys == Keys::All {
         return None;
     }
     let column = leaf_of(schema, spec.sort[0])?;
-    let (indexes, offsets) = (metadata.column_index()?, metadata.offset_index()?);
+    let rows = usize::try_from(metadata.row_group(group).num_rows()).ok()?;
+    let ColumnIndexMetaData::BYTE_ARRAY(index) = metadata.column_index()?.get(group)?.get(column)? else {
+        return None;
+    };
+    let pages = metadata.offset_index()?.get(group)?.get(column)?.page_locations();
     let mut ranges: Vec<Range<usize>> = Vec::new();
-    let mut before = 0;
-    for group in groups {
-        let rows = usize::try_from(metadata.row_group(*group).num_rows()).ok()?;
-        let ColumnIndexMetaData::BYTE_ARRAY(index) = indexes.get(*group)?.get(column)? else {
-            return None;
+    for (i, page) in pages.iter().enumerate() {
+        let first = usize::try_from(page.first_row_index).ok()?;
+        let end = match pages.get(i + 1) {
+            Some(next) => usize::try_from(next.first_row_index).ok()?,
+            None => rows,
         };
-        let pages = offsets.get(*group)?.get(column)?.page_locations();
-        for (i, page) in pages.iter().enumerate() {
-            let first = usize::try_from(page.first_row_index).ok()?;
-            let end = match pages.get(i + 1) {
-                Some(next) => usize::try_from(next.first_row_index).ok()?,
-                None => rows,
-            };
-            let wanted = match (index.min_value(i), index.max_value(i)) {
-                (Some(min), Some(max)) => keys.meets(min, max),
-                _ => true,
-            };
-            if wanted {
-                match ranges.last_mut() {
-                    Some(last) if last.end == before + first => last.end = before + end,
-                    _ => ranges.push(before + first..before + end),
-                }
+        let wanted = match (index.min_value(i), index.max_value(i)) {
+            (Some(min), Some(max)) => keys.meets(min, max),
+            _ => true,
+        };
+        if wanted {
+            match ranges.last_mut() {
+                Some(last) if last.end == first => last.end = end,
+                _ => ranges.push(first..end),
             }
         }
-        before += rows;
     }
-    Some(RowSelection::from_consecutive_ranges(ranges.into_iter(), before))
+    Some(ranges)
 }
 
 /// Decoded footers and page indexes, bounded by bytes; the least recently used goes first.

@@ -15,8 +15,9 @@ mod proxy;
 mod python;
 mod s3_server;
 
-use std::io;
+use std::path::Path;
 use std::sync::Arc;
+use std::{fs, io};
 
 use parking_lot::Mutex;
 
@@ -27,6 +28,55 @@ pub use python::{python_with, skip, skip_anywhere};
 pub use s3_server::S3Server;
 
 use crate::disk::{Disk, DiskSpace};
+
+/// Four tests that put every kind of fault before and after each step of a scenario: `async fn(step: u64, fault: Fault) -> bool`,
+/// which says whether the fault has happened, and which is to have some steps at least.
+#[macro_export]
+macro_rules! sweep_faults {
+    ($scenario:path, at_least: $steps:literal steps) => {
+        async fn sweep(fault: $crate::testing::Fault) {
+            let mut step = 0;
+            while ::std::boxed::Box::pin($scenario(step, fault)).await {
+                step += 1;
+            }
+            assert!(step >= $steps, "there are only {step} steps");
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn survives_a_crash_before_each_step() {
+            sweep($crate::testing::Fault::Crash { done: false }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn survives_a_crash_after_each_step() {
+            sweep($crate::testing::Fault::Crash { done: true }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn survives_a_failure_of_each_step() {
+            sweep($crate::testing::Fault::Fail { done: false }).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn survives_a_failure_reported_after_each_step() {
+            sweep($crate::testing::Fault::Fail { done: true }).await;
+        }
+    };
+}
+
+/// Copies a folder with everything in it, so that a test may change the copy.
+pub fn copy_folder(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        match entry.file_type()?.is_dir() {
+            true => copy_folder(&entry.path(), &target)?,
+            false => fs::copy(entry.path(), target).map(drop)?,
+        }
+    }
+    Ok(())
+}
 
 /// What goes wrong at a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

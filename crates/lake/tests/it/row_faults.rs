@@ -125,33 +125,7 @@ async fn survives(step: u64, fault: Fault) -> bool {
     true
 }
 
-async fn sweep(fault: Fault) {
-    let mut step = 0;
-    while survives(step, fault).await {
-        step += 1;
-    }
-    assert!(step > 30, "the life has only {step} steps");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn survives_a_crash_before_each_step() {
-    sweep(Fault::Crash { done: false }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn survives_a_crash_after_each_step() {
-    sweep(Fault::Crash { done: true }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn survives_a_failure_of_each_step() {
-    sweep(Fault::Fail { done: false }).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn survives_a_failure_reported_after_each_step() {
-    sweep(Fault::Fail { done: true }).await;
-}
+lake::sweep_faults!(survives, at_least: 30 steps);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_appends_and_leaves_reads_intact() {

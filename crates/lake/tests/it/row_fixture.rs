@@ -8,7 +8,7 @@ use arrow::array::RecordBatch;
 use base::{ManualClock, TimeRange};
 use futures::TryStreamExt;
 use lake::catalog::LOGS;
-use lake::testing::Random;
+use lake::testing::{Random, copy_folder};
 use lake::{Lake, RowOptions, RowStore, Scan, filenames};
 use prometheus::Registry;
 
@@ -21,19 +21,6 @@ const CONTENT: &str = "content.txt";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(FIXTURE)
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
 }
 
 async fn open(folder: &Path) -> RowStore {
@@ -56,7 +43,7 @@ async fn opens_what_an_earlier_version_wrote() {
         write_fixture().await;
     }
     let dir = tempfile::tempdir().unwrap();
-    copy(&folder(), dir.path());
+    copy_folder(&folder(), dir.path()).unwrap();
     let content = std::fs::read_to_string(folder().join(CONTENT)).unwrap();
     let (columns, rows) = content.split_once('\n').unwrap();
     let want: BTreeMap<String, usize> = rows.lines().map(|line| (line.to_owned(), 1)).collect();

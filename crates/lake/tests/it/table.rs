@@ -8,8 +8,8 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Int64Array, RecordBatch, Strin
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
 use base::{ErrorKind, ManualClock, TimeRange};
 use futures::{StreamExt, TryStreamExt};
-use lake::testing::{Fault, FaultFs, FaultStore, Faults};
-use lake::{Keys, Lake, Layout, NewSegment, Reason, Scan, Segment, Table, TableSpec, TimeColumns};
+use lake::testing::{Fault, FaultFs, FaultStore, Faults, Random};
+use lake::{Block, Keys, Lake, Layout, NewSegment, Reason, Scan, Segment, Table, TableSpec, TimeColumns};
 use object_store::ObjectStore;
 
 pub(crate) const ROWS: i64 = 40_000;
@@ -122,6 +122,36 @@ async fn scans_prune_by_key_and_time_and_filter_rows() {
     let predicate = Some((vec!["payload"], exactly));
     let one = Scan { predicate, ..Scan::range(vec!["from"], TimeRange::ALL) };
     assert_eq!(rows(&read(&table, &committed, &one).await), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn blocks_are_the_same_rows_whoever_asks() {
+    let disk = Disk::new();
+    let table = disk.table("/a").await;
+    let new = segment(&table, 1, ROWS).await;
+    let committed = table.commit_seal(1, &[new]).await.unwrap().segments[0].clone();
+    let all = table.blocks(&committed, &Keys::All, TimeRange::ALL).await.unwrap();
+    assert_eq!(all.iter().map(|b| b.rows() as i64).sum::<i64>(), ROWS);
+    let groups: Vec<usize> = all.chunk_by(|a, b| a.group() == b.group()).map(<[_]>::len).collect();
+    assert_eq!(groups, [32, 32, 15], "{ROWS} rows in groups of 32 pages");
+    let one = table.blocks(&committed, &Keys::Only(vec!["key-17".into()]), TimeRange::ALL).await.unwrap();
+    assert!((1..=3).contains(&one.len()) && one.iter().all(|b| all.contains(b)), "{one:?}");
+    assert!(table.blocks(&committed, &Keys::All, TimeRange::new(0, 999)).await.unwrap().is_empty());
+    let none = Keys::Only(vec!["z".into()]);
+    assert!(table.blocks(&committed, &none, TimeRange::ALL).await.unwrap().is_empty());
+
+    let mut random = Random::new(5);
+    for _ in 0..8 {
+        let some: Vec<Block> = all.iter().filter(|_| random.below(3) == 0).copied().collect();
+        let read = table.read_blocks(&committed, &["payload"], &some).await.unwrap();
+        assert_eq!(read.len(), some.len());
+        for (block, batch) in some.iter().zip(&read) {
+            let payloads: &StringArray = batch.column(0).as_any().downcast_ref().unwrap();
+            let first = block.group() * LAYOUT.row_group_rows + block.first();
+            let want = (first..first + block.rows()).map(|i| format!("payload {i}"));
+            assert!(payloads.iter().eq(want.map(Some).collect::<Vec<_>>().iter().map(Option::as_deref)));
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -245,12 +245,8 @@ impl MetricStore {
             missing = without_spans(&missing, &level.current, kept.resolution.span_ms());
         }
         for part in &missing {
-            let scan = crate::table::scan(matchers, *part, Gather::COLUMNS.to_vec());
             for segment in raw.iter().filter(|s| s.time().overlaps(*part)) {
-                let mut batches = self.table.scan(segment, &scan).await?;
-                while let Some(batch) = batches.next().await {
-                    gather.add_segment(&batch?)?;
-                }
+                self.gather_segment(segment, matchers, *part, &mut gather).await?;
             }
         }
         let hull = missing.iter().copied().reduce(|a, b| TimeRange::new(a.start_ms, b.end_ms));

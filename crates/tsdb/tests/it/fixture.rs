@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use base::{STALE_NAN, TimeRange};
+use lake::testing::copy_folder;
 
 use crate::support::{Found, START_MS, append, clock_at, labels, minutes, open, sample, select};
 
@@ -26,26 +27,13 @@ fn content() -> Found {
         .collect()
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn opens_what_0_1_wrote() {
     if std::env::var_os("BELLWETHER_WRITE_FIXTURE").is_some() {
         write_fixture().await;
     }
     let dir = tempfile::tempdir().unwrap();
-    copy(&folder(), dir.path());
+    copy_folder(&folder(), dir.path()).unwrap();
     let clock = clock_at(START_MS + 5 * 3_600_000);
     let store = open(dir.path(), &clock).await;
     assert_eq!(store.stats().head_series, 3);

@@ -9,6 +9,7 @@ mod support;
 
 mod backfill;
 mod basics;
+mod blocks;
 mod checkpoints;
 mod chunks;
 mod compaction;
