@@ -1,5 +1,7 @@
 //! The names of all functions with the types of their parameters. What they do is in `library/` and in `exec/`.
 
+use Param::{Any, QueryResult, Sample, String};
+
 use crate::Flavour;
 
 /// The type of a parameter.
@@ -47,10 +49,8 @@ const fn fixed(name: &'static str, params: &'static [Param]) -> Signature {
 }
 
 const fn variadic(name: &'static str, params: &'static [Param]) -> Signature {
-    Signature { name, params, rest: Some(Param::Any) }
+    Signature { name, params, rest: Some(Any) }
 }
-
-use Param::{Any, QueryResult, Sample, String};
 
 /// Go's own functions, then those of Prometheus.
 static FUNCTIONS: [Signature; 49] = [

@@ -144,7 +144,7 @@ impl<'a> State<'a> {
             Node::With(branch) => return self.deeper(|s| s.walk_branch(dot, branch, true)),
             Node::Range(branch) => self.deeper(|s| s.walk_range(dot, branch))?,
             Node::Template { name, pipe, .. } => {
-                self.deeper(|s| s.walk_template(dot, name, pipe.as_ref()))?
+                self.deeper(|s| s.walk_template(dot, name, pipe.as_ref()))?;
             }
             Node::Break { .. } => return Ok(Flow::Break),
             Node::Continue { .. } => return Ok(Flow::Continue),

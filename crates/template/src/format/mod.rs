@@ -22,11 +22,6 @@ impl Bounded {
     pub(crate) fn into_text(self) -> String {
         self.text
     }
-
-    /// What was written since the text had this length.
-    pub(crate) fn len(&self) -> usize {
-        self.text.len()
-    }
 }
 
 impl fmt::Write for Bounded {

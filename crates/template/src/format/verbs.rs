@@ -32,7 +32,7 @@ const PLAIN: Spec = Spec {
 
 /// The form of `%v`.
 pub(super) fn write_plain(value: &Value, out: &mut Bounded) -> fmt::Result {
-    write_value(value, PLAIN, 0, out)
+    write_value(value, PLAIN, out)
 }
 
 /// The format with the values in it.
@@ -157,7 +157,7 @@ impl Printer<'_> {
         }
         let Some(value) = self.values.get(self.next) else { return write!(out, "%!{verb}(MISSING)") };
         self.next += 1;
-        write_value(value, spec, 0, out)
+        write_value(value, spec, out)
     }
 
     fn number(&mut self) -> Option<usize> {
@@ -205,10 +205,10 @@ impl Printer<'_> {
     }
 }
 
-fn write_value(value: &Value, spec: Spec, depth: usize, out: &mut Bounded) -> fmt::Result {
+fn write_value(value: &Value, spec: Spec, out: &mut Bounded) -> fmt::Result {
     match (spec.verb, value) {
         ('T', _) => return pad(value.type_name(), spec, out),
-        ('v' | 's', Value::Nil) if spec.verb == 'v' => return pad("<nil>", spec, out),
+        ('v', Value::Nil) => return pad("<nil>", spec, out),
         (verb, Value::Nil) => return write!(out, "%!{verb}(<nil>)"),
         _ => {}
     }
@@ -235,7 +235,7 @@ fn write_value(value: &Value, spec: Spec, depth: usize, out: &mut Bounded) -> fm
                     if spec.plus && spec.verb == 'v' {
                         write!(out, "{name}:")?;
                     }
-                    write_value(field, spec, depth + 1, out)?;
+                    write_value(field, spec, out)?;
                 }
                 out.write_char('}')
             }
@@ -246,7 +246,7 @@ fn write_value(value: &Value, spec: Spec, depth: usize, out: &mut Bounded) -> fm
                 if i > 0 {
                     out.write_char(' ')?;
                 }
-                write_value(item, spec, depth + 1, out)?;
+                write_value(item, spec, out)?;
             }
             out.write_char(']')
         }
@@ -258,7 +258,7 @@ fn write_value(value: &Value, spec: Spec, depth: usize, out: &mut Bounded) -> fm
                 }
                 write_text(value, key, spec, out)?;
                 out.write_char(':')?;
-                write_value(item, spec, depth + 1, out)?;
+                write_value(item, spec, out)?;
             }
             out.write_char(']')
         }

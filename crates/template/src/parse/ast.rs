@@ -1,6 +1,6 @@
 //! The tree of a template. Its forms as text are what errors quote.
 
-use std::fmt::{self, Write as _};
+use std::fmt::{self, Display as _, Write as _};
 
 /// A template with a name of its own: the whole text, or what `define` and `block` contain.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ fn unquote_char<'a>(text: &'a str, quote: char, out: &mut Vec<u8>) -> Option<&'a
     let first = chars.next()?;
     if first != '\\' {
         out.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
-        return (first != quote).then(|| chars.as_str());
+        return (first != quote).then_some(chars.as_str());
     }
     let escape = chars.next()?;
     let rest = chars.as_str();

@@ -229,7 +229,7 @@ impl Lexer<'_> {
                 '\'' => self.quoted('\'', Kind::CharConstant, "unterminated character constant")?,
                 '$' => self.field_or_variable(Kind::Variable)?,
                 '.' if !self.peek().is_some_and(|c| c.is_ascii_digit()) => {
-                    self.field_or_variable(Kind::Field)?
+                    self.field_or_variable(Kind::Field)?;
                 }
                 '.' | '+' | '-' | '0'..='9' => {
                     self.pos -= 1;

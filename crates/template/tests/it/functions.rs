@@ -177,7 +177,7 @@ fn texts_are_changed() {
     check(&[
         ("{{ title \"it's o'clock in st. mary's\" }}", "It's O'clock In St. Mary's"),
         ("{{ reReplaceAll \"(.*):(\\\\d+)\" \"${2}/$1\" \"host:80\" }}", "80/host"),
-        ("{{ reReplaceAll \"a(x*)b\" \"$1W\" \"-ab-axxb-\" }}", "--"),
+        ("{{ reReplaceAll \"a(x*)b\" \"$1W\" \"-ab-axxb-\" }}", "---"),
         ("{{ \"a b&c\" | urlQueryEscape }} {{ urlquery \"ü\" 1 }}", "a+b%26c %C3%BC1"),
         ("{{ \"-1.5h\" | len }} {{ parseDuration \"1d\" }}", "5 86400"),
         ("{{ (toTime 0).AddDate 0 1 0 }}", "1970-02-01 00:00:00 +0000 UTC"),

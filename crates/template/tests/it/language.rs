@@ -107,7 +107,7 @@ fn printf_has_gos_verbs() {
             "{{printf \"%d\"}} {{printf \"a\" 1 \"b\"}} {{printf \"%\"}} {{printf \"%d\" 1.5}}",
             "%!d(MISSING) a%!(EXTRA int=1, string=b) %!(NOVERB) %!d(float64=1.5)",
         ),
-        ("{{printf \"%[2]d %[1]d %*d\" 1 2 3}}", "2 1 %!d(BADINDEX)"),
+        ("{{printf \"%[2]d %[1]d %*d %[9]d\" 1 2 3}}", "2 1  3 %!d(BADINDEX)"),
         ("{{printf \"%*d|%-*d|\" 4 1 3 2}}", "   1|2  |"),
         ("{{printf \"%v %v\" (args 1 \"a\") nil}}", "map[arg0:1 arg1:a] <nil>"),
     ]);
@@ -131,7 +131,7 @@ fn parse_errors_have_gos_words() {
         ("{{ 1) }}", "template: test:1: unexpected right paren"),
         ("{{ 1 | 2 }}", "template: test:1: non executable command in pipeline stage 2"),
         ("{{ 12x }}", "template: test:1: bad number syntax: \"12x\""),
-        ("{{ .a.1 }}", "template: test:1: unexpected <.> in operand"),
+        ("{{ .a.1 }}", "template: test:1: unexpected \".1\" in operand"),
         ("{{ template .x }}", "template: test:1: unexpected \".x\" in template clause"),
         ("{{break}}", "template: test:1: {{break}} outside {{range}}"),
         (

@@ -1,4 +1,5 @@
 //! Tests of the language from outside: upstream's cases, Go's rules, and the bounds.
+#![expect(clippy::disallowed_macros, reason = "a test says what it skips on standard output")]
 
 mod conformance;
 mod functions;
@@ -10,8 +11,8 @@ use template::{Context, Functions, MissingKey, Sample, Template, Value};
 
 /// Answers like the server of upstream's own tests.
 #[derive(Debug, Default)]
-pub struct Outside {
-    pub result: Vec<Sample>,
+struct Outside {
+    result: Vec<Sample>,
 }
 
 impl Functions for Outside {
@@ -29,7 +30,7 @@ impl Functions for Outside {
 }
 
 /// The output, or the error as Prometheus reports it.
-pub fn expand_with(
+fn expand_with(
     text: &str,
     data: Value,
     missing_key: MissingKey,
@@ -39,22 +40,22 @@ pub fn expand_with(
     template.expand(&Context { data, missing_key }, &Outside { result }).map_err(|e| e.to_string())
 }
 
-pub fn expand(text: &str, data: Value) -> Result<String, String> {
+fn expand(text: &str, data: Value) -> Result<String, String> {
     expand_with(text, data, MissingKey::Zero, Vec::new())
 }
 
-pub fn expand_html(text: &str, data: Value) -> Result<String, String> {
+fn expand_html(text: &str, data: Value) -> Result<String, String> {
     let template = Template::parse_html("test", text).map_err(|e| e.to_string())?;
     template.expand(&Context::new(data), &Outside::default()).map_err(|e| e.to_string())
 }
 
-pub fn sample(pairs: &[(&str, &str)], value: f64) -> Sample {
+fn sample(pairs: &[(&str, &str)], value: f64) -> Sample {
     Sample { labels: Labels::from_pairs(pairs.iter().copied()), value: Value::Float(value) }
 }
 
 /// Each text and its output for no data.
 #[track_caller]
-pub fn check(cases: &[(&str, &str)]) {
+fn check(cases: &[(&str, &str)]) {
     for (text, want) in cases {
         assert_eq!(expand(text, Value::Nil).as_deref(), Ok(*want), "{text}");
     }
@@ -62,7 +63,7 @@ pub fn check(cases: &[(&str, &str)]) {
 
 /// Each text and its error for no data, without the words that Prometheus puts before it.
 #[track_caller]
-pub fn check_errors(cases: &[(&str, &str)]) {
+fn check_errors(cases: &[(&str, &str)]) {
     for (text, want) in cases {
         let error = expand(text, Value::Nil).expect_err(text);
         let cause = error.split_once(" template test: ").map_or(error.as_str(), |(_, cause)| cause);
