@@ -141,7 +141,7 @@ fn parse_errors_have_gos_words() {
         ("{{ 99999999999999999999 }}", "template: test:1: integer overflow: \"99999999999999999999\""),
         ("{{ range $a, $b, $c := . }}{{end}}", "template: test:1: too many declarations in range"),
         ("{{ \"a\".b }}", "template: test:1: unexpected . after term \"\\\"a\\\"\""),
-        ("{{ $a:b }}", "template: test:1: expected :="),
+        ("{{ :b }}", "template: test:1: expected :="),
         ("{{ a@ }}", "template: test:1: bad character U+0040 '@'"),
     ]);
 }

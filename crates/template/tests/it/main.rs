@@ -1,10 +1,10 @@
 //! Tests of the language from outside: upstream's cases, Go's rules, and the bounds.
 #![expect(clippy::disallowed_macros, reason = "a test says what it skips on standard output")]
 
+mod bounds;
 mod conformance;
 mod functions;
 mod language;
-mod limits;
 
 use base::Labels;
 use template::{Context, Functions, MissingKey, Sample, Template, Value};
