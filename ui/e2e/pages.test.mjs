@@ -65,6 +65,7 @@ const type = async (page, text) => {
 const PAGES = [
   { path: '/hosts', ready: '[data-panel="cpu-modes"] td[data-last]' },
   { path: `/explore?q=${encodeURIComponent('rate(node_cpu_seconds_total[5m])')}`, ready: '[data-query="0"] canvas' },
+  { path: '/alerts', ready: '[data-alert="firing"]' },
   { path: '/targets', ready: '[data-target]' },
   { path: '/status', ready: 'section[aria-label="Build"] dd' },
 ];
@@ -230,6 +231,35 @@ describe('Explore', () => {
     await page.getByRole('complementary').getByRole('button', { name: /node_load1\b/ }).click();
     assert.equal(await page.locator('[data-query="0"] .cm-content').textContent(), 'node_load1');
     await shoot(page, 'explore-metrics');
+    assert.deepEqual(problems, []);
+    await close();
+  });
+});
+
+describe('Alerts', () => {
+  it('shows groups, rules and what fires, and filters', async () => {
+    const { page, problems, close } = await open(browser, '/alerts');
+    const rule = page.locator('[data-group="example"] [data-rule="SomethingIsUp"]');
+    await rule.locator('[data-alert="firing"]').first().waitFor();
+    assert.match(await rule.textContent(), /job="node".*node is up/);
+    assert.match(await page.locator('[data-rule="job:up:sum"]').textContent(), /^recording/);
+    assert.match(await page.locator('[data-rule="Broken"]').textContent(), /^failing.*same labelset/);
+    await page.getByText('failing 1', { exact: true }).click();
+    await page.waitForURL(/health=failing/);
+    await rule.waitFor({ state: 'detached' });
+    await page.getByLabel('Filter rules').fill('no such rule anywhere');
+    await page.getByText('No rule matches the filter').waitFor();
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
+  it('opens an expression in Explore, and takes the links of alerts', async () => {
+    const { page, problems, close } = await open(browser, '/alerts');
+    await page.getByRole('link', { name: 'Open SomethingIsUp in Explore' }).click();
+    await page.waitForURL(/\/explore\?.*q=up/);
+    await page.goto(new URL('/graph?g0.expr=up+%3D%3D+1&g0.tab=1', BASE).href);
+    await page.waitForURL(/\/explore\?.*q=up/);
+    await page.locator('[data-query="0"] tbody tr').first().waitFor();
     assert.deepEqual(problems, []);
     await close();
   });

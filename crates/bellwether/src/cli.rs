@@ -97,6 +97,14 @@ pub struct Serve {
     #[arg(long = "web.enable-admin-api")]
     pub web_enable_admin_api: bool,
 
+    /// Where people and Alertmanagers reach this server, for links back to it [default: http:// with this host's name and port].
+    #[arg(long = "web.external-url", value_name = "URL")]
+    pub web_external_url: Option<String>,
+
+    /// How evaluating rules and sending alerts goes.
+    #[command(flatten)]
+    pub rules: RuleFlags,
+
     /// How log lines are written.
     #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -104,6 +112,34 @@ pub struct Serve {
     /// The least severe lines that are logged.
     #[arg(long = "log.level", value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
+}
+
+/// Options of rules and alerts, with Prometheus' names and defaults.
+#[derive(Debug, Clone, Args)]
+pub struct RuleFlags {
+    /// How long this server may have been away and still know since when alerts were active.
+    #[arg(long = "rules.alert.for-outage-tolerance", value_name = "DURATION", default_value = "1h", value_parser = parse_any_duration)]
+    pub rules_alert_for_outage_tolerance: Duration,
+
+    /// The least time between a start and the firing of an alert that was active before it.
+    #[arg(long = "rules.alert.for-grace-period", value_name = "DURATION", default_value = "10m", value_parser = parse_any_duration)]
+    pub rules_alert_for_grace_period: Duration,
+
+    /// The least time before an alert is sent to an Alertmanager again.
+    #[arg(long = "rules.alert.resend-delay", value_name = "DURATION", default_value = "1m", value_parser = parse_any_duration)]
+    pub rules_alert_resend_delay: Duration,
+
+    /// Rules that are evaluated at the same time, over all groups.
+    #[arg(long = "rules.max-concurrent-evals", value_name = "COUNT", default_value_t = alerting::limits::CONCURRENT_EVALS)]
+    pub rules_max_concurrent_evals: usize,
+
+    /// Alerts that may wait for one Alertmanager; beyond it the oldest are dropped.
+    #[arg(long = "alertmanager.notification-queue-capacity", value_name = "COUNT", default_value_t = alerting::limits::NOTIFICATION_QUEUE_CAPACITY)]
+    pub alertmanager_notification_queue_capacity: usize,
+
+    /// Alerts in one request to an Alertmanager.
+    #[arg(long = "alertmanager.notification-batch-size", value_name = "COUNT", default_value_t = alerting::limits::NOTIFICATION_BATCH_SIZE)]
+    pub alertmanager_notification_batch_size: usize,
 }
 
 impl Serve {
@@ -179,6 +215,10 @@ pub enum CheckFormat {
     Text,
     /// One JSON object.
     Json,
+}
+
+fn parse_any_duration(text: &str) -> Result<Duration, String> {
+    base::parse_duration(text).map_err(|e| format!("{e}; write it as 1h, 90s or 0"))
 }
 
 /// Reads a duration such as 15d.

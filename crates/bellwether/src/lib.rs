@@ -1,5 +1,6 @@
 //! The parts of the binary: the command line, the configuration, and the wiring of everything else.
 
+mod alerts;
 mod assets;
 pub mod check;
 pub mod cli;

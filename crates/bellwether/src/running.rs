@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use alerting::GroupConfig;
 use async_trait::async_trait;
 use base::{
     Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesSample, WriteBatch, format_duration,
@@ -18,6 +19,7 @@ use server::WriteReceiver;
 use server::process::{self, Process, Targets, TargetsView};
 use tsdb::{ExemplarStore, MetricStore};
 
+use crate::alerts::Alerts;
 use crate::cli::Serve;
 use crate::config::{self, Checked};
 use crate::features::Features;
@@ -76,6 +78,7 @@ pub(crate) struct Running {
     pub(crate) manager: Arc<ScrapeManager>,
     pub(crate) node: NodeSource,
     pub(crate) write_receiver: Option<Arc<WriteReceiver>>,
+    pub(crate) alerts: Arc<Alerts>,
     pub(crate) store: Arc<MetricStore>,
     pub(crate) exemplars: Arc<ExemplarStore>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -121,9 +124,10 @@ impl ReloadMetrics {
 }
 
 impl Running {
-    /// Makes a configuration the one in force.
-    pub(crate) async fn apply(&self, checked: &Checked) -> Result<()> {
+    /// Makes a configuration and its rules the ones in force.
+    pub(crate) async fn apply(&self, checked: &Checked, rules: Vec<GroupConfig>) -> Result<()> {
         self.manager.apply(checked.pools(&self.hostname)).await?;
+        self.alerts.apply(checked, rules).await;
         let now_ms = self.clock.now_ms();
         let yaml = checked.original_text_without_secrets.clone();
         let settings = self.apply_settings(checked);
@@ -156,8 +160,9 @@ impl Running {
             return Err(Error::invalid("cannot reload: the program was started without --config FILE"));
         };
         let checked = config::load(file, &crate::serve::environment)?;
+        let rules = config::load_rules(&checked)?;
         crate::serve::warn_of_unsupported(&checked);
-        self.apply(&checked).await
+        self.apply(&checked, rules).await
     }
 }
 
@@ -199,6 +204,22 @@ impl Process for Running {
             ("enable-feature".into(), self.features.text()),
             ("web.enable-admin-api".into(), o.web_enable_admin_api.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
+            ("web.external-url".into(), self.alerts.external_url.clone()),
+            (
+                "rules.alert.for-outage-tolerance".into(),
+                format_duration(o.rules.rules_alert_for_outage_tolerance),
+            ),
+            ("rules.alert.for-grace-period".into(), format_duration(o.rules.rules_alert_for_grace_period)),
+            ("rules.alert.resend-delay".into(), format_duration(o.rules.rules_alert_resend_delay)),
+            ("rules.max-concurrent-evals".into(), o.rules.rules_max_concurrent_evals.to_string()),
+            (
+                "alertmanager.notification-queue-capacity".into(),
+                o.rules.alertmanager_notification_queue_capacity.to_string(),
+            ),
+            (
+                "alertmanager.notification-batch-size".into(),
+                o.rules.alertmanager_notification_batch_size.to_string(),
+            ),
             ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),
             ("log.level".into(), format!("{:?}", o.log_level).to_lowercase()),
         ])

@@ -17,6 +17,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
 
+use crate::alerts::{Alerts, RuleStore, external_url};
 use crate::assets::EmbeddedAssets;
 use crate::cli::Serve;
 use crate::clock::SystemClock;
@@ -52,6 +53,7 @@ async fn serve(options: Serve) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let start_ms = clock.now_ms();
     let checked = load(&options)?;
+    let rules = config::load_rules(&checked)?;
     warn_of_unsupported(&checked);
     let features = Features::of(options.enable_feature.iter().chain(&checked.features).map(String::as_str))?;
     let http = bind(&options).await?;
@@ -93,7 +95,8 @@ async fn serve(options: Serve) -> Result<()> {
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
-    let transports = Transports::new(HttpTransport::shared())
+    let network = Arc::new(HttpTransport::new());
+    let transports = Transports::new(Arc::clone(&network) as _)
         .with_local(NODE_SOURCE, Arc::new(NodeSource(Arc::clone(&node))))
         .with_local(
             SELF_SOURCE,
@@ -102,6 +105,17 @@ async fn serve(options: Serve) -> Result<()> {
     let sink = Arc::new(EngineSink(Arc::clone(&engine)));
     let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
+    let hostname = hostname();
+    let alerts = Alerts::new(
+        &options,
+        &external_url(options.web_external_url.as_deref(), &hostname, address.port())?,
+        RuleStore { engine: Arc::clone(&engine), store: Arc::clone(&store) },
+        network,
+        manager.file_read_errors(),
+        &clock,
+        &registry,
+    )?;
+    let alerts = Arc::new(alerts);
     let room = Arc::new(Room::register(memory.pool_limit_bytes(Pool::Requests), &registry)?);
     let receives = options.web_enable_remote_write_receiver;
     let receiver = receives.then(|| {
@@ -116,7 +130,8 @@ async fn serve(options: Serve) -> Result<()> {
         write_receiver: write_receiver.clone(),
         store: Arc::clone(&store),
         exemplars: Arc::clone(&exemplars),
-        hostname: hostname(),
+        alerts: Arc::clone(&alerts),
+        hostname,
         manager: Arc::clone(&manager),
         node: NodeSource(node),
         clock: Arc::clone(&clock),
@@ -131,7 +146,7 @@ async fn serve(options: Serve) -> Result<()> {
             last_reload_succeeded: true,
         }),
     });
-    running.apply(&checked).await?;
+    running.apply(&checked, rules).await?;
 
     let readiness = Arc::new(Readiness::default());
     let state = Arc::new(ServerState {
@@ -140,6 +155,8 @@ async fn serve(options: Serve) -> Result<()> {
         pushed_metadata: Arc::new(PushedMetadata::register(&registry)?),
         admin,
         targets: Arc::clone(&running) as _,
+        rules: Arc::clone(&alerts.rules),
+        notifier: Arc::clone(&alerts.notifier),
         process: Arc::clone(&running) as _,
         assets: Arc::new(EmbeddedAssets),
         http_metrics: HttpMetrics::register(&registry)?,
@@ -161,6 +178,7 @@ async fn serve(options: Serve) -> Result<()> {
     signals.wait(&running).await;
 
     readiness.set(false);
+    alerts.stop().await;
     manager.stop().await;
     drop(stop_http);
     let served = joined("the HTTP server", serving.await);

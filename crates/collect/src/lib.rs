@@ -6,6 +6,7 @@
 
 pub mod config;
 pub mod discovery;
+pub mod endpoint;
 pub mod exporters;
 pub mod exposition;
 pub mod family;

@@ -79,3 +79,6 @@ pub const STREAM_LINE_BYTES: usize = 16 << 20;
 
 /// Bytes of label sets that are kept while a stored text is read: its lines repeat them.
 pub const STREAM_CACHE_BYTES: usize = 64 << 20;
+
+/// Bytes that are kept of the answer to a body that was sent: enough for a message.
+pub const POST_ANSWER_BYTES_MAX: usize = 4 << 10;

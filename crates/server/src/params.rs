@@ -21,6 +21,13 @@ impl Params {
         self.pairs.extend(form_urlencoded::parse(encoded).into_owned());
     }
 
+    #[cfg(test)]
+    pub(crate) fn from_query(query: &str) -> Self {
+        let mut params = Self::default();
+        params.extend(query.as_bytes());
+        params
+    }
+
     /// The first value of a parameter, if it is there and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.pairs.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str()).filter(|v| !v.is_empty())

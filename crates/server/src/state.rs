@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use alerting::{Notifier, RuleManager};
 use base::Clock;
 use engine::Engine;
 
@@ -24,6 +25,10 @@ pub struct ServerState {
     pub admin: Option<AdminApi>,
     /// Knows the scrape targets.
     pub targets: Arc<dyn Targets>,
+    /// Evaluates rules.
+    pub rules: Arc<RuleManager>,
+    /// Sends alerts.
+    pub notifier: Arc<Notifier>,
     /// Knows the process.
     pub process: Arc<dyn Process>,
     /// Holds the pages.

@@ -1,5 +1,6 @@
 // Owns the list of search parameters that could not be read. The page runs on defaults meanwhile; the notice says so.
 
+import { parseState } from '../alerts/filter';
 import { parseStep, parseTabs } from '../explore/state';
 import { parseHealth } from '../targets/filter';
 import { parseRange } from '../time/range';
@@ -20,6 +21,7 @@ export function findProblems(path: string, search: UrlSearch): Problem[] {
   if (path === '/explore') {
     found.push([parseStep(search.step).problem, ['step']], [parseTabs(search.tab).problem, ['tab']]);
   }
+  if (path === '/alerts') found.push([parseState(search.health).problem, ['health']]);
   if (path === '/targets') found.push([parseHealth(search.health).problem, ['health']]);
   return found.flatMap(([message, keys]) => (message === undefined ? [] : [{ message, keys }]));
 }

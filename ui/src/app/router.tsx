@@ -2,7 +2,7 @@
 
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from '@tanstack/react-router';
 import { PageError, PageMissing } from './PageError';
-import { parseSearch, stringifySearch, validateSearch } from './search';
+import { fromGraphLink, parseSearch, stringifySearch, validateSearch } from './search';
 import { Shell } from './Shell';
 
 const root = createRootRoute({ component: Shell, validateSearch, notFoundComponent: PageMissing, errorComponent: PageError });
@@ -25,6 +25,19 @@ const explore = createRoute({
   path: '/explore',
   component: lazyRouteComponent(() => import('../explore/ExplorePage'), 'ExplorePage'),
 });
+const alerts = createRoute({
+  getParentRoute: () => root,
+  path: '/alerts',
+  component: lazyRouteComponent(() => import('../alerts/AlertsPage'), 'AlertsPage'),
+});
+// Where links of alerts lead, as Prometheus writes them.
+const graph = createRoute({
+  getParentRoute: () => root,
+  path: '/graph',
+  beforeLoad: ({ location }) => {
+    throw redirect({ to: '/explore', search: fromGraphLink(location.searchStr), replace: true });
+  },
+});
 const targets = createRoute({
   getParentRoute: () => root,
   path: '/targets',
@@ -37,7 +50,7 @@ const status = createRoute({
 });
 
 export const router = createRouter({
-  routeTree: root.addChildren([index, hosts, explore, targets, status]),
+  routeTree: root.addChildren([index, hosts, explore, alerts, graph, targets, status]),
   parseSearch,
   stringifySearch,
   defaultErrorComponent: PageError,

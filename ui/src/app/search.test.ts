@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { readQueries, writeQueries, parseStep } from '../explore/state';
 import { findProblems } from './problems';
-import { MAX_QUERIES, parseSearch, sharedSearch, stringifySearch, validateSearch } from './search';
+import { fromGraphLink, MAX_QUERIES, parseSearch, sharedSearch, stringifySearch, validateSearch } from './search';
 
 describe('the address', () => {
   it('comes back as it was written', () => {
@@ -18,6 +18,10 @@ describe('the address', () => {
     const many = Array.from({ length: 50 }, (_, i) => `q=${i}`).join('&');
     expect(validateSearch(parseSearch(many)).q).toHaveLength(MAX_QUERIES);
   });
+  it('takes the links of alerts', () => {
+    expect(fromGraphLink('?g0.expr=up+%3D%3D+0&g0.tab=1')).toEqual({ q: ['up == 0'], tab: 'table' });
+    expect(fromGraphLink('?g0.expr=a&g0.tab=0&g1.expr=b')).toEqual({ q: ['a', 'b'], tab: undefined });
+  });
   it('carries only the clock to another page', () => {
     expect(sharedSearch({ from: 'a', refresh: 'off', host: 'h', q: ['up'] })).toEqual({ from: 'a', to: undefined, refresh: 'off' });
   });
@@ -25,12 +29,13 @@ describe('the address', () => {
 
 describe('problems', () => {
   it('are none for a plain address', () => {
-    for (const path of ['/hosts', '/explore', '/targets']) expect(findProblems(path, {})).toEqual([]);
+    for (const path of ['/hosts', '/explore', '/alerts', '/targets']) expect(findProblems(path, {})).toEqual([]);
   });
   it('name what cannot be read, on the page it belongs to', () => {
     const search = { from: 'foo', refresh: '9s', step: '0', tab: 'pie', health: 'ill' };
     expect(findProblems('/hosts', search).flatMap((p) => p.keys)).toEqual(['from', 'to', 'refresh']);
     expect(findProblems('/explore', search).flatMap((p) => p.keys)).toEqual(['from', 'to', 'refresh', 'step', 'tab']);
+    expect(findProblems('/alerts', search).flatMap((p) => p.keys)).toEqual(['from', 'to', 'refresh', 'health']);
     expect(findProblems('/targets', search).flatMap((p) => p.keys)).toEqual(['from', 'to', 'refresh', 'health']);
   });
 });

@@ -57,3 +57,15 @@ export function sharedSearch(search: UrlSearch): UrlSearch {
   const { from, to, refresh } = search;
   return { from, to, refresh };
 }
+
+/** Prometheus numbers the panels of its graph page: `g0.expr`, `g0.tab` (1 is the table). */
+export function fromGraphLink(text: string): UrlSearch {
+  const params = new URLSearchParams(text);
+  const q: string[] = [];
+  const tabs: string[] = [];
+  for (let i = 0; i < MAX_QUERIES && params.has(`g${i}.expr`); i += 1) {
+    q.push((params.get(`g${i}.expr`) ?? '').slice(0, MAX_QUERY_CHARS));
+    tabs.push(params.get(`g${i}.tab`) === '1' ? 'table' : 'graph');
+  }
+  return { q, tab: tabs.includes('table') ? tabs.join(',') : undefined };
+}

@@ -6,13 +6,14 @@ use std::time::Duration;
 use base::{Error, Labels, Result};
 use collect::config::{Scheme, ScrapeConfig, TargetGroup};
 
+use super::alerting::{self, Alerting};
 use super::bounds::{self, Limits};
 use super::exporters::{self, Exporters};
 use super::global::{self, Global};
 use super::grammar::{self, Map, Notice};
 use super::raw::{self, Node, Outcome, Problem};
 use super::storage::{self, Storage};
-use super::{alerting, limits, remote, render, root, scrape};
+use super::{limits, remote, render, root, scrape};
 
 /// Address by which the scrape loop finds the host's collector within the process, and its job.
 pub const NODE_SOURCE: &str = "node";
@@ -34,6 +35,10 @@ pub struct Checked {
     pub external_labels: Labels,
     /// Which built-in collectors run.
     pub exporters: Exporters,
+    /// Patterns of rule files.
+    pub rule_files: Vec<PathBuf>,
+    /// Where alerts are sent.
+    pub alerting: Alerting,
     /// Where and how samples are kept.
     pub storage: Storage,
     /// What may be taken.
@@ -57,6 +62,8 @@ impl Checked {
             scrape_configs: Vec::new(),
             external_labels: Labels::empty(),
             exporters: Exporters { node: true, bellwether: true },
+            rule_files: Vec::new(),
+            alerting: Alerting::default(),
             storage: Storage::default(),
             limits: Limits::default(),
             features: Vec::new(),
@@ -109,7 +116,7 @@ pub fn load_str(text: &str, dir: &Path, env: &dyn Fn(&str) -> Option<String>) ->
     Ok(checked)
 }
 
-fn read_file(path: &Path) -> Result<String> {
+pub(super) fn read_file(path: &Path) -> Result<String> {
     use std::io::Read as _;
     let failed = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => Error::new(base::ErrorKind::NotFound, "no such file"),
@@ -135,7 +142,8 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
     let global = global::read(&global_map)?;
     let external_labels = global::read_external_labels(&global_map, env, &mut notices)?;
     let scrape_configs = read_scrape_configs(&map, &global_map, &global, dir, &mut notices)?;
-    alerting::check_rules(&map.map("alerting"), global.name_validation)?;
+    let alerting = alerting::read(&map.map("alerting"), global.name_validation, dir)?;
+    let rule_files = map.texts("rule_files")?.into_iter().map(|p| dir.join(p)).collect();
     remote::check_rules(&map, global.name_validation)?;
     storage::check_translation(&map.map("otlp"), global.name_validation)?;
     notices.sort_by_key(|n| n.line);
@@ -143,6 +151,8 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
         external_labels,
         scrape_configs,
         global,
+        rule_files,
+        alerting,
         exporters: exporters::read(&map.map("exporters"))?,
         storage: storage::read(&map.map("storage"), dir)?,
         limits: bounds::read(&map.map("limits"))?,
@@ -176,7 +186,8 @@ fn read_scrape_files(checked: &mut Checked, map: &Map<'_>, patterns: &[&str], di
     const KEY: &str = "scrape_config_files";
     let global_map = map.map("global");
     let mut found_in = vec![String::from("main config file"); checked.scrape_configs.len()];
-    for path in matching_files(patterns, dir)? {
+    let patterns: Vec<PathBuf> = patterns.iter().map(|p| dir.join(p)).collect();
+    for path in matching_files(&patterns, "scrape config files", limits::MAX_SCRAPE_CONFIG_FILES)? {
         let shown = path.display().to_string();
         let failed = |e: Error| e.context(format!("{shown:?}"));
         let text = read_file(&path).map_err(failed)?;
@@ -208,18 +219,16 @@ fn read_scrape_files(checked: &mut Checked, map: &Map<'_>, patterns: &[&str], di
     Ok(())
 }
 
-fn matching_files(patterns: &[&str], dir: &Path) -> Result<Vec<PathBuf>> {
+/// The files that patterns match, in the order of the patterns. `what` they hold is for messages.
+pub(super) fn matching_files(patterns: &[PathBuf], what: &str, max: usize) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for pattern in patterns {
-        let full = dir.join(pattern).to_string_lossy().into_owned();
-        let bad = |cause: String| {
-            Error::invalid(format!("error retrieving scrape config files for {pattern:?}: {cause}"))
-        };
+        let full = pattern.to_string_lossy();
+        let bad = |cause: String| Error::invalid(format!("error retrieving {what} for {full:?}: {cause}"));
         for path in glob::glob(&full).map_err(|e| bad(e.to_string()))? {
             files.push(path.map_err(|e| bad(e.to_string()))?);
-            if files.len() > limits::MAX_SCRAPE_CONFIG_FILES {
-                let max = limits::MAX_SCRAPE_CONFIG_FILES;
-                return Err(Error::limit(format!("scrape_config_files match more than {max} files")));
+            if files.len() > max {
+                return Err(Error::limit(format!("the patterns of {what} match more than {max} files")));
             }
         }
     }

@@ -24,7 +24,7 @@ const OWN_WORDS: [(&str, &str); 5] = [
 /// Files of the examples that are other things than configurations of a server.
 const OTHER_EXAMPLES: [&str; 3] = ["promtool-http-config-file.yml", "rbac-setup.yml", "web-config.yml"];
 
-fn conformance(part: &str) -> Option<PathBuf> {
+pub(super) fn conformance(part: &str) -> Option<PathBuf> {
     let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
     #[allow(clippy::disallowed_methods, reason = "a test finds its data through the environment")]
     let root = std::env::var("BELLWETHER_CONFORMANCE").map_or_else(|_| default(), PathBuf::from);

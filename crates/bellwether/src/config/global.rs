@@ -20,7 +20,7 @@ pub(super) static SECTION: Section = Section {
             Key::new("scrape_timeout", Shape::Duration),
             Key::new("scrape_protocols", Shape::Texts),
             Key::new("evaluation_interval", Shape::Duration),
-            Key::new("rule_query_offset", Shape::Duration).without_effect("rules are not evaluated yet"),
+            Key::new("rule_query_offset", Shape::Duration),
             Key::new("query_log_file", Shape::Text).without_effect("queries are not logged to a file"),
             Key::new("scrape_failure_log_file", Shape::Text)
                 .without_effect("scrape failures are logged with everything else"),
@@ -67,6 +67,8 @@ pub struct Global {
     pub scrape_timeout: Duration,
     /// Time between two evaluations of a rule group.
     pub evaluation_interval: Duration,
+    /// How far back rules look that do not say.
+    pub rule_query_offset: Duration,
     /// Which metric and label names are accepted.
     pub name_validation: NameValidation,
 }
@@ -80,6 +82,7 @@ impl Default for Global {
             scrape_interval: DEFAULT_INTERVAL,
             scrape_timeout: DEFAULT_TIMEOUT,
             evaluation_interval: DEFAULT_INTERVAL,
+            rule_query_offset: Duration::ZERO,
             name_validation: NameValidation::Utf8,
         }
     }
@@ -124,6 +127,7 @@ pub(super) fn read(map: &Map<'_>) -> Outcome<Global> {
         scrape_interval,
         scrape_timeout: or_default(map.duration("scrape_timeout")?, DEFAULT_TIMEOUT.min(scrape_interval)),
         evaluation_interval: or_default(map.duration("evaluation_interval")?, DEFAULT_INTERVAL),
+        rule_query_offset: map.duration("rule_query_offset")?,
         name_validation: name_validation(map)?.unwrap_or_default(),
     })
 }

@@ -14,3 +14,6 @@ pub(super) const MAX_DEPTH: usize = 64;
 
 /// Files that all patterns of `scrape_config_files` together may match.
 pub(super) const MAX_SCRAPE_CONFIG_FILES: usize = 10_000;
+
+/// Files that all patterns of `rule_files` together may match.
+pub(super) const MAX_RULE_FILES: usize = 10_000;

@@ -23,6 +23,9 @@ mod relabel;
 mod remote;
 mod render;
 mod root;
+mod rules;
+#[cfg(test)]
+mod rules_tests;
 mod scalar;
 mod scrape;
 mod storage;
@@ -30,10 +33,12 @@ mod storage;
 mod tests;
 mod url;
 
+pub use alerting::{Alerting, AlertmanagerConfig};
 pub use bounds::Limits;
 pub use checked::{Checked, NODE_SOURCE, SELF_SOURCE, load, load_str};
 pub use exporters::Exporters;
 pub use global::Global;
 pub use grammar::Notice;
+pub use rules::{RuleFile, load_rules, parse_rule_file, read_rule_file};
 pub(crate) use scalar::parse_size;
 pub use storage::{Storage, TsdbRetention};

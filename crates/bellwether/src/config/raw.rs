@@ -30,10 +30,11 @@ impl Problem {
     }
 }
 
-/// A value with the line it starts in.
+/// A value with the line and the column it starts in, both from 1.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) line: usize,
+    pub(super) column: usize,
     pub(super) value: Value,
 }
 
@@ -90,34 +91,45 @@ impl Node {
 
 /// Reads one YAML document. An empty one is [`Value::Null`].
 pub(super) fn parse(text: &str) -> Outcome<Node> {
+    let (root, second) = parse_first(text)?;
+    match second {
+        None => Ok(root),
+        Some(line) => Err(Problem::new(
+            line,
+            "a second YAML document starts here; a configuration is one document",
+        )),
+    }
+}
+
+/// Reads the first YAML document, and gives the line where a second one starts, which is not read.
+pub(super) fn parse_first(text: &str) -> Outcome<(Node, Option<usize>)> {
     let mut builder = Builder::default();
     let mut parser = Parser::new_from_str(text);
-    let mut documents = 0;
+    let (mut documents, mut second) = (0, None);
     while let Some(event) = parser.next_event() {
         let (event, span) =
             event.map_err(|e| Problem::new(e.marker().line(), format!("{} (YAML)", e.info())))?;
         if let Event::DocumentStart(_) = event {
             documents += 1;
             if documents > 1 {
-                return Err(Problem::new(
-                    span.start.line(),
-                    "a second YAML document starts here; a configuration is one document",
-                ));
+                second = Some(span.start.line());
+                break;
             }
         }
         builder.event(event, span)?;
     }
-    Ok(builder.root.unwrap_or(Node { line: 1, value: Value::Null }))
+    Ok((builder.root.unwrap_or(Node { line: 1, column: 1, value: Value::Null }), second))
 }
 
 /// A list or mapping whose end has not come yet.
 enum Open {
-    List { line: usize, anchor: usize, items: Vec<Node> },
+    List { line: usize, column: usize, anchor: usize, items: Vec<Node> },
     Map(OpenMap),
 }
 
 struct OpenMap {
     line: usize,
+    column: usize,
     anchor: usize,
     entries: Vec<Entry>,
     /// The line of each key so far.
@@ -155,26 +167,27 @@ struct Builder {
 
 impl Builder {
     fn event(&mut self, event: Event<'_>, span: Span) -> Outcome<()> {
-        let line = span.start.line();
+        let (line, column) = (span.start.line(), span.start.col() + 1);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = scalar(&text, style, tag.as_deref(), line)?;
-                self.add(Node { line, value }, anchor)
+                self.add(Node { line, column, value }, anchor)
             }
             Event::SequenceStart(anchor, _) => {
-                self.push(Open::List { line, anchor, items: Vec::new() }, line)
+                self.push(Open::List { line, column, anchor, items: Vec::new() }, line)
             }
             Event::MappingStart(anchor, _) => {
-                let map = OpenMap { line, anchor, entries: Vec::new(), lines: HashMap::new(), key: None };
+                let (entries, lines) = (Vec::new(), HashMap::new());
+                let map = OpenMap { line, column, anchor, entries, lines, key: None };
                 self.push(Open::Map(map), line)
             }
             Event::SequenceEnd | Event::MappingEnd => match self.open.pop() {
-                Some(Open::List { line, anchor, items }) => {
-                    self.add(Node { line, value: Value::List(items) }, anchor)
+                Some(Open::List { line, column, anchor, items }) => {
+                    self.add(Node { line, column, value: Value::List(items) }, anchor)
                 }
                 Some(Open::Map(map)) => {
                     let value = Value::Map(merged(map.entries)?);
-                    self.add(Node { line: map.line, value }, map.anchor)
+                    self.add(Node { line: map.line, column: map.column, value }, map.anchor)
                 }
                 None => Err(Problem::new(line, "a list or mapping ends that never started")),
             },
@@ -185,7 +198,7 @@ impl Builder {
                     .ok_or_else(|| Problem::new(line, "an alias stands inside the value it names"))?;
                 let (node, size) = (node.value.clone(), *size);
                 self.charge(size, line)?;
-                self.add(Node { line, value: node }, 0)
+                self.add(Node { line, column, value: node }, 0)
             }
             _ => Ok(()),
         }

@@ -20,8 +20,8 @@ pub(super) static SECTION: Section = Section {
         Key::new("exporters", Shape::Section(&exporters::SECTION)),
         Key::new("runtime", Shape::Section(&storage::RUNTIME))
             .without_effect("there is no garbage collector to tune"),
-        Key::new("alerting", Shape::Section(&alerting::SECTION)).without_effect("alerts are not sent yet"),
-        Key::new("rule_files", Shape::Texts).without_effect("not evaluated yet"),
+        Key::new("alerting", Shape::Section(&alerting::SECTION)),
+        Key::new("rule_files", Shape::Texts),
         Key::new("storage", Shape::Section(&storage::STORAGE)),
         Key::new("enable_features", Shape::Texts),
         Key::new("limits", Shape::Section(&bounds::SECTION)),

@@ -99,11 +99,11 @@ fn errors_name_line_key_and_what_was_meant() {
 #[test]
 fn what_has_no_effect_is_said_once_with_its_line() {
     let c = loaded(
-        "rule_files: [a.yml]\nremote_write: []\nscrape_configs:\n- job_name: a\n  scrape_native_histograms: false\n  consul_sd_configs:\n  - server: h\n    proxy_url: http://p\n  always_scrape_classic_histograms: false\n",
+        "remote_read: [{url: http://a}]\nremote_write: []\nscrape_configs:\n- job_name: a\n  scrape_native_histograms: false\n  consul_sd_configs:\n  - server: h\n    proxy_url: http://p\n  always_scrape_classic_histograms: false\n",
     );
     let seen: Vec<_> = c.unsupported.iter().map(|n| (n.line, n.key.as_str())).collect();
-    assert_eq!(seen, [(1, "rule_files"), (6, "consul_sd_configs"), (9, "always_scrape_classic_histograms")]);
-    assert_eq!(c.unsupported[0].text, "not evaluated yet");
+    assert_eq!(seen, [(1, "remote_read"), (6, "consul_sd_configs"), (9, "always_scrape_classic_histograms")]);
+    assert_eq!(c.unsupported[0].text, "other stores are not read yet");
 }
 
 #[test]

@@ -27,9 +27,9 @@ fn a_good_file_passes_and_a_bad_one_names_line_and_key() {
 
 #[test]
 fn what_is_not_supported_yet_is_said() {
-    let (ok, said) = check("rule_files: [rules.yml]\n");
+    let (ok, said) = check("remote_read: [{url: http://a}]\n");
     assert!(ok, "{said}");
-    assert!(said.contains("warning") && said.contains("rule_files"), "{said}");
+    assert!(said.contains("warning") && said.contains("remote_read"), "{said}");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `reqwest` on top of them: both are in the tree already, and only they let a target's certificate be checked against
 //! another name than the URL's host (`server_name`).
 
+mod post;
 mod tls;
 
 use std::io::Read;
@@ -13,7 +14,7 @@ use async_trait::async_trait;
 use base::{Error, Result};
 use base64::Engine as _;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
@@ -24,6 +25,7 @@ use hyper::{Request, Response, StatusCode, Uri};
 use super::transport::{FetchRequest, FetchedBody, Transport, body_too_large};
 use crate::config::{Authorization, Secret, Source};
 use crate::limits::{REDIRECTS_MAX, SECRET_FILE_BYTES_MAX};
+pub use post::PostAnswer;
 use tls::Clients;
 
 /// What the `User-Agent` header says.
@@ -54,7 +56,7 @@ impl Transport for HttpTransport {
         let mut uri = first.clone();
         for _ in 0..=REDIRECTS_MAX {
             let mut outgoing =
-                Request::get(uri.clone()).body(Empty::<Bytes>::new()).map_err(|e| what(internal(&e)))?;
+                Request::get(uri.clone()).body(Full::<Bytes>::default()).map_err(|e| what(internal(&e)))?;
             *outgoing.headers_mut() = headers.clone();
             if uri.authority() != first.authority() || uri.scheme() != first.scheme() {
                 // Another server must not learn the credentials of this one.

@@ -47,6 +47,11 @@ impl ScrapeManager {
         Ok(Self { context, pools: tokio::sync::Mutex::new(Some(BTreeMap::new())), views: RwLock::default() })
     }
 
+    /// Counts files of discovery that cannot be read, whoever follows them.
+    pub fn file_read_errors(&self) -> prometheus::IntCounter {
+        self.context.metrics.file_read_errors.clone()
+    }
+
     /// Makes the pools follow these configurations, and returns when they do. Targets that stay are scraped on without
     /// a gap and at the same phase; the series of targets that go are marked stale. With an invalid configuration
     /// nothing changes.

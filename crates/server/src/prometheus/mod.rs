@@ -3,6 +3,7 @@
 mod admin;
 mod json;
 mod query;
+mod rules;
 mod series;
 mod status;
 mod targets;
@@ -31,6 +32,9 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(targets::target_metadata))
         .route("/scrape_pools", get(targets::scrape_pools))
+        .route("/rules", get(rules::rules))
+        .route("/alerts", get(rules::alerts))
+        .route("/alertmanagers", get(rules::alertmanagers))
         .route("/status/buildinfo", get(status::build_info))
         .route("/status/runtimeinfo", get(status::runtime_info))
         .route("/status/config", get(status::config))

@@ -16,7 +16,7 @@ use crate::process::{ActiveTarget, DroppedTarget};
 use crate::state::ServerState;
 
 /// A label set as a JSON object.
-struct LabelsJson<'a>(&'a Labels);
+pub(super) struct LabelsJson<'a>(pub(super) &'a Labels);
 
 impl Serialize for LabelsJson<'_> {
     fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {

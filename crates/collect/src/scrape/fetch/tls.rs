@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use base::{Error, Result};
 use bytes::Bytes;
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,7 +20,7 @@ use super::{read_small_file, reveal};
 use crate::config::{HttpConfig, Source, TlsConfig};
 use crate::limits::{HTTP_CLIENTS_MAX, IDLE_CONNECTIONS_PER_HOST};
 
-pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, Empty<Bytes>>;
+pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 /// Clients that are in use, by what they were built from.
 #[derive(Default)]

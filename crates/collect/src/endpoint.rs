@@ -1,0 +1,185 @@
+//! Endpoints that this program sends to, such as Alertmanagers, found by discovery and relabelled.
+//!
+//! Owns their labels and the URLs these make. Does not send.
+
+use base::{Error, Labels, LabelsBuilder, Result};
+use futures::future::join_all;
+use prometheus::IntCounter;
+use tokio::sync::mpsc;
+
+use crate::config::{FileSdConfig, Scheme, TargetGroup};
+use crate::discovery::{FileProvider, Provider, StaticProvider};
+use crate::relabel::{self, Rule};
+use crate::target::ADDRESS_LABEL;
+
+const SCHEME_LABEL: &str = "__scheme__";
+const PATH_LABEL: &str = "__alerts_path__";
+
+/// Which endpoints there are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointConfig {
+    /// Scheme of those whose labels do not say another.
+    pub scheme: Scheme,
+    /// Path of the URL, likewise.
+    pub path: String,
+    /// Endpoints that the configuration names.
+    pub static_configs: Vec<TargetGroup>,
+    /// Files that name endpoints.
+    pub file_sd_configs: Vec<FileSdConfig>,
+    /// Rules for their labels.
+    pub relabel_configs: Vec<Rule>,
+}
+
+/// The URLs of endpoints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Those to send to, each once.
+    pub active: Vec<String>,
+    /// Those that relabelling dropped.
+    pub dropped: Vec<String>,
+}
+
+/// The endpoints of what discovery found. A group with a wrong address is left out with a warning.
+pub fn endpoints<'a>(
+    config: &EndpointConfig,
+    groups: impl IntoIterator<Item = &'a TargetGroup>,
+) -> Endpoints {
+    let mut out = Endpoints::default();
+    for group in groups {
+        match of_group(config, group) {
+            Ok(found) => {
+                for url in found.active {
+                    if !out.active.contains(&url) {
+                        out.active.push(url);
+                    }
+                }
+                out.dropped.extend(found.dropped);
+            }
+            Err(error) => tracing::error!(group = group.source, %error, "cannot use discovered endpoints"),
+        }
+    }
+    out
+}
+
+fn of_group(config: &EndpointConfig, group: &TargetGroup) -> Result<Endpoints> {
+    let mut out = Endpoints::default();
+    for target in &group.targets {
+        let mut labels = discovered(config, group, target);
+        let before = url(&labels);
+        if !relabel::apply(&config.relabel_configs, &mut labels) {
+            out.dropped.push(before);
+            continue;
+        }
+        let address = labels.get(ADDRESS_LABEL);
+        if address.contains('/') {
+            return Err(Error::invalid(format!("{address:?} is not a valid hostname")));
+        }
+        out.active.push(url(&labels));
+    }
+    Ok(out)
+}
+
+fn discovered(config: &EndpointConfig, group: &TargetGroup, target: &Labels) -> LabelsBuilder {
+    let mut labels = target.to_builder();
+    labels.set(SCHEME_LABEL, config.scheme.as_str()).set(PATH_LABEL, &config.path);
+    for (name, value) in &group.labels {
+        if target.get(name).is_none() {
+            labels.set(name, value);
+        }
+    }
+    labels
+}
+
+fn url(labels: &LabelsBuilder) -> String {
+    let path = labels.get(PATH_LABEL);
+    let slash = if path.starts_with('/') { "" } else { "/" };
+    format!("{}://{}{slash}{path}", labels.get(SCHEME_LABEL), labels.get(ADDRESS_LABEL))
+}
+
+/// Calls `found` with the endpoints whenever they change, first as soon as every source has been looked at. Ends when
+/// it is dropped. `read_errors` counts files that cannot be read.
+pub async fn follow(config: EndpointConfig, read_errors: IntCounter, found: impl Fn(&Endpoints)) {
+    let mut providers: Vec<Box<dyn Provider>> =
+        vec![Box::new(StaticProvider::new(config.static_configs.clone()))];
+    for file_sd in &config.file_sd_configs {
+        providers.push(Box::new(FileProvider::new(file_sd.clone(), read_errors.clone())));
+    }
+    let mut groups: Vec<Option<Vec<TargetGroup>>> = providers.iter().map(|_| None).collect();
+    let (updates_in, mut updates) = mpsc::channel(1);
+    let forwarding = providers.into_iter().enumerate().map(|(i, mut provider)| {
+        let updates = updates_in.clone();
+        async move {
+            loop {
+                let groups = provider.next().await;
+                if updates.send((i, groups)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    });
+    let taking = async {
+        while let Some((i, list)) = updates.recv().await {
+            groups[i] = Some(list);
+            if groups.iter().all(Option::is_some) {
+                found(&endpoints(&config, groups.iter().flatten().flatten()));
+            }
+        }
+    };
+    // Neither ends by itself: each holds one end of the channel.
+    tokio::join!(join_all(forwarding), taking);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::config::NameValidation;
+    use crate::relabel::{Action, RuleFields};
+
+    fn config(rules: Vec<Rule>) -> EndpointConfig {
+        let labels = Labels::from_pairs([("cluster", "a")]);
+        EndpointConfig {
+            scheme: Scheme::Http,
+            path: "/x/api/v2/alerts".into(),
+            static_configs: vec![TargetGroup::new("0", ["h:9093", "h:9094", "h:9093"], labels)],
+            file_sd_configs: vec![],
+            relabel_configs: rules,
+        }
+    }
+
+    #[test]
+    fn urls_are_made_of_labels_after_relabelling() {
+        let plain = config(vec![]);
+        let found = endpoints(&plain, &plain.static_configs);
+        assert_eq!(found.active, ["http://h:9093/x/api/v2/alerts", "http://h:9094/x/api/v2/alerts"]);
+        let rule = |f: RuleFields| Rule::new(f, NameValidation::Utf8).unwrap();
+        let rules = vec![
+            rule(RuleFields {
+                source_labels: vec![ADDRESS_LABEL.into()],
+                regex: ".*:9094".into(),
+                action: Action::Drop,
+                ..RuleFields::default()
+            }),
+            rule(RuleFields {
+                target_label: SCHEME_LABEL.into(),
+                replacement: "https".into(),
+                ..RuleFields::default()
+            }),
+        ];
+        let relabelled = config(rules);
+        let found = endpoints(&relabelled, &relabelled.static_configs);
+        assert_eq!(found.active, ["https://h:9093/x/api/v2/alerts"]);
+        assert_eq!(found.dropped, ["http://h:9094/x/api/v2/alerts"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn endpoints_follow_discovery() {
+        let counter = IntCounter::new("a", "A.").unwrap();
+        let seen = Mutex::new(Vec::new());
+        let following = follow(config(vec![]), counter, |e| seen.lock().unwrap().push(e.active.len()));
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), following).await;
+        assert!(waited.is_err());
+        assert_eq!(*seen.lock().unwrap(), [2]);
+    }
+}
