@@ -35,9 +35,9 @@ pub(crate) async fn evaluate_group(
             if *stop.borrow() {
                 return;
             }
-            let evaluations = chunk.iter().map(|i| {
+            let rules: Vec<_> = chunk.iter().map(|i| Arc::clone(&group.rules[*i])).collect();
+            let evaluations = rules.into_iter().map(|rule| {
                 let (group, context) = (Arc::clone(group), Arc::clone(context));
-                let rule = Arc::clone(&group.rules[*i]);
                 async move { evaluate(&group, rule, &context, t_ms).await }
             });
             let mut evaluations = futures::stream::iter(evaluations).buffered(context.options.concurrency);

@@ -165,7 +165,8 @@ impl RuleManager {
         for (config, old) in changed {
             let group = Arc::new(Group::new(config, Arc::clone(&terms), restores));
             if let Some(old) = old {
-                group.take_over(&old.stop().await);
+                let before = old.stop().await;
+                group.take_over(&before);
             }
             state.running.insert(group.key.clone(), Running::start(group, &self.context));
         }

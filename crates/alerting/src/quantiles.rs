@@ -116,8 +116,8 @@ mod tests {
         for v in 1..=100 {
             q.observe("", f64::from(v));
         }
-        let metric = &q.collect()[0].get_metric()[0];
-        let summary = metric.get_summary();
+        let families = q.collect();
+        let summary = families[0].get_metric()[0].get_summary();
         assert_eq!((summary.sample_count(), summary.sample_sum()), (100, 5050.0));
         let values: Vec<_> = summary.get_quantile().iter().map(|q| q.value()).collect();
         assert_eq!(values, [50.0, 99.0]);
