@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use base::{Error, ErrorKind, Labels, METRIC_NAME, Result, STALE_NAN, WriteBatch};
 use futures::StreamExt;
+use prometheus::Gauge;
 use tokio::sync::watch;
 
 use crate::expand::expand;
@@ -14,6 +15,22 @@ use crate::manager::Context;
 use crate::outside::{Appended, ResultSample};
 use crate::rule::RuleConfig;
 use crate::state::millis;
+
+/// Counts an evaluation as running, however it ends.
+struct Running<'a>(&'a Gauge);
+
+impl<'a> Running<'a> {
+    fn begin(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
 
 /// What a rule gave.
 struct Outcome {
@@ -37,8 +54,15 @@ pub(crate) async fn evaluate_group(
             }
             let rules: Vec<_> = chunk.iter().map(|i| Arc::clone(&group.rules[*i])).collect();
             let evaluations = rules.into_iter().map(|rule| {
-                let (group, context) = (Arc::clone(group), Arc::clone(context));
-                async move { evaluate(&group, rule, &context, t_ms).await }
+                let (group, context, mut stop) = (Arc::clone(group), Arc::clone(context), stop.clone());
+                async move {
+                    // A query may take minutes, and ends when it is dropped.
+                    tokio::select! {
+                        biased;
+                        _ = stop.wait_for(|stop| *stop) => None,
+                        outcome = evaluate(&group, rule, &context, t_ms) => outcome,
+                    }
+                }
             });
             let mut evaluations = futures::stream::iter(evaluations).buffered(context.options.concurrency);
             let mut outcomes: Vec<Outcome> = Vec::new();
@@ -64,14 +88,13 @@ pub(crate) async fn evaluate_group(
 /// Evaluates one rule and says how that went; `None` if it failed.
 async fn evaluate(group: &Group, rule: Arc<Rule>, context: &Context, t_ms: i64) -> Option<Outcome> {
     let place = context.places.acquire().await.ok()?;
-    context.metrics.concurrent_evals.inc();
+    let running = Running::begin(&context.metrics.concurrent_evals);
     let (begun, begun_ms) = (context.clock.monotonic(), context.clock.now_ms());
     let key = &[group.key.as_str()];
     context.metrics.evals.with_label_values(key).inc();
     let result = results(group, &rule, context, t_ms).await;
     let took = context.clock.monotonic().saturating_sub(begun);
-    context.metrics.concurrent_evals.dec();
-    drop(place);
+    drop((place, running));
     context.metrics.eval_duration.observe("", took.as_secs_f64());
     context.metrics.eval_duration_histogram.observe(took.as_secs_f64());
     {
@@ -124,8 +147,9 @@ async fn results(
     Ok(series)
 }
 
-/// The series of a recording rule.
-fn recorded(
+/// The series that a recording rule makes of its result: its name and labels in place of theirs. Two with the same
+/// labels, or more than `limit` (unless that is 0), are errors.
+pub fn recorded(
     config: &RuleConfig,
     found: Vec<ResultSample>,
     limit: usize,

@@ -21,9 +21,10 @@ mod schedule;
 pub mod send;
 mod state;
 
-pub use expand::{AlertTemplate, alert_template};
+pub use evaluate::recorded;
+pub use expand::{AlertData, AlertTemplate, Expansions, alert_template, instance};
 pub use group::{GroupView, Health, RuleView};
 pub use manager::{RuleManager, RuleOptions, Terms};
 pub use rule::{AlertTerms, GroupConfig, Pairs, RuleConfig, RuleKind, pair};
 pub use send::Notifier;
-pub use state::{ActiveAlert, AlertState, RuleAlerts};
+pub use state::{ActiveAlert, AlertState, Instance, RuleAlerts};

@@ -79,7 +79,10 @@ impl Querier for FakeStore {
             running.0 += 1;
             running.1 = running.1.max(running.0);
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        // Paused time stands still while a template is filled in, which may query.
+        if expr != "other" {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
         self.running.lock().unwrap().0 -= 1;
         self.answers.lock().unwrap().get(expr).cloned().unwrap_or(Ok(vec![]))
     }

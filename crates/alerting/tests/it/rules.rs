@@ -97,10 +97,10 @@ async fn an_alert_is_pending_then_firing_then_resolved_and_is_sent() {
     assert_eq!(sent[0][0]["generatorURL"], "http://h:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
     let written = f.store.take();
     assert_eq!(
-        written[0],
+        written[1],
         r#"ALERTS{alertname="Down", alertstate="firing", job="x", severity="page"} 1"#
     );
-    assert!(written[1].starts_with(r#"ALERTS_FOR_STATE{alertname="Down", job="x", severity="page"} 1700"#));
+    assert!(written[0].starts_with(r#"ALERTS_FOR_STATE{alertname="Down", job="x", severity="page"} 1700"#));
     f.store.answer("up == 0", &[]);
     f.evaluate().await;
     let view = f.group("g").rules.remove(0);
