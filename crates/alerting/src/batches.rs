@@ -59,9 +59,8 @@ fn dependencies<R: AsRef<RuleConfig>>(rules: &[R]) -> Option<Vec<Vec<usize>>> {
             }
             if name.matches(ALERTS) || name.matches(ALERTS_FOR_STATE) {
                 let alert = selector.matchers.iter().find(|m| m.name() == ALERT_NAME);
-                let is_meant = |at: &&usize| {
-                    alert.is_none_or(|m: &Matcher| m.matches(&rules[**at].as_ref().name))
-                };
+                let is_meant =
+                    |at: &&usize| alert.is_none_or(|m: &Matcher| m.matches(&rules[**at].as_ref().name));
                 reads.extend(alerts_before.iter().filter(is_meant));
             }
         });
@@ -129,19 +128,18 @@ mod tests {
     #[test]
     fn independent_rules_are_evaluated_together_and_chains_in_order() {
         check(&[("a", "x"), ("b", "y"), ("c", "rate(z[5m])")], &[&[0, 1, 2]]);
-        check(&[("a", "x"), ("b", "sum(a)"), ("c", "b / a"), ("d", "max_over_time(b[5m:1m])")], &[
-            &[0],
-            &[1],
-            &[2, 3],
-        ]);
+        check(
+            &[("a", "x"), ("b", "sum(a)"), ("c", "b / a"), ("d", "max_over_time(b[5m:1m])")],
+            &[&[0], &[1], &[2, 3]],
+        );
         check(&[("a", "x"), ("b", "{__name__=~\"a|q\"}")], &[&[0], &[1]]);
         check(&[("a", "x"), ("b", "{job=\"a\"}"), ("c", "x")], &[&[0], &[1], &[2]]);
         // What a later rule writes, an earlier one reads from the evaluation before.
         check(&[("a", "b"), ("b", "x")], &[&[0, 1]]);
-        check(&[("A", "x"), ("B", "x"), ("c", "ALERTS{alertname=\"B\"}"), ("d", "ALERTS")], &[
-            &[0, 1],
-            &[2, 3],
-        ]);
+        check(
+            &[("A", "x"), ("B", "x"), ("c", "ALERTS{alertname=\"B\"}"), ("d", "ALERTS")],
+            &[&[0, 1], &[2, 3]],
+        );
         check(&[("a", "{job=\"a\"}")], &[&[0]]);
     }
 }

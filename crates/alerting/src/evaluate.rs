@@ -124,12 +124,7 @@ fn failed(group: &Group, rule: &Rule, context: &Context, error: &Error) {
 }
 
 /// The series that a rule gives; alerts change their state and are sent on the way.
-async fn results(
-    group: &Group,
-    rule: &Rule,
-    context: &Context,
-    t_ms: i64,
-) -> Result<Vec<(Labels, f64)>> {
+async fn results(group: &Group, rule: &Rule, context: &Context, t_ms: i64) -> Result<Vec<(Labels, f64)>> {
     let config = &rule.config;
     let found = context.querier.query(&config.query, t_ms - millis(group.query_offset)).await?;
     let Some(terms) = config.alert() else {
@@ -149,11 +144,7 @@ async fn results(
 
 /// The series that a recording rule makes of its result: its name and labels in place of theirs. Two with the same
 /// labels, or more than `limit` (unless that is 0), are errors.
-pub fn recorded(
-    config: &RuleConfig,
-    found: Vec<ResultSample>,
-    limit: usize,
-) -> Result<Vec<(Labels, f64)>> {
+pub fn recorded(config: &RuleConfig, found: Vec<ResultSample>, limit: usize) -> Result<Vec<(Labels, f64)>> {
     let mut seen = HashSet::with_capacity(found.len());
     let mut out = Vec::with_capacity(found.len());
     for sample in found {

@@ -180,8 +180,7 @@ impl Group {
 
     /// Whether a group of this configuration would do the same.
     pub(crate) fn same_as(&self, config: &GroupConfig, terms: &Terms) -> bool {
-        self.config.same_as(config)
-            && *self.terms == *terms
+        self.config.same_as(config) && *self.terms == *terms
     }
 
     /// Takes over the state of an earlier version that has stopped: rules with the same name and labels go on.

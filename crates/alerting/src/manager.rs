@@ -132,8 +132,7 @@ impl RuleManager {
             .map_err(|e| base::Error::internal(format!("cannot register the metrics of rules: {e}")))?;
         let places = Semaphore::new(options.concurrency.max(1));
         let groups = RwLock::default();
-        let context =
-            Context { querier, sink, notifier, clock, options, metrics, places, groups };
+        let context = Context { querier, sink, notifier, clock, options, metrics, places, groups };
         Ok(Self { context: Arc::new(context), state: Mutex::default() })
     }
 

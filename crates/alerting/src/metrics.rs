@@ -31,7 +31,6 @@ pub(crate) struct RuleMetrics {
 }
 
 impl RuleMetrics {
-    #[expect(clippy::too_many_lines, reason = "a list of metrics reads best as one")]
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
         let r = Made { registry };
         Ok(Self {

@@ -146,12 +146,7 @@ impl RuleAlerts {
     }
 
     /// Those that Alertmanagers should hear of now; they count as sent from here on.
-    pub fn take_unsent(
-        &mut self,
-        t_ms: i64,
-        resend_delay: Duration,
-        interval: Duration,
-    ) -> Vec<ActiveAlert> {
+    pub fn take_unsent(&mut self, t_ms: i64, resend_delay: Duration, interval: Duration) -> Vec<ActiveAlert> {
         let valid_ms = millis(interval.max(resend_delay) * VALID_INTERVALS);
         let mut out = Vec::new();
         for alert in self.alerts.values_mut().filter(|a| a.needs_sending(t_ms, resend_delay)) {
@@ -353,10 +348,7 @@ mod tests {
         };
         let got: Vec<_> = (0..10).map(|t| step(t, t < 6)).collect();
         let (firing, resolved) = (Some(("firing", 8)), Some(("inactive", 8)));
-        assert_eq!(
-            got,
-            [None, None, firing, None, None, firing, resolved, None, None, resolved]
-        );
+        assert_eq!(got, [None, None, firing, None, None, firing, resolved, None, None, resolved]);
     }
 
     #[test]

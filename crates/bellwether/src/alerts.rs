@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use alerting::outside::{
-    AlertPost, Appended, LastSample, Querier, Relabel, ResultSample, SampleSink,
-};
+use alerting::outside::{AlertPost, Appended, LastSample, Querier, Relabel, ResultSample, SampleSink};
 use alerting::send::{AlertmanagerSet, Alertmanagers, SendOptions};
 use alerting::{GroupConfig, Notifier, RuleManager, RuleOptions, Terms};
 use async_trait::async_trait;
@@ -40,9 +38,7 @@ impl Querier for RuleStore {
                 .into_iter()
                 .map(|s| ResultSample { labels: s.labels, value: s.sample.value })
                 .collect()),
-            Value::Scalar(s) => {
-                Ok(vec![ResultSample { labels: base::Labels::empty(), value: s.value }])
-            }
+            Value::Scalar(s) => Ok(vec![ResultSample { labels: base::Labels::empty(), value: s.value }]),
             _ => Err(Error::invalid("rule result is not a vector or scalar")),
         }
     }

@@ -87,14 +87,16 @@ mod tests {
         let bad = check("global:\n  scrape_intervall: 5s\n", CheckFormat::Text);
         let want = "error: cannot load prometheus.yml: line 2: unknown key \"scrape_intervall\" in global, did you mean \"scrape_interval\"?\n";
         assert_eq!(bad, Report { ok: false, text: want.into() });
-        let good = check("remote_read: [{url: http://a}]\nscrape_configs: [{job_name: a}]\n", CheckFormat::Text);
+        let good =
+            check("remote_read: [{url: http://a}]\nscrape_configs: [{job_name: a}]\n", CheckFormat::Text);
         let want = "warning: line 1: remote_read: other stores are not read yet\nprometheus.yml is valid: 1 scrape configuration, 1 warning\n";
         assert_eq!(good, Report { ok: true, text: want.into() });
     }
 
     #[test]
     fn says_the_same_in_json() {
-        let good = check("remote_read: [{url: http://a}]\nscrape_configs: [{job_name: a}]\n", CheckFormat::Json);
+        let good =
+            check("remote_read: [{url: http://a}]\nscrape_configs: [{job_name: a}]\n", CheckFormat::Json);
         let value: serde_json::Value = serde_json::from_str(&good.text).unwrap();
         assert_eq!(
             value,

@@ -45,11 +45,7 @@ impl SendMetrics {
                 "Total number of sent alerts affected by errors.",
                 by,
             )?,
-            sent: r.counters_by(
-                "prometheus_notifications_sent_total",
-                "Total number of alerts sent.",
-                by,
-            )?,
+            sent: r.counters_by("prometheus_notifications_sent_total", "Total number of alerts sent.", by)?,
             dropped: r.counters_by(
                 "prometheus_notifications_dropped_total",
                 "Total number of alerts dropped due to errors when sending to Alertmanager.",

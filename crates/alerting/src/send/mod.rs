@@ -33,7 +33,10 @@ pub struct SendOptions {
 
 impl Default for SendOptions {
     fn default() -> Self {
-        Self { queue_capacity: limits::NOTIFICATION_QUEUE_CAPACITY, batch_size: limits::NOTIFICATION_BATCH_SIZE }
+        Self {
+            queue_capacity: limits::NOTIFICATION_QUEUE_CAPACITY,
+            batch_size: limits::NOTIFICATION_BATCH_SIZE,
+        }
     }
 }
 
@@ -95,8 +98,9 @@ struct Set {
 impl Notifier {
     /// A notifier that knows no Alertmanager yet.
     pub fn new(options: SendOptions, clock: Arc<dyn Clock>, registry: &prometheus::Registry) -> Result<Self> {
-        let metrics = SendMetrics::register(registry)
-            .map_err(|e| base::Error::internal(format!("cannot register the metrics of notifications: {e}")))?;
+        let metrics = SendMetrics::register(registry).map_err(|e| {
+            base::Error::internal(format!("cannot register the metrics of notifications: {e}"))
+        })?;
         metrics.queue_capacity.set(options.queue_capacity as f64);
         let (metrics, current) = (Arc::new(metrics), RwLock::default());
         Ok(Self { options, clock, metrics, current, tasks: Mutex::default() })

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alerting::outside::{
-    AlertPost, Appended, LastSample, Querier, ResultSample, SampleSink,
-};
+use alerting::outside::{AlertPost, Appended, LastSample, Querier, ResultSample, SampleSink};
 use alerting::rule_file::{CheckOptions, GroupSource, Placed, RuleSource, check};
 use alerting::send::{AlertmanagerSet, Alertmanagers, SendOptions};
 use alerting::{GroupConfig, GroupView, Notifier, RuleManager, RuleOptions, Terms};
@@ -177,15 +175,9 @@ pub(crate) fn fixture(send: SendOptions) -> Fixture {
     let active = vec!["http://am/api/v2/alerts".to_owned()];
     notifier.set_targets(0, &Alertmanagers { active, dropped: vec![] });
     let options = RuleOptions::default();
-    let manager = RuleManager::new(
-        store.clone(),
-        store.clone(),
-        notifier.clone(),
-        clock.clone(),
-        options,
-        &registry,
-    )
-    .unwrap();
+    let manager =
+        RuleManager::new(store.clone(), store.clone(), notifier.clone(), clock.clone(), options, &registry)
+            .unwrap();
     Fixture { store, alertmanager, notifier, manager, clock, registry }
 }
 

@@ -37,7 +37,8 @@ async fn a_recording_rule_writes_series_and_ends_them() {
 #[tokio::test(start_paused = true)]
 async fn what_goes_wrong_with_a_rule_is_said_and_costs_that_rule() {
     let f = fixture(SendOptions::default());
-    let mut limited = group("g", vec![record("a", "x"), record("b", "y"), record("c", "z"), record("d", "w")]);
+    let mut limited =
+        group("g", vec![record("a", "x"), record("b", "y"), record("c", "z"), record("d", "w")]);
     limited.limit = 1;
     f.store.answer("x", &[("1", 1.0), ("2", 1.0)]);
     f.store.fail("y");
@@ -96,10 +97,7 @@ async fn an_alert_is_pending_then_firing_then_resolved_and_is_sent() {
     assert_eq!(sent[0][0]["annotations"]["summary"], "it is down");
     assert_eq!(sent[0][0]["generatorURL"], "http://h:9090/graph?g0.expr=up+%3D%3D+0&g0.tab=1");
     let written = f.store.take();
-    assert_eq!(
-        written[1],
-        r#"ALERTS{alertname="Down", alertstate="firing", job="x", severity="page"} 1"#
-    );
+    assert_eq!(written[1], r#"ALERTS{alertname="Down", alertstate="firing", job="x", severity="page"} 1"#);
     assert!(written[0].starts_with(r#"ALERTS_FOR_STATE{alertname="Down", job="x", severity="page"} 1700"#));
     f.store.answer("up == 0", &[]);
     f.evaluate().await;
@@ -195,7 +193,8 @@ async fn templates_are_filled_in_and_may_query() {
 #[tokio::test(start_paused = true)]
 async fn slow_groups_miss_slots_and_count_them() {
     let f = fixture(SendOptions::default());
-    let mut fast = group("g", (0..4).map(|i| record(&format!("a{i}"), &format!("a{} + up", i - 1))).collect());
+    let mut fast =
+        group("g", (0..4).map(|i| record(&format!("a{i}"), &format!("a{} + up", i - 1))).collect());
     // Each rule reads the one before, so that an evaluation takes four queries of 10 ms.
     fast.interval = Duration::from_millis(15);
     f.apply(&[fast]).await;

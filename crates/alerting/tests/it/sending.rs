@@ -68,7 +68,10 @@ async fn alertmanagers_come_and_go() {
     };
     found(&["http://b", "http://c"], &["http://d"]);
     let known = f.notifier.alertmanagers();
-    assert_eq!((known.active, known.dropped), (vec!["http://b".into(), "http://c".into()], vec!["http://d".into()]));
+    assert_eq!(
+        (known.active, known.dropped),
+        (vec!["http://b".into(), "http://c".into()], vec!["http://d".into()])
+    );
     firing(&f, 1).await;
     assert_eq!(f.alertmanager.take().len(), 2);
     found(&[], &[]);

@@ -96,8 +96,12 @@ pub(super) fn read(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Out
     let one = |map: &Map<'_>| {
         let scheme = map.text_or("scheme", "http")?;
         let scheme: Scheme = match scheme {
-            "http" | "https" => scheme.parse().or_else(|e: base::Error| map.problem("scheme", e.message()))?,
-            other => return map.problem("scheme", format!("unsupported scheme {other:?}: use http or https")),
+            "http" | "https" => {
+                scheme.parse().or_else(|e: base::Error| map.problem("scheme", e.message()))?
+            }
+            other => {
+                return map.problem("scheme", format!("unsupported scheme {other:?}: use http or https"));
+            }
         };
         Ok(AlertmanagerConfig {
             endpoints: EndpointConfig {

@@ -94,10 +94,9 @@ pub(super) fn parse(text: &str) -> Outcome<Node> {
     let (root, second) = parse_first(text)?;
     match second {
         None => Ok(root),
-        Some(line) => Err(Problem::new(
-            line,
-            "a second YAML document starts here; a configuration is one document",
-        )),
+        Some(line) => {
+            Err(Problem::new(line, "a second YAML document starts here; a configuration is one document"))
+        }
     }
 }
 

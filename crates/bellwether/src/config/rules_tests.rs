@@ -56,7 +56,10 @@ fn a_file_is_read_with_its_defaults() {
 #[test]
 fn mistakes_are_told_in_prometheus_words_with_their_place() {
     let rule = |text: &str| format!("groups:\n- name: g\n  rules:\n  - {}\n", text.replace('\n', "\n    "));
-    refused(&rule("expr: 1"), &[r#"0:0: 0:0: group "g", rule 1, "": one of 'record' or 'alert' must be set"#]);
+    refused(
+        &rule("expr: 1"),
+        &[r#"0:0: 0:0: group "g", rule 1, "": one of 'record' or 'alert' must be set"#],
+    );
     refused(
         &rule("record: a\nalert: B\nexpr: 1"),
         &[r#"4:13: 5:12: group "g", rule 1, "B": only one of 'record' and 'alert' must be set"#],
@@ -80,9 +83,13 @@ fn mistakes_are_told_in_prometheus_words_with_their_place() {
         &rule("alert: A\nexpr: 1\nlabels: {__name__: x}"),
         &[r#"group "g", rule 1, "A": invalid label name: __name__"#],
     );
-    let template = check(&rule("alert: A\nexpr: 1\nlabels: {a: '{{$wrong}}'}\nannotations: {b: '{{ $labels.x * 2 }}'}"))
-        .unwrap_err();
-    assert!(template[0].contains(r#"label "a": template: __alert_A:1: undefined variable "$wrong""#), "{template:?}");
+    let template =
+        check(&rule("alert: A\nexpr: 1\nlabels: {a: '{{$wrong}}'}\nannotations: {b: '{{ $labels.x * 2 }}'}"))
+            .unwrap_err();
+    assert!(
+        template[0].contains(r#"label "a": template: __alert_A:1: undefined variable "$wrong""#),
+        "{template:?}"
+    );
     assert!(template[1].contains(r#"annotation "b": template: __alert_A:1"#), "{template:?}");
     refused(
         "groups:\n- name: a\n- name: a\n- rules: []\n",

@@ -151,7 +151,8 @@ impl Alertmanager {
     fn alerts(&self, prefix: &str) -> Vec<Value> {
         let amtool = find_program("amtool").expect("it comes with the Alertmanager");
         let url = format!("--alertmanager.url=http://127.0.0.1:{}/{prefix}", self.port);
-        let output = Command::new(amtool).args(["alert", "query", "-o", "json", &url]).output().expect("it runs");
+        let output =
+            Command::new(amtool).args(["alert", "query", "-o", "json", &url]).output().expect("it runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let parsed: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         parsed.as_array().cloned().unwrap_or_default()
@@ -200,7 +201,10 @@ fn alerts_reach_debians_alertmanager() {
 #[test]
 fn ten_thousand_rules_load_and_are_evaluated_in_time() {
     let Some(root) = std::env::var_os("BELLWETHER_CONFORMANCE") else {
-        return skip("ten_thousand_rules_load_and_are_evaluated_in_time", "BELLWETHER_CONFORMANCE is not set");
+        return skip(
+            "ten_thousand_rules_load_and_are_evaluated_in_time",
+            "BELLWETHER_CONFORMANCE is not set",
+        );
     };
     let large = Path::new(&root).join("prometheus/cmd/promtool/testdata/rules_large.yml");
     let text = std::fs::read_to_string(&large).expect("the conformance data has it");

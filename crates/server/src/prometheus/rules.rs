@@ -259,8 +259,7 @@ fn select<'a>(groups: &'a [GroupView], wanted: &Wanted<'_>) -> ApiResult<RulesJs
 fn rule_json(rule: &RuleView, with_alerts: bool) -> RuleJson<'_> {
     let config = &rule.config;
     let (health, last_error) = (rule.health.as_str(), rule.last_error.as_str());
-    let (evaluation_time, last_evaluation) =
-        (seconds(rule.evaluation_time), time(rule.last_evaluation_ms));
+    let (evaluation_time, last_evaluation) = (seconds(rule.evaluation_time), time(rule.last_evaluation_ms));
     match &config.kind {
         RuleKind::Recording => RuleJson::Recording(RecordingJson {
             name: &config.name,
