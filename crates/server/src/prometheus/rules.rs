@@ -7,7 +7,7 @@ use std::time::Duration;
 use alerting::{ActiveAlert, GroupView, RuleKind, RuleView};
 use axum::extract::State;
 use axum::response::Response;
-use base::{Labels, Matcher};
+use base::Matcher;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use serde_json::Number;
@@ -345,6 +345,7 @@ pub(crate) async fn alertmanagers(State(state): State<Arc<ServerState>>) -> Resp
 mod tests {
     use alerting::rule_file::{CheckOptions, GroupSource, Place, Placed, RuleSource, check};
     use alerting::{AlertState, Health};
+    use base::Labels;
 
     use super::*;
 
