@@ -41,7 +41,7 @@ fn a_file_is_read_with_its_defaults() {
          - name: b\n---\nignored\n",
     )
     .unwrap();
-    assert_eq!(file.second_document, Some(18));
+    assert_eq!(file.second_document, Some(17));
     let [a, b] = file.groups.as_slice() else { panic!("{:?}", file.groups) };
     assert_eq!((a.name.as_str(), a.file.as_str(), a.limit), ("a", "r.yml", 5));
     assert_eq!((a.interval, a.query_offset), (Some(Duration::from_secs(30)), Some(Duration::ZERO)));

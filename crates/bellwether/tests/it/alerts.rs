@@ -168,8 +168,8 @@ fn alerts_reach_debians_alertmanager() {
     std::fs::write(&targets, "[]").expect("written");
     // Found in a file that changes; one label is taken away for all, one is added for these.
     let alerting = format!(
-        "{{alert_relabel_configs: [{{regex: job, action: labeldrop}}],\n\
-         alertmanagers: [{{path_prefix: /am, file_sd_configs: [{{files: [{}]}}],\n\
+        "{{alert_relabel_configs: [{{regex: job, action: labeldrop}}], \
+         alertmanagers: [{{path_prefix: /am, file_sd_configs: [{{files: [{}]}}], \
          alert_relabel_configs: [{{target_label: via, replacement: relabelling}}]}}]}}",
         targets.display()
     );
