@@ -24,7 +24,8 @@ use crate::metrics::QueryMetrics;
 
 pub use fetch::RollupUse;
 pub use promql::ast;
-pub use promql::{Annotations, Grid, QueryOutput, QueryStats, Series, Value, VectorSample};
+pub use promql::histogram::{Bucket, buckets};
+pub use promql::{Annotations, Grid, HistogramSample, QueryOutput, QueryStats, Series, Value, VectorSample};
 pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
 pub use tsdb::{
     AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, Refusal, SelectedExemplars, StoreStats,

@@ -1,7 +1,9 @@
 //! The store as the language sees it: selections fetched beforehand, decoded one series at a time.
 
-use base::{Error, Labels, Result};
-use promql::{Coarse, Columns, Selection, SeriesCursor, SeriesSource};
+use std::sync::Arc;
+
+use base::{CounterResetHint, Error, Histogram, Labels, Result};
+use promql::{Coarse, Columns, HistogramColumns, Selection, SeriesCursor, SeriesSource};
 use tsdb::SelectedSeries;
 use tsdb::rollup::{SamplesFrom, SelectedBuckets};
 
@@ -36,7 +38,7 @@ impl SeriesSource for Fetched {
             .iter()
             .find(|(s, _)| s == selection)
             .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))?;
-        Ok(Box::new(Cursor { found, sample: 0, bucket: 0 }))
+        Ok(Box::new(Cursor { found, sample: 0, bucket: 0, decoded: Vec::new() }))
     }
 }
 
@@ -45,6 +47,8 @@ struct Cursor<'a> {
     found: &'a Found,
     sample: usize,
     bucket: usize,
+    /// Histograms on their way into columns, for its memory.
+    decoded: Vec<Histogram>,
 }
 
 impl SeriesCursor for Cursor<'_> {
@@ -59,6 +63,9 @@ impl SeriesCursor for Cursor<'_> {
             && in_samples == Some(&labels)
         {
             samples.decode(self.sample, &mut columns.timestamps_ms, &mut columns.values)?;
+            let histograms = &mut columns.histograms;
+            samples.decode_histograms(self.sample, &mut histograms.timestamps_ms, &mut self.decoded)?;
+            share(&mut self.decoded, histograms);
             self.sample += 1;
         }
         if let Some(all) = &self.found.rollups {
@@ -75,4 +82,15 @@ impl SeriesCursor for Cursor<'_> {
         }
         Ok(Some(labels))
     }
+}
+
+/// Hands histograms over to the language. What a sender says of counter resets is about the sample that it sent before, which may
+/// not be the one that is stored before, so that the language has to compare the two.
+fn share(decoded: &mut Vec<Histogram>, columns: &mut HistogramColumns) {
+    columns.values.extend(decoded.drain(..).map(|mut h| {
+        if h.counter_reset_hint != CounterResetHint::Gauge {
+            h.counter_reset_hint = CounterResetHint::Unknown;
+        }
+        Arc::new(h)
+    }));
 }

@@ -55,7 +55,7 @@ fn ready(series: usize, span_ms: i64) -> Ready {
         let labels = [("__name__", "requests_total"), ("job", &job), ("instance", &instance)];
         let times: Vec<i64> = (0..=span_ms / STEP_MS).map(|n| n * STEP_MS).collect();
         let values = times.iter().map(|t| (*t / 100 * (1 + i as i64 % 7)) as f64).collect();
-        (Labels::from_pairs(labels), Columns { timestamps_ms: times, values, coarse: None })
+        (Labels::from_pairs(labels), Columns { timestamps_ms: times, values, ..Columns::default() })
     };
     Ready { series: (0..series).map(of).collect() }
 }

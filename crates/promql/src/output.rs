@@ -1,14 +1,27 @@
 //! What a query yields.
 
-use base::{Labels, Sample};
+use std::sync::Arc;
+
+use base::{Histogram, Labels, Sample};
 
 /// A value with the series that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VectorSample {
     /// The series.
     pub labels: Labels,
-    /// Time of the evaluation and value.
+    /// Time of the evaluation and value; zero if that is a native histogram.
     pub sample: Sample,
+    /// The native histogram that is the value, if one is.
+    pub histogram: Option<Arc<Histogram>>,
+}
+
+/// A native histogram at a time.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistogramSample {
+    /// Milliseconds since the epoch.
+    pub t_ms: i64,
+    /// The histogram.
+    pub histogram: Arc<Histogram>,
 }
 
 /// A series with its points.
@@ -16,8 +29,10 @@ pub struct VectorSample {
 pub struct Series {
     /// The series.
     pub labels: Labels,
-    /// The points, in order of time.
+    /// The points that are floats, in order of time.
     pub samples: Vec<Sample>,
+    /// The points that are native histograms, likewise.
+    pub histograms: Vec<HistogramSample>,
 }
 
 /// The result of a query. A range query yields a matrix, whatever the type of the expression.

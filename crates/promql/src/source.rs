@@ -1,7 +1,10 @@
 //! Where samples come from.
 
-use base::{Buckets, Labels, Matcher, Result, TimeRange};
+use std::sync::Arc;
 
+use base::{Buckets, CounterResetHint, Histogram, Labels, Matcher, Result, TimeRange};
+
+use crate::histogram::{is_reset, size_in_samples};
 use crate::usage::Usage;
 
 /// What the selectors of a query that need the same samples need.
@@ -15,15 +18,70 @@ pub struct Selection {
     pub usages: Vec<Usage>,
 }
 
-/// Samples of one series, in order of time; two columns of the same length.
+/// Samples of one series, in order of time. Floats are two columns of the same length, native histograms are apart.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Columns {
     /// Milliseconds since the epoch, strictly ascending.
     pub timestamps_ms: Vec<i64>,
     /// The values; staleness markers are among them.
     pub values: Vec<f64>,
+    /// When the counting of each value began, in milliseconds since the epoch, 0 where that is not known. Empty if it is known of
+    /// none.
+    pub starts_ms: Vec<i64>,
+    /// Native histograms, at other times than floats.
+    pub histograms: HistogramColumns,
     /// What there is instead of samples for a part of the range.
     pub coarse: Option<Coarse>,
+}
+
+/// Native histograms of one series, in order of time.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct HistogramColumns {
+    /// Milliseconds since the epoch, strictly ascending.
+    pub timestamps_ms: Vec<i64>,
+    /// The histograms; staleness markers are among them.
+    pub values: Vec<Arc<Histogram>>,
+    /// As [`Columns::starts_ms`].
+    pub starts_ms: Vec<i64>,
+}
+
+impl HistogramColumns {
+    /// Removes the histograms, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.timestamps_ms.clear();
+        self.values.clear();
+        self.starts_ms.clear();
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// How many samples it counts as.
+    pub(crate) fn size_in_samples(&self) -> u64 {
+        self.values.iter().map(|h| size_in_samples(h)).sum()
+    }
+
+    /// Removes the buckets, once they have told of counter resets.
+    pub(crate) fn keep_statistics(&mut self) {
+        let mut before: Option<Arc<Histogram>> = None;
+        for h in &mut self.values {
+            let mut counter_reset_hint = h.counter_reset_hint;
+            if let (CounterResetHint::Unknown, Some(before)) = (counter_reset_hint, &before)
+                && !h.is_stale()
+            {
+                let reset = is_reset(h, before);
+                counter_reset_hint = if reset { CounterResetHint::Reset } else { CounterResetHint::NotReset };
+            }
+            let (is_float, schema, count, sum) = (h.is_float, h.schema, h.count, h.sum);
+            let bare = Histogram { counter_reset_hint, is_float, schema, count, sum, ..Histogram::default() };
+            let whole = std::mem::replace(h, Arc::new(bare));
+            if !whole.is_stale() {
+                before = Some(whole);
+            }
+        }
+    }
 }
 
 /// A series where its samples are not read, or not there any more.
@@ -42,12 +100,15 @@ impl Columns {
     pub fn clear(&mut self) {
         self.timestamps_ms.clear();
         self.values.clear();
+        self.starts_ms.clear();
+        self.histograms.clear();
         self.coarse = None;
     }
 
-    /// Samples and buckets.
-    pub(crate) fn len(&self) -> usize {
-        self.values.len() + self.coarse.as_ref().map_or(0, |c| c.buckets.len())
+    /// How many samples it counts as, buckets included.
+    pub(crate) fn size_in_samples(&self) -> u64 {
+        let floats = self.values.len() + self.coarse.as_ref().map_or(0, |c| c.buckets.len());
+        floats as u64 + self.histograms.size_in_samples()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base::{Histogram, Span};
 use ingest::testing::{RequestWriter, compress};
 use serde_json::Value;
 
@@ -99,6 +100,73 @@ fn what_is_written_is_there_and_what_is_wrong_is_said() {
     ] {
         assert!(page.contains(line), "{line} is not on the page:\n{page}");
     }
+}
+
+#[test]
+fn native_histograms_are_queried() {
+    let b = receiver(&[]);
+    let now = now_ms() / 1000 * 1000;
+    let histogram = |n: f64| Histogram {
+        schema: 0,
+        zero_threshold: 0.5,
+        zero_count: n,
+        count: 4.0 * n,
+        sum: 6.0 * n,
+        positive_spans: vec![Span { offset: 1, length: 2 }],
+        positive: vec![n, 2.0 * n],
+        ..Histogram::default()
+    };
+    let custom = Histogram {
+        schema: base::CUSTOM_BUCKETS_SCHEMA,
+        count: 3.0,
+        sum: 5.0,
+        positive_spans: vec![Span { offset: 0, length: 2 }],
+        positive: vec![1.0, 2.0],
+        custom_bounds: [1.0, 4.0].into(),
+        ..Histogram::default()
+    };
+    let mut request = RequestWriter::new();
+    request.series(&[("__name__", "took"), ("instance", "a")]);
+    for i in 0..=4 {
+        // The counter starts anew after the third.
+        let n = if i < 3 { 10 * (i + 1) } else { 10 * (i - 2) };
+        request.histogram(now - 40_000 + 10_000 * i, &histogram(n as f64));
+    }
+    request.series(&[("__name__", "took"), ("instance", "b")]).histogram(now, &histogram(1.0));
+    request.series(&[("__name__", "custom")]).histogram(now, &custom);
+    assert_eq!(write(&b, &request.body()), (204, String::new()));
+
+    let at = now / 1000;
+    let result = |query: &str| {
+        let found = b.data(&format!("/api/v1/query?time={at}&query={}", escape(query)));
+        found["result"].clone()
+    };
+    let one = |query: &str| result(query)[0]["value"][1].as_str().and_then(|v| v.parse::<f64>().ok());
+    assert_eq!(
+        result("took{instance=\"a\"}")[0]["histogram"],
+        serde_json::json!([at, {
+            "count": "80",
+            "sum": "120",
+            "buckets": [[3, "-0.5", "0.5", "20"], [0, "1", "2", "20"], [0, "2", "4", "40"]],
+        }])
+    );
+    assert_eq!(one("histogram_count(sum(took))"), Some(84.0));
+    assert_eq!(one("histogram_avg(took{instance=\"b\"})"), Some(1.5));
+    assert_eq!(one("histogram_quantile(0.5, custom)"), Some(1.75));
+    assert_eq!(one("count(took)"), Some(2.0));
+    // 20 up to the reset, 20 from it on, over 40 s.
+    let rate = one("histogram_count(rate(took{instance=\"a\"}[50s]))").expect("a rate");
+    assert!((rate - 4.0).abs() < 0.8, "{rate}");
+    let range = b.data(&format!("/api/v1/query_range?query=took&start={}&end={at}&step=10", at - 20));
+    let series = &range["result"][0];
+    assert_eq!(series["histograms"].as_array().map(Vec::len), Some(3), "{range}");
+    assert!(series["values"].is_null());
+    assert_eq!(series["histograms"][0][1]["count"], "120");
+}
+
+/// A query as part of a URL.
+fn escape(query: &str) -> String {
+    query.bytes().map(|b| format!("%{b:02X}")).collect()
 }
 
 #[test]

@@ -1,11 +1,15 @@
 //! Aggregations that take one series after the other: `sum`, `avg`, `count`, `min`, `max`, `group`, `stddev`, `stdvar`;
 //! and `quantile`, which has to keep the values of its groups.
 
-use base::{Labels, Result};
+use std::sync::Arc;
+
+use base::{Histogram, Labels, Result};
 
 use super::Grouping;
-use crate::ast::{Aggregate, AggregateOp};
-use crate::eval::column::{ABSENT, Column, Frame, is_present};
+use super::histograms::Totals;
+use crate::ast::{Aggregate, AggregateOp, Span};
+use crate::eval::annotation::AnnotationSet;
+use crate::eval::column::{ABSENT, Column, Frame, Histograms, is_present};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::Node;
 use crate::number::{self, kahan_add};
@@ -28,11 +32,11 @@ pub(crate) fn evaluate(
             groups.push(group);
         }
         groups[at].drop_name |= column.drop_name;
-        groups[at].add(ast.op, &column.values);
+        groups[at].add_column(ev, ast.op, &column, input.span);
         Ok(())
     })?;
     ev.release_samples((steps * groups.len()) as u64);
-    Ok(groups.into_iter().map(|g| g.finish(ast.op)).collect())
+    Ok(groups.into_iter().map(|g| g.finish(ast.op, &mut ev.annotations, input.span)).collect())
 }
 
 /// A group's running state: one cell per step in each vector that the operator needs.
@@ -47,6 +51,8 @@ struct Group {
     count: Vec<f64>,
     /// Of `avg`, the mean at steps whose sum would overflow, absent elsewhere; empty while there are none.
     mean: Vec<f64>,
+    /// Native histograms, once there are any.
+    histograms: Option<Box<Totals>>,
 }
 
 impl Group {
@@ -61,6 +67,32 @@ impl Group {
             extra: if_needed(spread || mean || op == AggregateOp::Sum),
             count: if_needed(spread || mean),
             mean: Vec::new(),
+            histograms: None,
+        }
+    }
+
+    /// Takes in a column that may have native histograms.
+    fn add_column(&mut self, ev: &mut Evaluator<'_>, op: AggregateOp, column: &Column, span: Span) {
+        let countable = self.histograms.as_ref().and_then(|h| h.countable(&column.values));
+        self.add(op, countable.as_ref().unwrap_or(&column.values));
+        if !column.has_histograms() {
+            return;
+        }
+        match op {
+            AggregateOp::Sum | AggregateOp::Avg => {
+                let steps = self.value.len();
+                let totals = self.histograms.get_or_insert_with(|| Box::new(Totals::new(steps)));
+                totals.add(op, column, &self.value, &mut ev.annotations, span);
+            }
+            AggregateOp::Count | AggregateOp::Group => {
+                let present = |h: &Option<Arc<Histogram>>| if h.is_some() { 1.0 } else { ABSENT };
+                let ones: Vec<f64> = column.histograms.iter().map(present).collect();
+                self.add(op, &ones);
+            }
+            _ if column.histograms.iter().any(Option::is_some) => {
+                ev.annotations.ignored_in_aggregation(op.as_str(), span);
+            }
+            _ => {}
         }
     }
 
@@ -144,7 +176,7 @@ impl Group {
         }
     }
 
-    fn finish(mut self, op: AggregateOp) -> Column {
+    fn finish(mut self, op: AggregateOp, annotations: &mut AnnotationSet, span: Span) -> Column {
         for (step, value) in self.value.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
             match op {
                 AggregateOp::Sum => *value += self.extra[step],
@@ -161,7 +193,12 @@ impl Group {
                 _ => {}
             }
         }
-        Column { labels: self.labels, drop_name: self.drop_name, values: self.value }
+        let mut values = self.value;
+        let histograms = match self.histograms {
+            Some(totals) => totals.finish(&mut values, annotations, span),
+            None => Histograms::new(),
+        };
+        Column { labels: self.labels, drop_name: self.drop_name, values, histograms }
     }
 }
 
@@ -181,8 +218,10 @@ pub(crate) fn quantile(
     for column in &frame {
         let (at, new) = grouping.assign(&column.labels);
         if let Some(labels) = new {
-            let values = vec![ABSENT; node.steps.count];
-            groups.push((Column { labels, drop_name: false, values }, Vec::new()));
+            groups.push((Column::absent(labels, false, node.steps.count), Vec::new()));
+        }
+        if column.histograms.iter().any(Option::is_some) {
+            ev.annotations.ignored_in_aggregation(ast.op.as_str(), input.span);
         }
         groups[at].0.drop_name |= column.drop_name;
         groups[at].1.push(column);
@@ -226,7 +265,7 @@ mod tests {
     fn of(op: AggregateOp, columns: &[&[f64]]) -> Vec<f64> {
         let mut group = Group::new(op, Labels::empty(), columns[0].len());
         columns.iter().for_each(|c| group.add(op, c));
-        group.finish(op).values
+        group.finish(op, &mut AnnotationSet::default(), Span::default()).values
     }
 
     #[test]

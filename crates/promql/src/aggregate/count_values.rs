@@ -5,10 +5,11 @@ use rustc_hash::FxHashMap;
 
 use super::Grouping;
 use crate::ast::Aggregate;
-use crate::eval::column::{ABSENT, Column, Frame, is_present};
+use crate::eval::column::{Column, Frame, is_present};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::{Kind, Node};
 use crate::functions::label::is_label_name;
+use crate::histogram::describe;
 use crate::quote::quote;
 
 /// Evaluates `count_values`.
@@ -31,19 +32,26 @@ pub(crate) fn evaluate(
     ev.stream(input, &mut |ev, column| {
         // The label set of a value is built once per series, however many steps have it.
         let mut by_value: FxHashMap<u64, usize> = FxHashMap::default();
-        for (step, v) in column.values.iter().enumerate().filter(|(_, v)| is_present(**v)) {
-            let at = match by_value.get(&v.to_bits()) {
-                Some(at) => *at,
-                None => {
-                    let labels = labels_of(&grouping, ast, &column.labels, name, *v);
-                    let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
-                        let values = vec![ABSENT; node.steps.count];
-                        out.push(Column { labels: labels.clone(), drop_name: false, values });
-                        out.len() - 1
-                    });
-                    by_value.insert(v.to_bits(), at);
-                    at
-                }
+        let mut at_value = |out: &mut Frame, text: &str| {
+            let labels = labels_of(&grouping, ast, &column.labels, name, text);
+            *by_labels.entry(labels).or_insert_with_key(|labels| {
+                out.push(Column::absent(labels.clone(), false, node.steps.count));
+                out.len() - 1
+            })
+        };
+        for (step, v) in column.values.iter().enumerate() {
+            let at = if let Some(h) = column.histogram(step) {
+                at_value(&mut out, &describe(h))
+            } else if !is_present(*v) {
+                continue;
+            } else if let Some(at) = by_value.get(&v.to_bits()) {
+                *at
+            } else {
+                let mut text = String::new();
+                format_float(*v, &mut text);
+                let at = at_value(&mut out, &text);
+                by_value.insert(v.to_bits(), at);
+                at
             };
             let count = &mut out[at].values[step];
             *count = if is_present(*count) { *count + 1.0 } else { 1.0 };
@@ -55,11 +63,9 @@ pub(crate) fn evaluate(
     Ok(out)
 }
 
-fn labels_of(grouping: &Grouping<'_>, ast: &Aggregate, series: &Labels, name: &str, v: f64) -> Labels {
-    let mut text = String::new();
-    format_float(v, &mut text);
+fn labels_of(grouping: &Grouping<'_>, ast: &Aggregate, series: &Labels, name: &str, value: &str) -> Labels {
     let mut labels = series.to_builder();
-    labels.set(name, &text);
+    labels.set(name, value);
     let labelled = labels.build();
     if ast.without {
         return grouping.labels(&labelled);

@@ -5,6 +5,7 @@
 
 mod accumulate;
 mod count_values;
+mod histograms;
 mod select;
 
 use std::sync::Arc;
@@ -30,7 +31,7 @@ pub(crate) fn evaluate(
         (
             AggregateOp::Topk | AggregateOp::Bottomk | AggregateOp::Limitk | AggregateOp::LimitRatio,
             Some(k),
-        ) => select::evaluate(ev, ast, input, k),
+        ) => select::evaluate(ev, node, ast, input, k),
         (AggregateOp::Quantile, Some(q)) => accumulate::quantile(ev, node, ast, input, q),
         _ => accumulate::evaluate(ev, node, ast, input),
     }

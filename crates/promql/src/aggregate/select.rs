@@ -1,10 +1,12 @@
 //! Aggregations that keep series as they are: `topk`, `bottomk`, `limitk`, `limit_ratio`.
 
+use std::sync::Arc;
+
 use base::{Error, Labels, Result};
 
 use super::Grouping;
 use crate::ast::{Aggregate, AggregateOp};
-use crate::eval::column::{ABSENT, Column, Frame, is_present};
+use crate::eval::column::{Column, Frame, Item};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::Node;
 use crate::number::{format_g, max_nan, min_nan};
@@ -12,15 +14,26 @@ use crate::number::{format_g, max_nan, min_nan};
 /// Evaluates the aggregation.
 pub(crate) fn evaluate(
     ev: &mut Evaluator<'_>,
+    node: &Node<'_>,
     ast: &Aggregate,
     input: &Node<'_>,
     param: &Node<'_>,
 ) -> Result<Frame> {
     let params = ev.scalar(param)?;
-    let frame = ev.frame(input)?;
+    let mut frame = ev.frame(input)?;
     ev.release_all(&frame);
     if !check(ev, ast.op, &params, param)? {
         return Ok(Frame::new());
+    }
+    if matches!(ast.op, AggregateOp::Topk | AggregateOp::Bottomk) {
+        for column in frame.iter_mut().filter(|c| c.has_histograms()) {
+            // At the other steps nothing is looked at.
+            let is_looked_at = |step: usize| params[step] >= 1.0;
+            if (0..params.len()).any(|step| is_looked_at(step) && column.histogram(step).is_some()) {
+                ev.annotations.ignored_in_aggregation(ast.op.as_str(), node.span);
+            }
+            column.histograms.clear();
+        }
     }
     let mut grouping = Grouping::new(ast);
     let mut groups: Vec<Vec<usize>> = Vec::new();
@@ -35,7 +48,7 @@ pub(crate) fn evaluate(
         AggregateOp::LimitRatio => frame.iter().map(|c| ratio_offset(&c.labels)).collect(),
         _ => Vec::new(),
     };
-    let mut keep = Keep { values: vec![Vec::new(); frame.len()], order: Vec::new() };
+    let mut keep = Keep { columns: vec![None; frame.len()], order: Vec::new() };
     let mut chosen = Vec::new();
     for group in &groups {
         for (step, param) in params.iter().enumerate() {
@@ -43,7 +56,7 @@ pub(crate) fn evaluate(
                 ev.check_interrupt()?;
             }
             chosen.clear();
-            let present = group.iter().copied().filter(|i| is_present(frame[*i].values[step]));
+            let present = group.iter().copied().filter(|i| frame[*i].has(step));
             match ast.op {
                 AggregateOp::LimitRatio => {
                     let ratio = param.clamp(-1.0, 1.0);
@@ -53,36 +66,34 @@ pub(crate) fn evaluate(
                 op => best(&frame, step, op == AggregateOp::Topk, as_count(*param), present, &mut chosen),
             }
             for i in &chosen {
-                keep.add(*i, step, &frame[*i].values);
+                keep.add(*i, step, &frame[*i]);
             }
         }
     }
-    Ok(keep.finish(&frame))
+    Ok(keep.finish())
 }
 
 /// What remains: the values of the series that were chosen, in the order in which they first were.
 struct Keep {
-    values: Vec<Vec<f64>>,
+    columns: Vec<Option<Column>>,
     order: Vec<usize>,
 }
 
 impl Keep {
-    fn add(&mut self, series: usize, step: usize, values: &[f64]) {
-        let kept = &mut self.values[series];
-        if kept.is_empty() {
-            kept.resize(values.len(), ABSENT);
-            self.order.push(series);
+    fn add(&mut self, series: usize, step: usize, from: &Column) {
+        let order = &mut self.order;
+        let kept = self.columns[series].get_or_insert_with(|| {
+            order.push(series);
+            Column::absent(from.labels.clone(), from.drop_name, from.values.len())
+        });
+        match from.histogram(step) {
+            None => kept.values[step] = from.values[step],
+            Some(h) => kept.set(step, Item::Histogram(Arc::clone(h))),
         }
-        kept[step] = values[step];
     }
 
-    fn finish(mut self, frame: &Frame) -> Frame {
-        let column = |i: usize, values: Vec<f64>| Column {
-            labels: frame[i].labels.clone(),
-            drop_name: frame[i].drop_name,
-            values,
-        };
-        self.order.iter().map(|i| column(*i, std::mem::take(&mut self.values[*i]))).collect()
+    fn finish(mut self) -> Frame {
+        self.order.iter().filter_map(|i| self.columns[*i].take()).collect()
     }
 }
 
@@ -187,7 +198,7 @@ mod tests {
     use super::*;
 
     fn frame(values: &[f64]) -> Frame {
-        let column = |v: &f64| Column { labels: Labels::empty(), drop_name: false, values: vec![*v] };
+        let column = |v: &f64| Column::floats(Labels::empty(), false, vec![*v]);
         values.iter().map(column).collect()
     }
 

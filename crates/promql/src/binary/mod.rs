@@ -4,6 +4,7 @@
 
 pub(crate) mod scalar;
 mod set;
+mod value;
 
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use base::{Error, Labels, METRIC_NAME, Result};
 use rustc_hash::FxHashMap;
 
 use self::scalar::{Operation, changes_schema, operation};
-use crate::ast::{Binary, Cardinality, VectorMatching};
+use self::value::Operand;
+use crate::ast::{Binary, BinaryOp, Cardinality, Span, VectorMatching};
+use crate::eval::annotation::AnnotationSet;
 use crate::eval::column::{
     ABSENT, Column, Frame, is_metadata_label, is_present, merge_same_labels, show_labels,
 };
@@ -39,6 +42,7 @@ pub(crate) fn evaluate(
         let swapped = matching.cardinality == Cardinality::OneToMany;
         let (many, one) = if swapped { (&rhs, &lhs) } else { (&lhs, &rhs) };
         let mut join = Join {
+            op: ast.op,
             return_bool: ast.return_bool,
             operation: operation(ast.op)?,
             drops_metadata: changes_schema(ast.op) || (ast.return_bool && !ev.options.delayed_name_removal),
@@ -48,14 +52,11 @@ pub(crate) fn evaluate(
             one,
             steps: node.steps.count,
             out: Frame::new(),
-            trimmed: false,
         };
         for (left, right) in &groups {
             ev.check_interrupt()?;
-            if swapped { join.group(right, left)? } else { join.group(left, right)? }
-        }
-        if join.trimmed {
-            ev.annotations.incompatible_floats(ast.op.as_str(), node.span);
+            let (many, one) = if swapped { (right, left) } else { (left, right) };
+            join.group(many, one, &mut ev.annotations, node.span)?;
         }
         join.out
     };
@@ -98,6 +99,7 @@ fn contains(names: &[Arc<str>], name: &str) -> bool {
 
 /// An operator at work. The "one" side may have one series of a group at each step.
 struct Join<'f> {
+    op: BinaryOp,
     return_bool: bool,
     operation: Operation,
     drops_metadata: bool,
@@ -108,8 +110,6 @@ struct Join<'f> {
     one: &'f Frame,
     steps: usize,
     out: Frame,
-    /// Whether floats were to be trimmed.
-    trimmed: bool,
 }
 
 /// An element of a pair: a series' column, or the value that stands in where the group has none.
@@ -120,7 +120,13 @@ enum Element<'g> {
 }
 
 impl Join<'_> {
-    fn group(&mut self, many: &[usize], one: &[usize]) -> Result<()> {
+    fn group(
+        &mut self,
+        many: &[usize],
+        one: &[usize],
+        annotations: &mut AnnotationSet,
+        span: Span,
+    ) -> Result<()> {
         self.check_one_side(one)?;
         let mut results: Vec<(Labels, Element<'_>, Element<'_>)> = Vec::new();
         for m in many {
@@ -151,8 +157,9 @@ impl Join<'_> {
         }
         self.check_results(&results)?;
         for (labels, m, o) in results {
-            let values = self.compute(m, o);
-            self.out.push(Column { labels, drop_name: self.return_bool, values });
+            let mut column = Column::floats(labels, self.return_bool, Vec::new());
+            self.compute(m, o, &mut column, annotations, span);
+            self.out.push(column);
         }
         Ok(())
     }
@@ -164,9 +171,9 @@ impl Join<'_> {
         }
         let fills = self.matching.fill_left.is_some() || self.matching.fill_right.is_some();
         for step in 0..self.steps {
-            let mut present = one.iter().filter(|o| is_present(self.one[**o].values[step]));
+            let mut present = one.iter().filter(|o| self.one[**o].has(step));
             let (Some(first), Some(second)) = (present.next(), present.next()) else { continue };
-            if !fills && !self.many.iter().any(|c| is_present(c.values[step])) {
+            if !fills && !self.many.iter().any(|c| c.has(step)) {
                 continue;
             }
             let side = if self.swapped { "left" } else { "right" };
@@ -193,7 +200,13 @@ impl Join<'_> {
             let key = if one_to_one { None } else { Some(labels) };
             let taken = seen.entry(key).or_insert_with(|| vec![false; self.steps]);
             for (step, taken) in taken.iter_mut().enumerate() {
-                if self.element(self.many, *m, step).is_none() || self.element(self.one, *o, step).is_none() {
+                let (Some(m), Some(o)) =
+                    (self.element(self.many, *m, step), self.element(self.one, *o, step))
+                else {
+                    continue;
+                };
+                let (a, b) = if self.swapped { (o, m) } else { (m, o) };
+                if !value::is_defined(self.op, a, b) {
                     continue;
                 }
                 if std::mem::replace(taken, true) {
@@ -208,12 +221,15 @@ impl Join<'_> {
         Ok(())
     }
 
-    fn element(&self, frame: &Frame, element: Element<'_>, step: usize) -> Option<f64> {
+    fn element<'e>(&self, frame: &'e Frame, element: Element<'_>, step: usize) -> Option<Operand<'e>> {
         match element {
-            Element::Series(i) => Some(frame[i].values[step]).filter(|v| is_present(*v)),
+            Element::Series(i) => match frame[i].histogram(step) {
+                Some(h) => Some(Operand::Histogram(h)),
+                None => Some(frame[i].values[step]).filter(|v| is_present(*v)).map(Operand::Float),
+            },
             Element::Fill { value, instead_of } => {
-                let there = instead_of.iter().any(|i| is_present(frame[*i].values[step]));
-                (!there).then_some(value)
+                let there = instead_of.iter().any(|i| frame[*i].has(step));
+                (!there).then_some(Operand::Float(value))
             }
         }
     }
@@ -224,36 +240,58 @@ impl Join<'_> {
             .any(|s| self.element(self.many, m, s).is_some() && self.element(self.one, o, s).is_some())
     }
 
-    fn compute(&mut self, m: Element<'_>, o: Element<'_>) -> Vec<f64> {
+    fn compute(
+        &self,
+        m: Element<'_>,
+        o: Element<'_>,
+        out: &mut Column,
+        annotations: &mut AnnotationSet,
+        span: Span,
+    ) {
         if let (Element::Series(m), Element::Series(o), Operation::Arithmetic(f)) = (m, o, self.operation) {
-            let (m, o) = (&self.many[m].values, &self.one[o].values);
-            let (a, b) = if self.swapped { (o, m) } else { (m, o) };
-            let both =
-                |(a, b): (&f64, &f64)| if is_present(*a) && is_present(*b) { f(*a, *b) } else { ABSENT };
-            return a.iter().zip(b).map(both).collect();
+            let (m, o) = (&self.many[m], &self.one[o]);
+            if !m.has_histograms() && !o.has_histograms() {
+                let (a, b) = if self.swapped { (&o.values, &m.values) } else { (&m.values, &o.values) };
+                let both =
+                    |(a, b): (&f64, &f64)| if is_present(*a) && is_present(*b) { f(*a, *b) } else { ABSENT };
+                out.values = a.iter().zip(b).map(both).collect();
+                return;
+            }
         }
-        let mut values = vec![ABSENT; self.steps];
-        for (step, value) in values.iter_mut().enumerate() {
+        out.values = vec![ABSENT; self.steps];
+        for step in 0..self.steps {
             let (m, o) = (self.element(self.many, m, step), self.element(self.one, o, step));
             let (Some(m), Some(o)) = (m, o) else { continue };
             let (a, b) = if self.swapped { (o, m) } else { (m, o) };
-            *value = match self.operation {
-                Operation::Arithmetic(f) => f(a, b),
-                Operation::Comparison(f) if self.return_bool => f64::from(u8::from(f(a, b))),
-                Operation::Comparison(f) => {
-                    if f(a, b) {
-                        a
-                    } else {
-                        ABSENT
-                    }
-                }
-                Operation::Trim => {
-                    self.trimmed = true;
+            if let (Operand::Float(a), Operand::Float(b)) = (a, b) {
+                out.values[step] = self.floats(a, b, annotations, span);
+            } else if !value::is_defined(self.op, a, b) {
+                value::apply(self.op, a, b, annotations, span);
+            } else if self.return_bool {
+                let holds = value::apply(self.op, a, b, annotations, span).is_some();
+                out.values[step] = f64::from(u8::from(holds));
+            } else if let Some(item) = value::apply(self.op, a, b, annotations, span) {
+                out.set(step, item);
+            }
+        }
+    }
+
+    fn floats(&self, a: f64, b: f64, annotations: &mut AnnotationSet, span: Span) -> f64 {
+        match self.operation {
+            Operation::Arithmetic(f) => f(a, b),
+            Operation::Comparison(f) if self.return_bool => f64::from(u8::from(f(a, b))),
+            Operation::Comparison(f) => {
+                if f(a, b) {
+                    a
+                } else {
                     ABSENT
                 }
-            };
+            }
+            Operation::Trim => {
+                annotations.incompatible_types("float", self.op.as_str(), "float", span);
+                ABSENT
+            }
         }
-        values
     }
 
     fn result_labels(&self, many: &Labels, one: &Labels) -> Labels {
@@ -276,11 +314,10 @@ impl Join<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ast::BinaryOp;
 
     fn column(pairs: &[(&str, &str)], values: &[f64]) -> Column {
         let labels = Labels::from_pairs(pairs.iter().copied());
-        Column { labels, drop_name: false, values: values.to_vec() }
+        Column::floats(labels, false, values.to_vec())
     }
 
     fn matching(cardinality: Cardinality, labels: &[&str]) -> VectorMatching {
@@ -290,6 +327,7 @@ mod tests {
 
     fn join(many: &Frame, one: &Frame, matching: &VectorMatching) -> Result<Frame> {
         let mut join = Join {
+            op: BinaryOp::Add,
             return_bool: false,
             operation: operation(BinaryOp::Add)?,
             drops_metadata: true,
@@ -299,10 +337,9 @@ mod tests {
             one,
             steps: many[0].values.len(),
             out: Frame::new(),
-            trimmed: false,
         };
         for (left, right) in &group(many, one, matching) {
-            join.group(left, right)?;
+            join.group(left, right, &mut AnnotationSet::default(), Span::default())?;
         }
         Ok(join.out)
     }

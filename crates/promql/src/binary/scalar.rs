@@ -2,6 +2,7 @@
 
 use base::{Error, Result};
 
+use super::value::{self, Operand};
 use crate::ValueType;
 use crate::ast::{Binary, BinaryOp};
 use crate::eval::column::{ABSENT, Column, is_present};
@@ -72,6 +73,7 @@ pub(crate) fn stream(
     let numbers = ev.scalar(number)?;
     let operation = operation(ast.op)?;
     let mut compute = |ev: &mut Evaluator<'_>, column: &mut Column| {
+        let histograms = std::mem::take(&mut column.histograms);
         for (v, n) in column.values.iter_mut().zip(&numbers).filter(|(v, _)| is_present(**v)) {
             let (a, b) = if vector_left { (*v, *n) } else { (*n, *v) };
             *v = match operation {
@@ -86,10 +88,18 @@ pub(crate) fn stream(
                     }
                 }
                 Operation::Trim => {
-                    ev.annotations.incompatible_floats(ast.op.as_str(), node.span);
+                    ev.annotations.incompatible_types("float", ast.op.as_str(), "float", node.span);
                     ABSENT
                 }
             };
+        }
+        for (step, h) in histograms.iter().enumerate() {
+            let Some(h) = h else { continue };
+            let (vector, number) = (Operand::Histogram(h), Operand::Float(numbers[step]));
+            let (a, b) = if vector_left { (vector, number) } else { (number, vector) };
+            if let Some(item) = value::apply(ast.op, a, b, &mut ev.annotations, node.span) {
+                column.set(step, item);
+            }
         }
         Ok(())
     };

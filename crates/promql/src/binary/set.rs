@@ -43,12 +43,20 @@ fn masked<'g>(
                 for (there, v) in there.iter_mut().zip(&other[*o].values) {
                     *there |= is_present(*v);
                 }
+                for (there, h) in there.iter_mut().zip(&other[*o].histograms) {
+                    *there |= h.is_some();
+                }
             }
             there
         });
         for (value, there) in column.values.iter_mut().zip(there.iter()) {
             if *there != wanted {
                 *value = ABSENT;
+            }
+        }
+        for (histogram, there) in column.histograms.iter_mut().zip(there.iter()) {
+            if *there != wanted {
+                *histogram = None;
             }
         }
     }
@@ -64,8 +72,7 @@ mod tests {
 
     #[test]
     fn presence_decides_step_by_step() {
-        let column =
-            |values: &[f64]| Column { labels: Labels::empty(), drop_name: false, values: values.to_vec() };
+        let column = |values: &[f64]| Column::floats(Labels::empty(), false, values.to_vec());
         let (lhs, rhs) = (vec![column(&[1.0, 2.0, ABSENT])], vec![column(&[9.0, ABSENT, 9.0])]);
         let groups = vec![(vec![0], vec![0])];
         let steps =

@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::Annotations;
 use crate::ast::Span;
+use crate::histogram::{NanNote, Noted};
 use crate::number::{format_g, format_g2};
 use crate::quote::quote;
 
@@ -21,7 +22,33 @@ struct Entry {
     level: Level,
     text: String,
     position: usize,
-    forced: Option<Forced>,
+    detail: Detail,
+}
+
+/// What is told at the end only, put together from all places that said the same.
+#[derive(Debug, Clone, Copy)]
+enum Detail {
+    None,
+    Forced(Forced),
+    Occurrences(u64),
+}
+
+/// What histograms were brought together for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bringing {
+    Addition,
+    Subtraction,
+    Aggregation,
+}
+
+impl Bringing {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Addition => "addition",
+            Self::Subtraction => "subtraction",
+            Self::Aggregation => "aggregation",
+        }
+    }
 }
 
 /// Where and how much `histogram_quantile` had to change its input to make the buckets monotonic.
@@ -47,26 +74,27 @@ pub(crate) struct AnnotationSet {
 }
 
 impl AnnotationSet {
-    fn add(&mut self, level: Level, text: String, span: Span, forced: Option<Forced>) {
+    fn add(&mut self, level: Level, text: String, span: Span, detail: Detail) {
         if let Some(&at) = self.by_text.get(&text) {
             let entry = &mut self.entries[at];
             entry.position = span.start;
-            entry.forced = match (entry.forced, forced) {
-                (Some(a), Some(b)) => Some(a.merged(b)),
-                (a, b) => a.or(b),
+            entry.detail = match (entry.detail, detail) {
+                (Detail::Forced(a), Detail::Forced(b)) => Detail::Forced(a.merged(b)),
+                (Detail::Occurrences(a), Detail::Occurrences(b)) => Detail::Occurrences(a + b),
+                (a, _) => a,
             };
             return;
         }
         self.by_text.insert(text.clone(), self.entries.len());
-        self.entries.push(Entry { level, text, position: span.start, forced });
+        self.entries.push(Entry { level, text, position: span.start, detail });
     }
 
     fn warning(&mut self, text: String, span: Span) {
-        self.add(Level::Warning, text, span, None);
+        self.add(Level::Warning, text, span, Detail::None);
     }
 
     fn info(&mut self, text: String, span: Span) {
-        self.add(Level::Info, text, span, None);
+        self.add(Level::Info, text, span, Detail::None);
     }
 
     /// A quantile is not between 0 and 1.
@@ -101,17 +129,108 @@ impl AnnotationSet {
         self.info(format!("{text} {}", quote(metric)), span);
     }
 
-    /// A binary operator that floats do not have.
-    pub(crate) fn incompatible_floats(&mut self, operator: &str, span: Span) {
+    /// As [`Self::possible_non_counter`], told by the label that says what a metric is.
+    pub(crate) fn no_counter_type(&mut self, metric: &str, type_label: &str, span: Span) {
+        let text = "metric might not be a counter, __type__ label is not set to \"counter\" or \"histogram\"";
+        self.info(format!("{text}, got {}: {}", quote(type_label), quote(metric)), span);
+    }
+
+    /// A binary operator that these kinds of values do not have.
+    pub(crate) fn incompatible_types(&mut self, left: &str, operator: &str, right: &str, span: Span) {
         let text = "incompatible sample types encountered for binary operator";
-        self.info(format!("{text} {operator:?}: float {operator} float"), span);
+        self.info(format!("{text} {}: {left} {operator} {right}", quote(operator)), span);
+    }
+
+    /// A binary operator between histograms with exponential and with custom buckets.
+    pub(crate) fn incompatible_layout(&mut self, operator: &str, span: Span) {
+        let text = "incompatible bucket layout encountered for binary operator";
+        self.warning(format!("{text} {operator}"), span);
+    }
+
+    /// A range of a series has floats and histograms, and the function cannot do with both.
+    pub(crate) fn mixed_range(&mut self, metric: &str, span: Span) {
+        let text = "encountered a mix of histograms and floats for metric name";
+        self.warning(format!("{text} {}", quote(metric)), span);
+    }
+
+    /// A group has floats and histograms.
+    pub(crate) fn mixed_group(&mut self, span: Span) {
+        self.warning("encountered a mix of histograms and floats for aggregation".into(), span);
+    }
+
+    /// A classic and a native histogram have the same labels.
+    pub(crate) fn mixed_classic_native(&mut self, metric: &str, span: Span) {
+        let text = "vector contains a mix of classic and native histograms";
+        self.warning(with_metric(text.into(), metric), span);
+    }
+
+    /// Histograms with exponential and with custom buckets cannot be brought together.
+    pub(crate) fn mixed_schemas(&mut self, metric: &str, span: Span) {
+        let text =
+            "vector contains a mix of histograms with exponential and custom buckets schemas for metric name";
+        self.warning(format!("{text} {}", quote(metric)), span);
+    }
+
+    /// A counter function over a gauge.
+    pub(crate) fn not_a_counter(&mut self, metric: &str, span: Span) {
+        self.warning(format!("this native histogram metric is not a counter: {}", quote(metric)), span);
+    }
+
+    /// A gauge function over a counter.
+    pub(crate) fn not_a_gauge(&mut self, metric: &str, span: Span) {
+        self.warning(format!("this native histogram metric is not a gauge: {}", quote(metric)), span);
+    }
+
+    /// An aggregation that histograms have no part in.
+    pub(crate) fn ignored_in_aggregation(&mut self, operator: &str, span: Span) {
+        self.info(format!("ignored histogram in {operator} aggregation"), span);
+    }
+
+    /// A range of a series has floats and histograms, and the function took the floats.
+    pub(crate) fn ignored_in_range(&mut self, metric: &str, span: Span) {
+        let text = "ignored histograms in a range containing both floats and histograms for metric name";
+        self.info(format!("{text} {}", quote(metric)), span);
+    }
+
+    /// Observations of NaN bear on a quantile.
+    pub(crate) fn nan_in_quantile(&mut self, note: NanNote, metric: &str, span: Span) {
+        let result = match note {
+            NanNote::Result => "result is NaN",
+            NanNote::Skew => "result is skewed higher",
+        };
+        let text = format!("input to histogram_quantile has NaN observations, {result}");
+        self.info(with_metric(text, metric), span);
+    }
+
+    /// Observations of NaN are in no fraction.
+    pub(crate) fn nan_in_fraction(&mut self, metric: &str, span: Span) {
+        let text = "input to histogram_fraction has NaN observations, which are excluded from all fractions";
+        self.info(with_metric(text.into(), metric), span);
+    }
+
+    /// What there is to tell about bringing histograms together.
+    pub(crate) fn brought_together(&mut self, noted: Noted, how: Bringing, span: Span) {
+        let how = how.as_str();
+        if noted.collision {
+            self.warning(format!("conflicting counter resets during histogram {how}"), span);
+        }
+        if noted.reconciled {
+            self.info(format!("mismatched custom buckets were reconciled during {how}"), span);
+        }
+    }
+
+    /// The counting of a sample began before the previous sample, and not when that one's began.
+    pub(crate) fn start_overlap(&mut self, metric: &str, occurrences: u64, span: Span) {
+        let text = "sample has start time that overlaps with previous sample timestamp for metric";
+        let text = format!("{text} {}", quote(metric));
+        self.add(Level::Warning, text, span, Detail::Occurrences(occurrences));
     }
 
     /// The buckets of a classic histogram were not monotonic.
     pub(crate) fn forced_monotonicity(&mut self, metric: &str, span: Span, forced: Forced) {
         let text = "input to histogram_quantile needed to be fixed for monotonicity (see \
                     https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
-        self.add(Level::Info, with_metric(text.into(), metric), span, Some(forced));
+        self.add(Level::Info, with_metric(text.into(), metric), span, Detail::Forced(forced));
     }
 
     /// The texts with their positions in the query.
@@ -119,7 +238,11 @@ impl AnnotationSet {
         let mut out = Annotations::default();
         for entry in self.entries {
             let position = position(query, entry.position);
-            let detail = entry.forced.map_or_else(String::new, |f| f.detail());
+            let detail = match entry.detail {
+                Detail::Forced(forced) => forced.detail(),
+                Detail::Occurrences(n) if n > 1 => format!(" ({n} occurrences)"),
+                Detail::None | Detail::Occurrences(_) => String::new(),
+            };
             match entry.level {
                 Level::Warning => {
                     out.warnings.push(format!("PromQL warning: {}{detail} ({position})", entry.text));

@@ -87,6 +87,7 @@ pub(crate) fn fill_in(columns: &mut Columns, window: &Window, steps: Steps) {
     filled.values.truncate(until);
     filled.timestamps_ms.append(&mut columns.timestamps_ms);
     filled.values.append(&mut columns.values);
+    filled.histograms = std::mem::take(&mut columns.histograms);
     *columns = filled;
 }
 

@@ -6,11 +6,15 @@
 //! (`benches/eval.rs`, `presence`). The microsecond is small beside a panel's query (9 µs for a bare selector, 35 µs for
 //! a `rate`), and one buffer is all that filling, masking, merging and accumulating columns then have to touch.
 //!
-//! Native histograms, when they come, are a second optional buffer of a column; a step holds either form.
+//! Native histograms are a second buffer, which is empty in a column without any. A step holds either form: where it has a
+//! histogram its value is absent, so that what works on floats leaves histograms out without asking.
 
-use base::{Error, Labels, METRIC_NAME, Result, STALE_NAN, is_legacy_label_name};
+use std::sync::Arc;
+
+use base::{Error, Histogram, Labels, METRIC_NAME, Result, STALE_NAN, is_legacy_label_name};
 use rustc_hash::FxHashMap;
 
+use crate::histogram::size_in_samples;
 use crate::quote::quote;
 
 /// The value of a step at which a series has none.
@@ -22,6 +26,9 @@ pub(crate) fn is_present(v: f64) -> bool {
     v.to_bits() != STALE_NAN
 }
 
+/// Native histograms by step; empty if there are none.
+pub(crate) type Histograms = Vec<Option<Arc<Histogram>>>;
+
 /// A series and its value at each step, [`ABSENT`] where it has none.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
@@ -31,31 +38,122 @@ pub(crate) struct Column {
     pub(crate) drop_name: bool,
     /// One value per step.
     pub(crate) values: Vec<f64>,
+    /// One native histogram per step, or none at all.
+    pub(crate) histograms: Histograms,
 }
 
 /// Columns over the same steps.
 pub(crate) type Frame = Vec<Column>;
 
+/// What a step holds.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
+    Float(f64),
+    Histogram(Arc<Histogram>),
+}
+
 impl Column {
+    /// A column of floats.
+    pub(crate) fn floats(labels: Labels, drop_name: bool, values: Vec<f64>) -> Self {
+        Self { labels, drop_name, values, histograms: Histograms::new() }
+    }
+
+    /// A column with nothing in it.
+    pub(crate) fn absent(labels: Labels, drop_name: bool, steps: usize) -> Self {
+        Self::floats(labels, drop_name, vec![ABSENT; steps])
+    }
+
+    /// How many samples it counts as.
+    pub(crate) fn count_samples(&self) -> u64 {
+        count_present(&self.values) as u64 + count_histogram_samples(&self.histograms)
+    }
+
     /// Number of steps that have a value.
     pub(crate) fn count_present(&self) -> usize {
-        count_present(&self.values)
+        count_present(&self.values) + self.histograms.iter().flatten().count()
     }
 
     /// Whether no step has a value.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.values.iter().any(|v| is_present(*v))
+        !self.values.iter().any(|v| is_present(*v)) && !self.histograms.iter().any(Option::is_some)
     }
 
-    /// Replaces each value that is there.
+    /// Whether there is any native histogram.
+    #[inline]
+    pub(crate) fn has_histograms(&self) -> bool {
+        !self.histograms.is_empty()
+    }
+
+    /// Whether a step has a value.
+    #[inline]
+    pub(crate) fn has(&self, step: usize) -> bool {
+        is_present(self.values[step]) || self.histogram(step).is_some()
+    }
+
+    /// The native histogram at a step.
+    #[inline]
+    pub(crate) fn histogram(&self, step: usize) -> Option<&Arc<Histogram>> {
+        self.histograms.get(step).and_then(Option::as_ref)
+    }
+
+    /// What a step holds.
+    pub(crate) fn item(&self, step: usize) -> Option<Item> {
+        match self.histogram(step) {
+            Some(h) => Some(Item::Histogram(Arc::clone(h))),
+            None => Some(self.values[step]).filter(|v| is_present(*v)).map(Item::Float),
+        }
+    }
+
+    /// Replaces what a step holds.
+    pub(crate) fn set(&mut self, step: usize, item: Item) {
+        match item {
+            Item::Float(v) => {
+                self.values[step] = v;
+                if let Some(h) = self.histograms.get_mut(step) {
+                    *h = None;
+                }
+            }
+            Item::Histogram(h) => {
+                self.values[step] = ABSENT;
+                self.histograms.resize(self.values.len(), None);
+                self.histograms[step] = Some(h);
+            }
+        }
+    }
+
+    /// Removes what a step holds.
+    pub(crate) fn clear(&mut self, step: usize) {
+        self.set(step, Item::Float(ABSENT));
+    }
+
+    /// Makes it as long as there are steps, all of them as the first one.
+    pub(crate) fn repeat(&mut self, steps: usize) {
+        self.values.resize(steps, self.values[0]);
+        if let Some(first) = self.histograms.first().cloned() {
+            self.histograms.resize(steps, first);
+        }
+    }
+
+    /// Replaces each float that is there, and removes histograms, for which most functions do not care.
     #[inline]
     pub(crate) fn map(&mut self, f: impl Fn(f64) -> f64) {
+        self.histograms.clear();
         for v in &mut self.values {
             if is_present(*v) {
                 *v = f(*v);
             }
         }
     }
+
+    /// Replaces each native histogram that is there.
+    pub(crate) fn map_histograms(&mut self, f: impl Fn(&mut Histogram)) {
+        self.histograms.iter_mut().flatten().for_each(|h| f(Arc::make_mut(h)));
+    }
+}
+
+/// How many samples native histograms count as.
+pub(crate) fn count_histogram_samples(histograms: &Histograms) -> u64 {
+    histograms.iter().flatten().map(|h| size_in_samples(h)).sum()
 }
 
 /// Number of values that are there.
@@ -106,13 +204,12 @@ pub(crate) fn merge_same_labels(frame: Frame) -> Result<Frame> {
                 merged.push(column);
             }
             Some(&at) => {
-                for (into, from) in merged[at].values.iter_mut().zip(&column.values) {
-                    if is_present(*from) {
-                        if is_present(*into) {
-                            return Err(same_labelset_error());
-                        }
-                        *into = *from;
+                for step in 0..column.values.len() {
+                    let Some(item) = column.item(step) else { continue };
+                    if merged[at].has(step) {
+                        return Err(same_labelset_error());
                     }
+                    merged[at].set(step, item);
                 }
             }
         }
@@ -125,7 +222,7 @@ mod tests {
     use super::*;
 
     fn column(name: &str, values: &[f64]) -> Column {
-        Column { labels: Labels::from_pairs([("a", name)]), drop_name: false, values: values.to_vec() }
+        Column::floats(Labels::from_pairs([("a", name)]), false, values.to_vec())
     }
 
     #[test]
@@ -148,6 +245,19 @@ mod tests {
         assert_eq!(merged[0].values, [1.0, 2.0]);
         let overlap = merge_same_labels(vec![column("x", &[1.0]), column("x", &[2.0])]);
         assert_eq!(overlap.unwrap_err().message(), "vector cannot contain metrics with the same labelset");
+    }
+
+    #[test]
+    fn a_step_holds_a_float_or_a_histogram() {
+        let histogram = Item::Histogram(Arc::new(Histogram { count: 1.0, ..Histogram::default() }));
+        let mut c = column("x", &[1.0, ABSENT]);
+        c.set(0, histogram.clone());
+        assert_eq!((c.item(0), c.item(1), c.count_present()), (Some(histogram.clone()), None, 1));
+        let merged = merge_same_labels(vec![c.clone(), column("x", &[ABSENT, 2.0])]).unwrap();
+        assert_eq!((merged[0].item(0), merged[0].item(1)), (Some(histogram), Some(Item::Float(2.0))));
+        assert!(merge_same_labels(vec![c.clone(), column("x", &[1.0, ABSENT])]).is_err());
+        c.map(|v| v + 1.0);
+        assert!(c.is_empty());
     }
 
     #[test]

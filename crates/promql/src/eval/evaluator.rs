@@ -9,9 +9,10 @@ use std::rc::Rc;
 use base::{Error, Labels, Result};
 
 use super::annotation::AnnotationSet;
-use super::column::{ABSENT, Column, Frame, count_present};
+use super::column::{ABSENT, Column, Frame, is_present};
 use super::plan::{Kind, Node};
 use super::{EvalOptions, Interrupt};
+use crate::histogram::multiply;
 use crate::limits::{CELL_BYTES, CELLS_PER_SAMPLE, SAMPLE_BYTES, TELL_BYTES};
 use crate::{Columns, QueryStats, Selection, SeriesSource, ValueType};
 
@@ -94,11 +95,12 @@ impl<'a> Evaluator<'a> {
         }
         self.check_steps(node)?;
         match &node.kind {
-            Kind::Selector(selector) => super::select::stream(self, selector, node.steps, sink),
+            Kind::Selector(selector) => super::select::stream(self, selector, node.span, node.steps, sink),
             Kind::Unary { negative: false, inner } => self.stream(inner, sink),
             Kind::Unary { negative: true, inner } if node.ty == ValueType::Vector => {
                 crate::functions::elementwise::stream(self, inner, sink, &mut |_, c| {
-                    c.map(|v| -v);
+                    c.values.iter_mut().filter(|v| is_present(**v)).for_each(|v| *v = -*v);
+                    c.map_histograms(|h| multiply(h, -1.0));
                     Ok(())
                 })
             }
@@ -110,7 +112,7 @@ impl<'a> Evaluator<'a> {
             }
             Kind::Invariant(inner) if node.ty == ValueType::Vector => {
                 self.stream(inner, &mut |ev, mut column| {
-                    column.values.resize(node.steps.count, column.values[0]);
+                    column.repeat(node.steps.count);
                     sink(ev, column)
                 })
             }
@@ -132,7 +134,7 @@ impl<'a> Evaluator<'a> {
         self.check_steps(node)?;
         if node.ty == ValueType::Scalar {
             let values = self.scalar(node)?;
-            let column = Column { labels: Labels::empty(), drop_name: false, values };
+            let column = Column::floats(Labels::empty(), false, values);
             self.hold(&column)?;
             return Ok(Some(vec![column]));
         }
@@ -194,8 +196,8 @@ impl<'a> Evaluator<'a> {
 
     /// Counts a column that is kept for a while.
     pub(crate) fn hold(&mut self, column: &Column) -> Result<()> {
-        self.held_cells += column.values.len() as u64;
-        self.hold_samples(count_present(&column.values) as u64)?;
+        self.held_cells += (column.values.len() + column.histograms.len()) as u64;
+        self.hold_samples(column.count_samples())?;
         if self.held_cells > self.options.max_samples.saturating_mul(CELLS_PER_SAMPLE) {
             return Err(too_many_samples());
         }
@@ -204,8 +206,9 @@ impl<'a> Evaluator<'a> {
 
     /// Counts a column no longer.
     pub(crate) fn release(&mut self, column: &Column) {
-        self.held_cells = self.held_cells.saturating_sub(column.values.len() as u64);
-        self.release_samples(count_present(&column.values) as u64);
+        let cells = (column.values.len() + column.histograms.len()) as u64;
+        self.held_cells = self.held_cells.saturating_sub(cells);
+        self.release_samples(column.count_samples());
     }
 
     /// Counts the columns of an operand no longer.
@@ -255,7 +258,7 @@ impl<'a> Evaluator<'a> {
         if self.shared[at].series.is_none() {
             let mut all = Vec::new();
             self.read_cursor(at, &mut |ev, labels, columns| {
-                ev.hold_samples(columns.len() as u64)?;
+                ev.hold_samples(columns.size_in_samples())?;
                 all.push((labels, std::mem::take(columns)));
                 Ok(())
             })?;
@@ -271,7 +274,7 @@ impl<'a> Evaluator<'a> {
             f(self, labels.clone(), &mut columns)?;
         }
         if self.shared[at].uses_left == 0 {
-            self.release_samples(series.iter().map(|(_, c)| c.len() as u64).sum());
+            self.release_samples(series.iter().map(|(_, c)| c.size_in_samples()).sum());
         }
         Ok(())
     }

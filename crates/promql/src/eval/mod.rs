@@ -12,17 +12,20 @@ pub(crate) mod plan;
 pub(crate) mod select;
 pub(crate) mod steps;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Error, Result, Sample};
 
-use self::column::{Frame, is_present, merge_same_labels, without_metadata};
+use self::column::{Column, Frame, is_present, merge_same_labels, without_metadata};
 use self::evaluator::Evaluator;
 use self::plan::{Kind, Node};
 pub use self::steps::Grid;
 use self::steps::Steps;
 use crate::limits::{DEFAULT_LOOKBACK, DEFAULT_MAX_SAMPLES, DEFAULT_SUBQUERY_STEP};
-use crate::{Expr, QueryOutput, Selection, Series, SeriesSource, Value, ValueType, VectorSample};
+use crate::{
+    Expr, HistogramSample, QueryOutput, Selection, Series, SeriesSource, Value, ValueType, VectorSample,
+};
 
 /// Settings of the engine that change results or bound an evaluation.
 #[derive(Debug, Clone)]
@@ -35,6 +38,10 @@ pub struct EvalOptions {
     pub max_samples: u64,
     /// Whether metric names are dropped at the end of the query only, so that its parts may still use them.
     pub delayed_name_removal: bool,
+    /// Whether start timestamps tell of counter resets, and where counting began (feature `use-start-timestamps`).
+    pub use_start_timestamps: bool,
+    /// Whether labels tell type and unit of metrics (feature `type-and-unit-labels`).
+    pub type_and_unit_labels: bool,
 }
 
 impl Default for EvalOptions {
@@ -44,6 +51,8 @@ impl Default for EvalOptions {
             default_subquery_step: DEFAULT_SUBQUERY_STEP,
             max_samples: DEFAULT_MAX_SAMPLES,
             delayed_name_removal: false,
+            use_start_timestamps: false,
+            type_and_unit_labels: false,
         }
     }
 }
@@ -89,13 +98,7 @@ pub fn evaluate_instant(
         },
         ValueType::Vector => {
             let frame = ev.frame(&plan.root)?;
-            let sample = |value| Sample { t_ms, value };
-            Value::Vector(
-                named(frame, options)?
-                    .into_iter()
-                    .map(|c| VectorSample { labels: c.labels, sample: sample(c.values[0]) })
-                    .collect(),
-            )
+            Value::Vector(named(frame, options)?.into_iter().map(|c| element(c, t_ms)).collect())
         }
         ValueType::Matrix => Value::Matrix(range_vector(&mut ev, &plan.root, options)?),
     };
@@ -148,13 +151,25 @@ fn named(mut frame: Frame, options: &EvalOptions) -> Result<Frame> {
     merge_same_labels(frame)
 }
 
+/// The element that a column of one step is.
+fn element(mut column: Column, t_ms: i64) -> VectorSample {
+    let histogram = column.histograms.pop().flatten();
+    let value = if histogram.is_some() { 0.0 } else { column.values[0] };
+    VectorSample { labels: column.labels, sample: Sample { t_ms, value }, histogram }
+}
+
 /// The points of each column, in order of the labels.
 fn matrix(frame: Frame, steps: Steps) -> Vec<Series> {
     let mut all: Vec<Series> = frame
         .into_iter()
         .map(|c| {
             let points = steps.times().zip(c.values).filter(|(_, v)| is_present(*v));
-            Series { labels: c.labels, samples: points.map(|(t_ms, value)| Sample { t_ms, value }).collect() }
+            let samples = points.map(|(t_ms, value)| Sample { t_ms, value }).collect();
+            let histograms = steps.times().zip(c.histograms);
+            let histograms = histograms
+                .filter_map(|(t_ms, h)| h.map(|histogram| HistogramSample { t_ms, histogram }))
+                .collect();
+            Series { labels: c.labels, samples, histograms }
         })
         .collect();
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
@@ -174,21 +189,27 @@ fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) 
             ev.read(selector.selection, &mut |ev, labels, columns| {
                 coarse::fill_in(columns, &selector.window, root.steps);
                 select::drop_stale(columns);
-                let samples = if selector.ast.anchored || selector.ast.smoothed {
-                    crate::functions::extended::extend(
-                        columns,
-                        &selector.window,
-                        end_ms,
-                        selector.ast.smoothed,
-                    )
+                let (anchored, smoothed) = (selector.ast.anchored, selector.ast.smoothed);
+                let samples = if anchored || smoothed {
+                    if !columns.histograms.is_empty() {
+                        let modifier = if anchored { "anchored" } else { "smoothed" };
+                        return Err(Error::invalid(format!(
+                            "{modifier} modifier is not supported with histograms"
+                        )));
+                    }
+                    crate::functions::extended::extend(columns, &selector.window, end_ms, smoothed)
                 } else {
                     let points = columns.timestamps_ms.iter().zip(&columns.values);
                     points.map(|(t, v)| Sample { t_ms: *t, value: *v }).collect()
                 };
-                ev.count_used(samples.len() as u64);
-                ev.hold_samples(samples.len() as u64)?;
-                if !samples.is_empty() {
-                    all.push(Series { labels, samples });
+                let size = samples.len() as u64 + columns.histograms.size_in_samples();
+                ev.count_used(size);
+                ev.hold_samples(size)?;
+                let histograms = columns.histograms.timestamps_ms.iter().zip(&columns.histograms.values);
+                let histograms: Vec<_> =
+                    histograms.map(|(t, h)| HistogramSample { t_ms: *t, histogram: Arc::clone(h) }).collect();
+                if !samples.is_empty() || !histograms.is_empty() {
+                    all.push(Series { labels, samples, histograms });
                 }
                 Ok(())
             })?;

@@ -9,7 +9,7 @@ use base::{Matcher, Result, TimeRange};
 use super::duration::QueryTimes;
 use super::steps::Steps;
 use super::{EvalOptions, Grid};
-use crate::ast::{Aggregate, AtModifier, Binary, Expr, ExprKind, Span, Subquery, VectorSelector};
+use crate::ast::{Aggregate, AtModifier, Binary, BinaryOp, Expr, ExprKind, Span, Subquery, VectorSelector};
 use crate::usage::{Need, Usage};
 use crate::{Function, Selection, ValueType};
 
@@ -104,6 +104,8 @@ pub(crate) struct Selector<'e> {
     pub(crate) window: Window,
     /// Index into [`Plan::selections`]; `None` if there is no step to evaluate.
     pub(crate) selection: Option<usize>,
+    /// Whether of native histograms count and sum are enough.
+    pub(crate) statistics_only: bool,
 }
 
 /// Where `info()` finds its info series.
@@ -125,7 +127,8 @@ pub(crate) struct Plan<'e> {
 /// Resolves a query for a grid; `step_ms` is 0 for an instant query.
 pub(crate) fn plan<'e>(expr: &'e Expr, grid: &Grid, step_ms: i64, options: &EvalOptions) -> Result<Plan<'e>> {
     let times = QueryTimes { start_ms: grid.start_ms, end_ms: grid.end_ms, step_ms };
-    let mut planner = Planner { times, options, need: Need::Samples, selections: Vec::new() };
+    let mut planner =
+        Planner { times, options, need: Need::Samples, buckets: Buckets::Needed, selections: Vec::new() };
     let root = planner.node(expr, grid.steps()?)?;
     Ok(Plan { root, selections: planner.selections })
 }
@@ -135,7 +138,32 @@ struct Planner<'o> {
     options: &'o EvalOptions,
     /// What the range that is planned next is needed for.
     need: Need,
+    buckets: Buckets,
     selections: Vec<(Selection, usize)>,
+}
+
+/// Whether what is planned next needs the buckets of native histograms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Buckets {
+    Needed,
+    /// Only count and sum are used.
+    Useless,
+    /// They are, by something further out that cannot do without.
+    Demanded,
+}
+
+impl Buckets {
+    /// Within a call.
+    fn within(self, function: Function) -> Self {
+        match function {
+            _ if self == Self::Demanded => self,
+            Function::HistogramCount | Function::HistogramSum | Function::HistogramAvg => Self::Useless,
+            Function::HistogramQuantile | Function::HistogramQuantiles | Function::HistogramFraction => {
+                Self::Demanded
+            }
+            _ => self,
+        }
+    }
 }
 
 impl Planner<'_> {
@@ -169,8 +197,13 @@ impl Planner<'_> {
                 Kind::Unary { negative: *negative, inner: Box::new(inner) }
             }
             ExprKind::Binary(ast) => {
-                let lhs = self.node(&ast.lhs, steps)?;
-                let rhs = self.node(&ast.rhs, steps)?;
+                let outer = self.buckets;
+                if matches!(ast.op, BinaryOp::TrimUpper | BinaryOp::TrimLower) {
+                    self.buckets = Buckets::Demanded;
+                }
+                let (lhs, rhs) = (self.node(&ast.lhs, steps), self.node(&ast.rhs, steps));
+                self.buckets = outer;
+                let (lhs, rhs) = (lhs?, rhs?);
                 let scalar = lhs.ty == ValueType::Scalar && rhs.ty == ValueType::Scalar;
                 ty = Some(if scalar { ValueType::Scalar } else { ValueType::Vector });
                 Kind::Binary { ast, lhs: Box::new(lhs), rhs: Box::new(rhs) }
@@ -223,10 +256,11 @@ impl Planner<'_> {
         for arg in evaluated {
             // A range is an argument itself or part of a subquery, which is none of its function's business.
             let is_range = matches!(arg.unwrap_parens().kind, ExprKind::Matrix { .. });
-            let outer = self.need;
+            let outer = (self.need, self.buckets);
             self.need = if is_range { Need::Function(function) } else { Need::Samples };
+            self.buckets = self.buckets.within(function);
             let planned = self.node(arg, steps);
-            self.need = outer;
+            (self.need, self.buckets) = outer;
             args_planned.push(planned?);
         }
         let info = match function {
@@ -253,7 +287,8 @@ impl Planner<'_> {
             after_ms: if ast.smoothed { lookback_ms } else { 0 },
         };
         let selection = self.select(ast.matchers.clone(), window, need, steps);
-        Ok(Selector { ast, window, selection })
+        let statistics_only = self.buckets == Buckets::Useless;
+        Ok(Selector { ast, window, selection, statistics_only })
     }
 
     fn subquery<'e>(&mut self, ast: &'e Subquery, steps: Steps) -> Result<Kind<'e>> {
@@ -273,7 +308,11 @@ impl Planner<'_> {
         if steps.count == 0 {
             inner_steps.count = 0;
         }
-        Ok(Kind::Subquery { inner: Box::new(self.node(&ast.expr, inner_steps)?), window })
+        // Its steps may leave out samples, so that resets have to be looked for in buckets.
+        let outer = std::mem::replace(&mut self.buckets, Buckets::Demanded);
+        let inner = self.node(&ast.expr, inner_steps);
+        self.buckets = outer;
+        Ok(Kind::Subquery { inner: Box::new(inner?), window })
     }
 
     fn info_source(&mut self, args: &[Expr], steps: Steps) -> Result<InfoSource> {

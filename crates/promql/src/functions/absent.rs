@@ -15,7 +15,7 @@ pub(crate) fn absent(ev: &mut Evaluator<'_>, node: &Node<'_>, arg: &Node<'_>) ->
         mask(&mut values, &column);
         Ok(())
     })?;
-    Ok(vec![Column { labels: labels_of(arg), drop_name: false, values }])
+    Ok(vec![Column::floats(labels_of(arg), false, values)])
 }
 
 /// `absent_over_time(r)`.
@@ -26,7 +26,7 @@ pub(crate) fn absent_over_time(ev: &mut Evaluator<'_>, node: &Node<'_>, args: &[
         mask(&mut values, &column);
         Ok(())
     })?;
-    Ok(vec![Column { labels: labels_of(arg), drop_name: true, values }])
+    Ok(vec![Column::floats(labels_of(arg), true, values)])
 }
 
 fn mask(values: &mut [f64], column: &Column) {
@@ -34,6 +34,9 @@ fn mask(values: &mut [f64], column: &Column) {
         if is_present(*v) {
             *out = ABSENT;
         }
+    }
+    for (out, _) in values.iter_mut().zip(&column.histograms).filter(|(_, h)| h.is_some()) {
+        *out = ABSENT;
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn roll(function: Function, coarse: &Coarse, window: &Window, steps: 
             let is_max = function == Function::TsOfMaxOverTime;
             let values = filled.column(if is_max { &coarse.buckets.max } else { &coarse.buckets.min });
             let times = filled.column(&coarse.buckets.last_ms);
-            over_time::roll(function, &Series { times: &times, values: &values, window: &wide, steps }).ok()
+            over_time::roll(function, &Series::new(&times, &values, &wide, steps)).ok()
         }
         Parts::Differences => Some(differences(function, &filled, coarse, &wide, steps)),
         Parts::Ends | Parts::Means => None,
@@ -82,7 +82,7 @@ impl Filled {
     }
 
     fn series<'c>(&'c self, values: &'c [f64], window: &'c Window, steps: Steps) -> Series<'c> {
-        Series { times: &self.ends_ms, values, window, steps }
+        Series::new(&self.ends_ms, values, window, steps)
     }
 
     /// Their values in a column.
@@ -134,7 +134,8 @@ fn differences(
         // The buckets of the window end with the last whole one.
         let end_ms = series.range(step).1.div_euclid(coarse.bucket_ms) * coarse.bucket_ms;
         let start_ms = end_ms.saturating_sub(window.range_ms);
-        let ends = Ends { start_ms, end_ms, first_ms: first_ms[from], last_ms: last_ms[to - 1], samples };
+        let (first_ms, last_ms) = (first_ms[from], last_ms[to - 1]);
+        let ends = Ends { start_ms, end_ms, first_ms, last_ms, samples, begun_ms: None };
         let factor = ends.factor(is_counter.then_some((first[from], result)));
         let is_rate = function == Function::Rate;
         result * if is_rate { factor / (window.range_ms as f64 / 1000.0) } else { factor }

@@ -65,6 +65,7 @@ pub(crate) fn bound(
     let at =
         |numbers: &Option<Vec<f64>>, step: usize, default: f64| numbers.as_ref().map_or(default, |n| n[step]);
     stream(ev, &args[0], sink, &mut |_, column| {
+        column.histograms.clear();
         for (step, v) in column.values.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
             *v = match function {
                 Function::Clamp => clamp(*v, at(&first, step, 0.0), at(&second, step, 0.0)),

@@ -1,13 +1,17 @@
 //! `anchored` and `smoothed` range selectors: the range has a value at its very beginning, and `smoothed` at its end
 //! too, taken or interpolated from samples outside of it.
 
-use base::{Error, Result, Sample};
+use base::{CounterResetHint, Error, Histogram, Result, Sample};
 
+use super::mixed::{self, Range};
 use super::rate::{is_change, is_reset};
 use super::rollup::{Rolled, Series};
+use super::starts;
 use crate::ast::VectorSelector;
 use crate::eval::column::ABSENT;
 use crate::eval::plan::Window;
+use crate::eval::select::Notes;
+use crate::histogram::{self, compact, divide, multiply};
 use crate::{Columns, Function};
 
 /// How a selector treats the ends of its range.
@@ -40,8 +44,9 @@ pub(crate) fn roll(function: Function, series: &Series<'_>, mode: Mode) -> Rolle
     let seconds = series.window.range_ms as f64 / 1000.0;
     series.slide(|from, to, step| {
         let (start_ms, end_ms) = series.range(step);
-        let view =
-            View { times: &series.times[from..to], values: &series.values[from..to], start_ms, end_ms };
+        let starts = series.starts.get(from..to).unwrap_or_default();
+        let (times, values) = (&series.times[from..to], &series.values[from..to]);
+        let view = View { times, values, starts, start_ms, end_ms };
         match function {
             Function::Rate => view.difference(true, smoothed).map_or(ABSENT, |d| d / seconds),
             Function::Increase => view.difference(true, smoothed).unwrap_or(ABSENT),
@@ -55,7 +60,8 @@ pub(crate) fn roll(function: Function, series: &Series<'_>, mode: Mode) -> Rolle
 /// The samples of an anchored or smoothed range, with those that stand for its ends.
 pub(crate) fn extend(columns: &Columns, window: &Window, end_ms: i64, smoothed: bool) -> Vec<Sample> {
     let start_ms = end_ms.saturating_sub(window.range_ms);
-    let view = View { times: &columns.timestamps_ms, values: &columns.values, start_ms, end_ms };
+    let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
+    let view = View { times, values, starts: &[], start_ms, end_ms };
     let Some(inner) = view.inner(smoothed) else { return Vec::new() };
     let (left, right) = (view.left(inner.0, smoothed, false), view.right(inner.1, smoothed, false));
     let (first, end) = view.strictly_inside(inner);
@@ -71,21 +77,138 @@ pub(crate) fn extend(columns: &Columns, window: &Window, end_ms: i64, smoothed: 
 struct View<'c> {
     times: &'c [i64],
     values: &'c [f64],
+    starts: &'c [i64],
     start_ms: i64,
     end_ms: i64,
 }
 
-impl View<'_> {
-    /// The samples that decide the ends: the last one at or before the beginning, else the first; and the last one, or
-    /// with `smoothed` the first at or after the end. `None` if the range holds nothing.
-    fn inner(&self, smoothed: bool) -> Option<(usize, usize)> {
-        let mut last = self.times.len().checked_sub(1)?;
-        let first = self.times[..last].partition_point(|t| *t <= self.start_ms).saturating_sub(1);
-        if smoothed {
-            last = self.times[..last].partition_point(|t| *t < self.end_ms);
+/// The samples that decide the ends of a range: the last one at or before the beginning, else the first; and the last one, or with
+/// `smoothed` the first at or after the end. `None` if the range holds nothing.
+fn ends(times: &[i64], start_ms: i64, end_ms: i64, smoothed: bool) -> Option<(usize, usize)> {
+    let mut last = times.len().checked_sub(1)?;
+    let first = times[..last].partition_point(|t| *t <= start_ms).saturating_sub(1);
+    if smoothed {
+        last = times[..last].partition_point(|t| *t < end_ms);
+    }
+    let nothing = times[last] <= start_ms || (smoothed && times[first] > end_ms);
+    (!nothing).then_some((first, last))
+}
+
+/// `rate`, `increase` and `delta` of an anchored or smoothed window of native histograms.
+pub(crate) fn rate_of_histograms(
+    h: &mixed::Window<'_>,
+    range: Range,
+    smoothed: bool,
+    is_counter: bool,
+    seconds: Option<f64>,
+    notes: &mut Notes<'_>,
+) -> Option<Histogram> {
+    let (first, last) = ends(h.times, range.start_ms, range.end_ms, smoothed)?;
+    let is_gauge = |h: &Histogram| h.counter_reset_hint == CounterResetHint::Gauge;
+    let inner = &h.values[first..=last];
+    if inner.iter().any(|i| i.has_custom_bounds() != inner[0].has_custom_bounds()) {
+        notes.annotations.mixed_schemas(notes.metric, notes.span);
+        return None;
+    }
+    if is_counter && inner.iter().any(|h| is_gauge(h)) {
+        notes.annotations.not_a_counter(notes.metric, notes.span);
+    }
+    let at = |i: usize| (h.times[i], &*h.values[i]);
+    let left = if smoothed && h.times[first] < range.start_ms {
+        interpolate_histograms([at(first), at(first + 1)], range.start_ms, is_counter, notes)?
+    } else {
+        (*h.values[first]).clone()
+    };
+    let right = if smoothed && last > 0 && h.times[last] > range.end_ms {
+        interpolate_histograms([at(last - 1), at(last)], range.end_ms, is_counter, notes)?
+    } else {
+        (*h.values[last]).clone()
+    };
+    let are_gauges = is_gauge(&left) && is_gauge(&right);
+    if !is_counter && !are_gauges {
+        notes.annotations.not_a_gauge(notes.metric, notes.span);
+    }
+    let mut result = right.clone();
+    notes.subtract(&mut result, &left)?;
+    if is_counter {
+        let interpolated_left = smoothed && h.times[first] < range.start_ms;
+        if let Some(lost) = lost_by_resets(h, (first, last), interpolated_left, (&left, &right), notes)? {
+            notes.add(&mut result, &lost)?;
         }
-        let nothing = self.times[last] <= self.start_ms || (smoothed && self.times[first] > self.end_ms);
-        (!nothing).then_some((first, last))
+    }
+    if let Some(seconds) = seconds {
+        divide(&mut result, seconds);
+    }
+    result.counter_reset_hint = CounterResetHint::Gauge;
+    compact(&mut result);
+    Some(result)
+}
+
+/// What a counter lost by resets within a range whose ends are given: the sum of the histograms before them. The outer `None` is
+/// that they cannot be added.
+#[expect(clippy::option_option, reason = "one is failure, the other is nothing lost")]
+fn lost_by_resets(
+    h: &mixed::Window<'_>,
+    (first, last): (usize, usize),
+    interpolated_left: bool,
+    (left, right): (&Histogram, &Histogram),
+    notes: &mut Notes<'_>,
+) -> Option<Option<Histogram>> {
+    let (mut next, mut before) = (first + 1, left);
+    // A reset between the first two samples is part of what was interpolated between them.
+    if interpolated_left && histogram::is_reset(&h.values[first + 1], &h.values[first]) {
+        before = &h.values[first + 1];
+        next += 1;
+    }
+    if next > last {
+        return Some(None);
+    }
+    let mut lost: Option<Histogram> = None;
+    // The last sample is what the right end is made of, with its hint.
+    for now in h.values[next..last].iter().map(|h| &**h).chain([right]) {
+        if histogram::is_reset(now, before) {
+            match &mut lost {
+                None => lost = Some(before.clone()),
+                Some(lost) => notes.add(lost, before)?,
+            }
+        }
+        before = now;
+    }
+    Some(lost)
+}
+
+/// The histogram at a time between two; a counter that was reset between them started from nothing.
+pub(crate) fn interpolate_histograms(
+    [(before_ms, before), (after_ms, after)]: [(i64, &Histogram); 2],
+    t_ms: i64,
+    is_counter: bool,
+    notes: &mut Notes<'_>,
+) -> Option<Histogram> {
+    if t_ms == before_ms {
+        return Some(before.clone());
+    }
+    let mut result = after.clone();
+    if t_ms == after_ms {
+        return Some(result);
+    }
+    if before.has_custom_bounds() != after.has_custom_bounds() {
+        notes.annotations.mixed_schemas(notes.metric, notes.span);
+        return None;
+    }
+    let fraction = (t_ms - before_ms) as f64 / (after_ms - before_ms) as f64;
+    if is_counter && histogram::is_reset(after, before) {
+        multiply(&mut result, fraction);
+        return Some(result);
+    }
+    notes.subtract(&mut result, before)?;
+    multiply(&mut result, fraction);
+    notes.add(&mut result, before)?;
+    Some(result)
+}
+
+impl View<'_> {
+    fn inner(&self, smoothed: bool) -> Option<(usize, usize)> {
+        ends(self.times, self.start_ms, self.end_ms, smoothed)
     }
 
     /// From the first sample after the beginning to the last before the end, that one excluded.
@@ -142,8 +265,11 @@ impl View<'_> {
         if after == self.times.len() {
             return ABSENT;
         }
-        let pairs = self.values[after.saturating_sub(1)..].windows(2);
-        pairs.filter(|p| counts(p[0], p[1])).count() as f64
+        let first = after.saturating_sub(1);
+        let counted = |i: &usize| {
+            counts(self.values[i - 1], self.values[*i]) || starts::is_reset(self.times, self.starts, *i)
+        };
+        (first + 1..self.values.len()).filter(counted).count() as f64
     }
 }
 
@@ -152,7 +278,7 @@ mod tests {
     use super::*;
 
     fn view<'c>(times: &'c [i64], values: &'c [f64]) -> View<'c> {
-        View { times, values, start_ms: 10, end_ms: 20 }
+        View { times, values, starts: &[], start_ms: 10, end_ms: 20 }
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! Classic histograms: `histogram_quantile`, `histogram_quantiles`, `histogram_fraction`.
+//! Histograms, classic and native: `histogram_quantile`, `histogram_quantiles`, `histogram_fraction`.
 //!
-//! The series of one histogram differ in `le` only. They are brought together and ordered by their bound once; each
+//! The series of one classic histogram differ in `le` only. They are brought together and ordered by their bound once; each
 //! step then works on the counts alone.
 
 use base::{Labels, METRIC_NAME, Result};
@@ -12,6 +12,7 @@ use crate::eval::annotation::Forced;
 use crate::eval::column::{ABSENT, Column, Frame, is_present, merge_same_labels, without_metadata};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::Node;
+use crate::histogram::{self as native_histogram, NanNote};
 use crate::number::format_openmetrics;
 
 /// Differences between the counts of neighbouring buckets below this share are taken for rounding errors.
@@ -37,9 +38,14 @@ struct Bucket {
 pub(crate) fn quantile(ev: &mut Evaluator<'_>, node: &Node<'_>, args: &[Node<'_>]) -> Result<Frame> {
     let quantiles = ev.scalar(&args[0])?;
     note_invalid(ev, &quantiles, args[0].span);
-    let histograms = read(ev, &args[1])?;
+    let (classic, native) = read(ev, &args[1])?;
     let mut out = Frame::new();
-    for histogram in &histograms {
+    for histogram in &native {
+        ev.check_interrupt()?;
+        let values = native_quantiles(ev, histogram, &quantiles, args[1].span);
+        out.push(column(ev, histogram.labels.clone(), values));
+    }
+    for histogram in &classic {
         ev.check_interrupt()?;
         let values = quantile_column(ev, node, histogram, &quantiles, args[1].span);
         out.push(column(ev, histogram.labels.clone(), values));
@@ -56,12 +62,18 @@ pub(crate) fn quantiles(ev: &mut Evaluator<'_>, node: &Node<'_>, args: &[Node<'_
         note_invalid(ev, &quantiles, arg.span);
         asked.push(quantiles);
     }
-    let histograms = read(ev, &args[0])?;
+    let (classic, native) = read(ev, &args[0])?;
     let mut out = Frame::new();
     for quantiles in &asked {
-        for histogram in &histograms {
+        for at in 0..native.len() + classic.len() {
             ev.check_interrupt()?;
-            let values = quantile_column(ev, node, histogram, quantiles, args[0].span);
+            let (of, values) = match at.checked_sub(native.len()) {
+                None => (&native[at].labels, native_quantiles(ev, &native[at], quantiles, args[0].span)),
+                Some(at) => {
+                    let histogram = &classic[at];
+                    (&histogram.labels, quantile_column(ev, node, histogram, quantiles, args[0].span))
+                }
+            };
             // A quantile that changes from step to step makes a series of each value.
             let mut rest = values;
             while let Some(first) = rest.iter().position(|v| is_present(*v)) {
@@ -72,7 +84,7 @@ pub(crate) fn quantiles(ev: &mut Evaluator<'_>, node: &Node<'_>, args: &[Node<'_
                         of_q[step] = std::mem::replace(&mut rest[step], ABSENT);
                     }
                 }
-                let mut labels = histogram.labels.to_builder();
+                let mut labels = of.to_builder();
                 labels.set(&label, &format_openmetrics(q));
                 out.push(column(ev, labels.build(), of_q));
             }
@@ -84,9 +96,26 @@ pub(crate) fn quantiles(ev: &mut Evaluator<'_>, node: &Node<'_>, args: &[Node<'_
 /// `histogram_fraction(lower, upper, v)`.
 pub(crate) fn fraction(ev: &mut Evaluator<'_>, node: &Node<'_>, args: &[Node<'_>]) -> Result<Frame> {
     let (lower, upper) = (ev.scalar(&args[0])?, ev.scalar(&args[1])?);
-    let histograms = read(ev, &args[2])?;
+    let (classic, native) = read(ev, &args[2])?;
     let (mut out, mut buckets) = (Frame::new(), Vec::new());
-    for histogram in &histograms {
+    for histogram in &native {
+        ev.check_interrupt()?;
+        let mut has_nan = false;
+        let mut values = vec![ABSENT; node.steps.count];
+        for (step, v) in values.iter_mut().enumerate() {
+            if let Some(h) = histogram.histogram(step) {
+                let (fraction, nan) = native_histogram::fraction(lower[step], upper[step], h);
+                has_nan |= nan;
+                *v = fraction;
+            }
+        }
+        if has_nan {
+            let metric = metric(ev, &histogram.labels).to_owned();
+            ev.annotations.nan_in_fraction(&metric, args[2].span);
+        }
+        out.push(column(ev, histogram.labels.clone(), values));
+    }
+    for histogram in &classic {
         ev.check_interrupt()?;
         let mut values = vec![ABSENT; node.steps.count];
         for (step, v) in values.iter_mut().enumerate() {
@@ -111,37 +140,89 @@ fn note_invalid(ev: &mut Evaluator<'_>, quantiles: &[f64], span: Span) {
 
 fn column(ev: &Evaluator<'_>, labels: Labels, values: Vec<f64>) -> Column {
     let labels = if ev.options.delayed_name_removal { labels } else { without_metadata(&labels) };
-    Column { labels, drop_name: true, values }
+    Column::floats(labels, true, values)
+}
+
+/// The name of a metric, as far as annotations know it.
+fn metric<'l>(ev: &Evaluator<'_>, labels: &'l Labels) -> &'l str {
+    if ev.options.delayed_name_removal { labels.metric() } else { "" }
+}
+
+/// The quantiles of a native histogram.
+fn native_quantiles(ev: &mut Evaluator<'_>, histogram: &Column, quantiles: &[f64], span: Span) -> Vec<f64> {
+    let mut notes = [false; 2];
+    let values = (0..quantiles.len())
+        .map(|step| {
+            let Some(h) = histogram.histogram(step) else { return ABSENT };
+            let (v, note) = native_histogram::quantile(quantiles[step], h);
+            match note {
+                Some(NanNote::Result) => notes[0] = true,
+                Some(NanNote::Skew) => notes[1] = true,
+                None => {}
+            }
+            v
+        })
+        .collect();
+    let metric = metric(ev, &histogram.labels).to_owned();
+    for (note, _) in [NanNote::Result, NanNote::Skew].into_iter().zip(notes).filter(|(_, noted)| *noted) {
+        ev.annotations.nan_in_quantile(note, &metric, span);
+    }
+    values
 }
 
 fn finish(ev: &Evaluator<'_>, frame: Frame) -> Result<Frame> {
     if ev.options.delayed_name_removal { Ok(frame) } else { merge_same_labels(frame) }
 }
 
-/// Brings the series of each histogram together.
-fn read(ev: &mut Evaluator<'_>, arg: &Node<'_>) -> Result<Vec<Histogram>> {
+/// Brings the series of each classic histogram together; native ones stay as they are. Where a series is both at a step, it is
+/// neither.
+fn read(ev: &mut Evaluator<'_>, arg: &Node<'_>) -> Result<(Vec<Histogram>, Frame)> {
     let mut by_labels: FxHashMap<Labels, usize> = FxHashMap::default();
-    let mut histograms: Vec<Histogram> = Vec::new();
+    let mut classic: Vec<Histogram> = Vec::new();
+    let mut native = Frame::new();
     let frame = ev.frame(arg)?;
     ev.release_all(&frame);
-    for column in frame {
+    for mut column in frame {
+        if column.has_histograms() {
+            let values = vec![ABSENT; column.values.len()];
+            let labels = column.labels.clone();
+            let floats = std::mem::replace(&mut column.values, values);
+            native.push(column);
+            column = Column::floats(labels, false, floats);
+            if column.is_empty() {
+                continue;
+            }
+        }
         let le = column.labels.get_or_empty(BUCKET_LABEL);
         let Ok(bound) = le.parse::<f64>() else {
-            let metric = if ev.options.delayed_name_removal { column.labels.metric() } else { "" };
+            let metric = metric(ev, &column.labels);
             ev.annotations.bad_bucket_label(metric, le, arg.span);
             continue;
         };
         let labels = column.labels.filtered(|n| n != BUCKET_LABEL);
         let at = *by_labels.entry(labels).or_insert_with_key(|labels| {
-            histograms.push(Histogram { labels: labels.clone(), buckets: Vec::new() });
-            histograms.len() - 1
+            classic.push(Histogram { labels: labels.clone(), buckets: Vec::new() });
+            classic.len() - 1
         });
-        histograms[at].buckets.push((bound, column.values));
+        classic[at].buckets.push((bound, column.values));
     }
-    for h in &mut histograms {
+    for h in &mut classic {
         h.buckets.sort_by(|a, b| a.0.total_cmp(&b.0));
     }
-    Ok(histograms)
+    for column in &mut native {
+        let Some(at) = by_labels.get(&column.labels) else { continue };
+        for step in 0..column.values.len() {
+            let buckets = &mut classic[*at].buckets;
+            if column.histogram(step).is_none() || !buckets.iter().any(|(_, c)| is_present(c[step])) {
+                continue;
+            }
+            let metric = metric(ev, &column.labels).to_owned();
+            ev.annotations.mixed_classic_native(&metric, arg.span);
+            column.clear(step);
+            buckets.iter_mut().for_each(|(_, counts)| counts[step] = ABSENT);
+        }
+    }
+    Ok((classic, native))
 }
 
 impl Histogram {

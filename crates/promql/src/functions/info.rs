@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::Expr;
 use crate::ast::ExprKind;
-use crate::eval::column::{ABSENT, Column, Frame, is_present, merge_same_labels, show_labels};
+use crate::eval::column::{Column, Frame, is_present, merge_same_labels, show_labels};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::{InfoSource, Node};
 use crate::eval::select::{self, Want};
@@ -106,7 +106,14 @@ fn read(
                 !identified[i] || known.contains(&(i, labels.get_or_empty(name).to_owned()))
             });
         if wanted {
-            let times = select::pick(columns, &source.window, node.steps, Want::Time);
+            let picked = select::pick(columns, &source.window, node.steps, Want::Value);
+            if picked.histograms.iter().any(Option::is_some) {
+                let series = show_labels(&labels);
+                return Err(Error::invalid(format!(
+                    "this should be an info metric, with float samples: {series}"
+                )));
+            }
+            let times = select::pick(columns, &source.window, node.steps, Want::Time).values;
             let samples = crate::eval::column::count_present(&times) as u64;
             ev.count_used(samples);
             ev.hold_samples(samples)?;
@@ -134,7 +141,8 @@ fn enrich_column(column: &Column, candidates: &[&[&Info]], data: &[&Matcher], ou
     let needed = !data.iter().all(|m| m.matches_empty());
     let mut by_choice: Vec<(Vec<Option<usize>>, Option<usize>)> = Vec::new();
     let mut choice = Vec::with_capacity(candidates.len());
-    for (step, value) in column.values.iter().enumerate().filter(|(_, v)| is_present(**v)) {
+    for step in 0..column.values.len() {
+        let Some(item) = column.item(step) else { continue };
         choice.clear();
         for group in candidates {
             choice.push(newest(group, step)?);
@@ -148,8 +156,7 @@ fn enrich_column(column: &Column, candidates: &[&[&Info]], data: &[&Matcher], ou
                 } else {
                     let chosen = candidates.iter().zip(&choice).filter_map(|(g, c)| c.map(|c| g[c]));
                     let labels = with_data_labels(&column.labels, chosen, data)?;
-                    let values = vec![ABSENT; column.values.len()];
-                    out.push(Column { labels, drop_name: column.drop_name, values });
+                    out.push(Column::absent(labels, column.drop_name, column.values.len()));
                     Some(out.len() - 1)
                 };
                 by_choice.push((choice.clone(), at));
@@ -157,7 +164,7 @@ fn enrich_column(column: &Column, candidates: &[&[&Info]], data: &[&Matcher], ou
             }
         };
         if let Some(at) = at {
-            out[at].values[step] = *value;
+            out[at].set(step, item);
         }
     }
     Ok(())
@@ -226,6 +233,7 @@ mod tests {
 
     #[test]
     fn of_two_info_series_the_newer_counts() {
+        use crate::eval::column::ABSENT;
         let info = |t| Info { labels: Labels::empty(), times: vec![t] };
         let (a, b, gone) = (info(1.0), info(2.0), info(ABSENT));
         assert_eq!(newest(&[&a, &b, &gone], 0), Ok(Some(1)));

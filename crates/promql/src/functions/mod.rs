@@ -5,13 +5,16 @@ pub(crate) mod buckets;
 pub(crate) mod elementwise;
 pub(crate) mod extended;
 pub(crate) mod histogram;
+pub(crate) mod histogram_value;
 pub(crate) mod info;
 pub(crate) mod label;
+pub(crate) mod mixed;
 pub(crate) mod over_time;
 pub(crate) mod rate;
 pub(crate) mod regression;
 pub(crate) mod rollup;
 pub(crate) mod sort;
+pub(crate) mod starts;
 pub(crate) mod time;
 
 use base::{Error, Labels, Result};
@@ -20,7 +23,7 @@ use crate::Function;
 use crate::eval::column::{ABSENT, Column, Frame, is_present};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{InfoSource, Kind, Node};
-use crate::eval::select;
+use crate::eval::select::{self, Want};
 use crate::number::{max_nan, min_nan};
 
 /// Whether a function yields each of its columns from one input series.
@@ -28,7 +31,8 @@ pub(crate) fn streams(function: Function) -> bool {
     rollup::is_rollup(function)
         || elementwise::unary(function).is_some()
         || elementwise::is_bounding(function)
-        || function == Function::Timestamp
+        || matches!(function, Function::Timestamp | Function::StartTimestamp)
+        || histogram_value::statistic(function).is_some()
 }
 
 /// Whether the result of a function is no longer of the metric that went in.
@@ -47,8 +51,17 @@ pub(crate) fn stream(
     if rollup::is_rollup(function) {
         return rollup::stream(ev, node, function, args, sink);
     }
-    if function == Function::Timestamp {
-        return timestamp(ev, node, &args[0], sink);
+    match function {
+        Function::Timestamp => return timestamp(ev, node, &args[0], Want::Time, sink),
+        Function::StartTimestamp if ev.options.use_start_timestamps => {
+            return timestamp(ev, node, &args[0], Want::Start, sink);
+        }
+        // Nothing is known of when counting began.
+        Function::StartTimestamp => return ev.stream(&args[0], &mut |_, _| Ok(())),
+        _ => {}
+    }
+    if let Some(statistic) = histogram_value::statistic(function) {
+        return histogram_value::stream(ev, &args[0], statistic, sink);
     }
     if let Some(f) = elementwise::unary(function) {
         return elementwise::stream(ev, &args[0], sink, &mut |_, c| {
@@ -76,28 +89,15 @@ pub(crate) fn evaluate(
         Function::SortByLabel | Function::SortByLabelDesc => sort::by_label(ev, node, function, args),
         Function::Vector => {
             let values = ev.scalar(&args[0])?;
-            Ok(vec![Column { labels: Labels::empty(), drop_name: false, values }])
+            Ok(vec![Column::floats(Labels::empty(), false, values)])
         }
         Function::HistogramQuantile => histogram::quantile(ev, node, args),
         Function::HistogramQuantiles => histogram::quantiles(ev, node, args),
         Function::HistogramFraction => histogram::fraction(ev, node, args),
-        Function::HistogramAvg
-        | Function::HistogramCount
-        | Function::HistogramStddev
-        | Function::HistogramStdvar
-        | Function::HistogramSum => {
-            // They skip floats, and a source has nothing else.
-            let input = ev.frame(&args[0])?;
-            ev.release_all(&input);
-            Ok(Frame::new())
-        }
         Function::Info => match info {
             Some(source) => info::enrich(ev, node, &args[0], source),
             None => Err(Error::internal("cannot evaluate info(): it was planned without a source")),
         },
-        Function::StartTimestamp => {
-            Err(Error::invalid("start_timestamp() is not supported yet: samples have no start timestamps"))
-        }
         _ => time::evaluate(ev, node, function, args),
     }
 }
@@ -134,14 +134,23 @@ pub(crate) fn scalar(
     })
 }
 
-/// `timestamp(v)`: of a selector the times of its samples, of anything else the times of the steps.
-fn timestamp(ev: &mut Evaluator<'_>, node: &Node<'_>, arg: &Node<'_>, sink: &mut Sink<'_>) -> Result<()> {
+/// `timestamp(v)`: of a selector the times of its samples, of anything else the times of the steps. `start_timestamp(v)` likewise,
+/// of anything else nothing.
+fn timestamp(
+    ev: &mut Evaluator<'_>,
+    node: &Node<'_>,
+    arg: &Node<'_>,
+    want: Want,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
     let Kind::Selector(selector) = &arg.kind else {
         return elementwise::stream(ev, arg, sink, &mut |_, c| {
-            for (v, t) in c.values.iter_mut().zip(node.steps.times()) {
-                if is_present(*v) {
-                    *v = t as f64 / 1000.0;
-                }
+            let histograms = std::mem::take(&mut c.histograms);
+            for (step, t) in node.steps.times().enumerate() {
+                let is_there =
+                    is_present(c.values[step]) || histograms.get(step).is_some_and(Option::is_some);
+                let is_wanted = is_there && want == Want::Time;
+                c.values[step] = if is_wanted { t as f64 / 1000.0 } else { ABSENT };
             }
             Ok(())
         });
@@ -153,11 +162,11 @@ fn timestamp(ev: &mut Evaluator<'_>, node: &Node<'_>, arg: &Node<'_>, sink: &mut
         window.offset_ms = 0;
     }
     ev.read(selector.selection, &mut |ev, labels, samples| {
-        let mut values = select::pick(samples, &window, node.steps, select::Want::Time);
+        let mut values = select::pick(samples, &window, node.steps, want).values;
         for v in values.iter_mut().filter(|v| is_present(**v)) {
             *v /= 1000.0;
         }
-        let column = Column { labels, drop_name: true, values };
+        let column = Column::floats(labels, true, values);
         if !column.is_empty() {
             ev.count_used(column.count_present() as u64);
             ev.hold(&column)?;

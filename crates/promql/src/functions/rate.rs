@@ -1,7 +1,16 @@
 //! How a series changes: `rate`, `increase`, `delta`, `irate`, `idelta`, `resets`, `changes`.
 
+use std::sync::Arc;
+
+use base::{CounterResetHint, Histogram};
+
+use super::mixed::{self, Range, Window};
 use super::rollup::{Rolled, Series};
+use super::starts;
+use crate::eval::annotation::Bringing;
 use crate::eval::column::ABSENT;
+use crate::eval::select::Notes;
+use crate::histogram::{Incompatible, Noted, add, compact, in_schema, subtract};
 
 /// `rate`, `increase` and `delta`: the difference between the last and the first sample, corrected for counter resets
 /// and extrapolated to the ends of the range where the samples come close to them.
@@ -9,13 +18,18 @@ pub(crate) fn extrapolated(series: &Series<'_>, is_counter: bool, is_rate: bool)
     let (times, values) = (series.times, series.values);
     // Resets are rare; those in a window are found by two more indexes.
     let resets: Vec<usize> = if is_counter {
-        (1..values.len()).filter(|i| values[*i] < values[i - 1]).collect()
+        let is_reset =
+            |i: &usize| is_reset(values[i - 1], values[*i]) || starts::is_reset(times, series.starts, *i);
+        (1..values.len()).filter(is_reset).collect()
     } else {
         Vec::new()
     };
     let mut first_reset = 0;
     series.slide(|from, to, step| {
-        if to - from < 2 {
+        let (start_ms, end_ms) = series.range(step);
+        let begun_ms =
+            if is_counter { starts::begun_within(times, series.starts, from, start_ms) } else { None };
+        if to - from < 2 && begun_ms.is_none() {
             return ABSENT;
         }
         let last = to - 1;
@@ -26,8 +40,11 @@ pub(crate) fn extrapolated(series: &Series<'_>, is_counter: bool, is_rate: bool)
         for reset in resets[first_reset..].iter().take_while(|r| **r < to) {
             result += values[reset - 1];
         }
-        let (start_ms, end_ms) = series.range(step);
-        let ends = Ends { start_ms, end_ms, first_ms: times[from], last_ms: times[last], samples: to - from };
+        if begun_ms.is_some() {
+            result += values[from];
+        }
+        let (first_ms, last_ms, samples) = (times[from], times[last], to - from);
+        let ends = Ends { start_ms, end_ms, first_ms, last_ms, samples, begun_ms };
         let factor = ends.factor(is_counter.then_some((values[from], result)));
         result * if is_rate { factor / (series.window.range_ms as f64 / 1000.0) } else { factor }
     })
@@ -40,14 +57,16 @@ pub(crate) struct Ends {
     pub(crate) first_ms: i64,
     pub(crate) last_ms: i64,
     pub(crate) samples: usize,
+    /// When the counting of the first sample began, if that was within the range: at zero.
+    pub(crate) begun_ms: Option<i64>,
 }
 
 impl Ends {
     /// By what to multiply a difference between the first and last samples to cover the range; of a counter, its first
     /// value and the difference are given, as it cannot have been below zero.
     pub(crate) fn factor(&self, counter: Option<(f64, f64)>) -> f64 {
-        let sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
-        let average = sampled / (self.samples - 1) as f64;
+        let mut sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
+        let average = if self.samples > 1 { sampled / (self.samples - 1) as f64 } else { 0.0 };
         let threshold = average * 1.1;
         let mut to_start = (self.first_ms - self.start_ms) as f64 / 1000.0;
         let mut to_end = (self.end_ms - self.last_ms) as f64 / 1000.0;
@@ -59,6 +78,10 @@ impl Ends {
             && first >= 0.0
         {
             to_start = to_start.min(sampled * (first / difference));
+        }
+        if let Some(begun_ms) = self.begun_ms {
+            to_start = 0.0;
+            sampled = (self.last_ms - begun_ms) as f64 / 1000.0;
         }
         if to_end >= threshold {
             to_end = average / 2.0;
@@ -79,7 +102,8 @@ pub(crate) fn last_two(series: &Series<'_>, is_rate: bool) -> Rolled {
         if !is_rate {
             return last - before;
         }
-        let increase = if last < before { last } else { last - before };
+        let reset = is_reset(before, last) || starts::is_reset(times, series.starts, to - 1);
+        let increase = if reset { last } else { last - before };
         increase / (elapsed_ms as f64 / 1000.0)
     })
 }
@@ -106,10 +130,119 @@ pub(crate) fn is_change(before: f64, after: f64) -> bool {
 fn count_between(series: &Series<'_>, counts: fn(f64, f64) -> bool) -> Rolled {
     let mut sums = Vec::with_capacity(series.values.len());
     sums.push(0u32);
-    for pair in series.values.windows(2) {
-        sums.push(sums[sums.len() - 1] + u32::from(counts(pair[0], pair[1])));
+    for (i, pair) in series.values.windows(2).enumerate() {
+        let counted = counts(pair[0], pair[1]) || starts::is_reset(series.times, series.starts, i + 1);
+        sums.push(sums[sums.len() - 1] + u32::from(counted));
     }
     series.slide(|from, to, _| f64::from(sums[to - 1] - sums[from]))
+}
+
+/// `rate`, `increase` and `delta` of a window of native histograms; `seconds` are what a rate is divided by.
+pub(crate) fn of_histograms(
+    h: &Window<'_>,
+    range: Range,
+    is_counter: bool,
+    seconds: Option<f64>,
+    notes: &mut Notes<'_>,
+) -> Option<Histogram> {
+    let begun_ms = if is_counter { starts::begun_within(h.times, h.starts, 0, range.start_ms) } else { None };
+    let first = &h.values[0];
+    let mut result = match (h.values.len(), begun_ms) {
+        (1, None) => return None,
+        (1, Some(_)) => (**first).clone(),
+        _ => {
+            let mut result = difference(h, is_counter, notes)?;
+            if begun_ms.is_some() {
+                notes.add(&mut result, first)?;
+            }
+            result
+        }
+    };
+    let ends = Ends {
+        start_ms: range.start_ms,
+        end_ms: range.end_ms,
+        first_ms: h.times[0],
+        last_ms: h.times[h.times.len() - 1],
+        samples: h.times.len(),
+        begun_ms,
+    };
+    mixed::extrapolate(&mut result, &ends, first.count, is_counter, seconds);
+    Some(result)
+}
+
+/// The difference between the last and the first of at least two histograms, corrected for counter resets.
+fn difference(h: &Window<'_>, is_counter: bool, notes: &mut Notes<'_>) -> Option<Histogram> {
+    let [first, second, ..] = h.values else { return None };
+    let last = &h.values[h.values.len() - 1];
+    let is_gauge = |h: &Arc<Histogram>| h.counter_reset_hint == CounterResetHint::Gauge;
+    if is_counter && (is_gauge(first) || is_gauge(last)) {
+        notes.annotations.not_a_counter(notes.metric, notes.span);
+    }
+    // After a reset the first histogram has no part in the difference, whatever its buckets are.
+    let nothing = Histogram {
+        schema: second.schema,
+        custom_bounds: Arc::clone(&second.custom_bounds),
+        ..Histogram::default()
+    };
+    let begins_anew = is_counter && h.resets[1];
+    let before: &Histogram = if begins_anew { &nothing } else { first };
+    let custom = before.has_custom_bounds();
+    let inner = if is_counter { &h.values[1..h.values.len() - 1] } else { &[] };
+    if last.has_custom_bounds() != custom || inner.iter().any(|h| h.has_custom_bounds() != custom) {
+        notes.annotations.mixed_schemas(notes.metric, notes.span);
+        return None;
+    }
+    if inner.iter().any(is_gauge) {
+        notes.annotations.not_a_counter(notes.metric, notes.span);
+    }
+    let schema = inner.iter().map(|h| h.schema).fold(last.schema.min(before.schema), i32::min);
+    let mut result = in_schema(last, schema);
+    notes.subtract(&mut result, before)?;
+    if is_counter {
+        if starts::has_overlap(h.times, h.starts, 0, h.times.len()) {
+            notes.annotations.start_overlap(notes.metric, 1, notes.span);
+        }
+        for at in (1..h.values.len()).filter(|at| h.resets[*at]) {
+            notes.add(&mut result, if at == 1 { before } else { &h.values[at - 1] })?;
+        }
+    } else if !is_gauge(first) || !is_gauge(last) {
+        notes.annotations.not_a_gauge(notes.metric, notes.span);
+    }
+    result.counter_reset_hint = CounterResetHint::Gauge;
+    compact(&mut result);
+    Some(result)
+}
+
+impl Notes<'_> {
+    /// Tells that custom bounds were reconciled. Conflicting resets are what functions of counters look for, and not worth a word.
+    pub(crate) fn reconciled(&mut self, noted: Noted, how: Bringing) {
+        self.annotations.brought_together(Noted { collision: false, ..noted }, how, self.span);
+    }
+
+    /// Adds a histogram, and tells if that does not go.
+    pub(crate) fn add(&mut self, h: &mut Histogram, other: &Histogram) -> Option<()> {
+        let noted = add(h, other);
+        self.settled(noted, Bringing::Addition)
+    }
+
+    /// Subtracts a histogram, likewise.
+    pub(crate) fn subtract(&mut self, h: &mut Histogram, other: &Histogram) -> Option<()> {
+        let noted = subtract(h, other);
+        self.settled(noted, Bringing::Subtraction)
+    }
+
+    fn settled(&mut self, noted: Result<Noted, Incompatible>, how: Bringing) -> Option<()> {
+        match noted {
+            Ok(noted) => {
+                self.reconciled(noted, how);
+                Some(())
+            }
+            Err(Incompatible) => {
+                self.annotations.mixed_schemas(self.metric, self.span);
+                None
+            }
+        }
+    }
 }
 
 #[cfg(test)]

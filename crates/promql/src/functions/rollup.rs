@@ -3,15 +3,17 @@
 //! Both ends of the window are indexes that only move forward, so a series costs its samples once, plus what the
 //! function does per step. Owns the sliding and the labels of the result; the functions are in the files beside.
 
-use base::{Error, Labels, Result};
+use std::sync::Arc;
+
+use base::{CounterResetHint, Error, Histogram, Labels, Result};
 use rustc_hash::FxHashSet;
 
-use super::{buckets, extended, over_time, rate, regression};
+use super::{buckets, extended, mixed, over_time, rate, regression, starts};
 use crate::ast::Span;
-use crate::eval::column::{ABSENT, Column, is_present, same_labelset_error, without_metadata};
+use crate::eval::column::{ABSENT, Column, Histograms, is_present, same_labelset_error, without_metadata};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{Kind, Node, Window};
-use crate::eval::select::drop_stale;
+use crate::eval::select::{Notes, drop_stale};
 use crate::eval::steps::Steps;
 use crate::usage::parts;
 use crate::{Coarse, Columns, Function, ValueType};
@@ -25,6 +27,10 @@ pub(crate) fn is_rollup(function: Function) -> bool {
 pub(crate) struct Series<'c> {
     pub(crate) times: &'c [i64],
     pub(crate) values: &'c [f64],
+    /// Start timestamps, if there are any and the function looks at them.
+    pub(crate) starts: &'c [i64],
+    /// Whether it does.
+    pub(crate) uses_starts: bool,
     pub(crate) window: &'c Window,
     pub(crate) steps: Steps,
 }
@@ -32,6 +38,7 @@ pub(crate) struct Series<'c> {
 /// A range function's column, and what it cost.
 pub(crate) struct Rolled {
     pub(crate) values: Vec<f64>,
+    pub(crate) histograms: Histograms,
     /// Sum of the lengths of all windows.
     used: u64,
     /// Length of the longest window.
@@ -39,6 +46,12 @@ pub(crate) struct Rolled {
 }
 
 impl Rolled {
+    /// Counts samples that a step used, and the length of its window.
+    pub(crate) fn count(&mut self, used: u64, length: u64) {
+        self.used += used;
+        self.widest = self.widest.max(length);
+    }
+
     fn append(&mut self, later: Self) {
         self.values.extend(later.values);
         self.used += later.used;
@@ -51,17 +64,29 @@ impl Rolled {
     }
 }
 
-impl Series<'_> {
+impl<'c> Series<'c> {
+    /// A series without start timestamps.
+    pub(crate) fn new(times: &'c [i64], values: &'c [f64], window: &'c Window, steps: Steps) -> Self {
+        Self { times, values, starts: &[], uses_starts: false, window, steps }
+    }
+
+    /// What a step sees is after the first of these times, and not after the second.
+    #[inline]
+    pub(crate) fn bounds(&self, step: usize) -> (i64, i64) {
+        let end = self.window.end_ms(self.steps.at(step));
+        let open = end.saturating_sub(self.window.range_ms).saturating_sub(self.window.before_ms);
+        (open, end.saturating_add(self.window.after_ms))
+    }
+
     /// Calls `f` for each step whose window has samples, with first, end (excluded) and step.
     #[inline]
     pub(crate) fn slide(&self, mut f: impl FnMut(usize, usize, usize) -> f64) -> Rolled {
         let times = self.times;
         let (mut from, mut to) = (0, 0);
-        let mut rolled = Rolled { values: Vec::with_capacity(self.steps.count), used: 0, widest: 0 };
+        let values = Vec::with_capacity(self.steps.count);
+        let mut rolled = Rolled { values, histograms: Histograms::new(), used: 0, widest: 0 };
         for step in 0..self.steps.count {
-            let end = self.window.end_ms(self.steps.at(step));
-            let open = end.saturating_sub(self.window.range_ms).saturating_sub(self.window.before_ms);
-            let close = end.saturating_add(self.window.after_ms);
+            let (open, close) = self.bounds(step);
             while from < times.len() && times[from] <= open {
                 from += 1;
             }
@@ -105,6 +130,9 @@ pub(crate) fn stream(
         Kind::Range(selector) => {
             let mode = extended::mode(function, selector.ast)?;
             ev.read(selector.selection, &mut |ev, labels, columns| {
+                if selector.statistics_only {
+                    columns.histograms.keep_statistics();
+                }
                 drop_stale(columns);
                 roller.series(ev, labels, false, columns, &selector.window, mode, sink)
             })
@@ -114,11 +142,16 @@ pub(crate) fn stream(
             let mut columns = Columns::default();
             for column in frame {
                 ev.check_interrupt()?;
-                columns.timestamps_ms.clear();
-                columns.values.clear();
+                columns.clear();
                 for (t, v) in inner.steps.times().zip(&column.values).filter(|(_, v)| is_present(**v)) {
                     columns.timestamps_ms.push(t);
                     columns.values.push(*v);
+                }
+                for (t, h) in inner.steps.times().zip(&column.histograms) {
+                    if let Some(h) = h {
+                        columns.histograms.timestamps_ms.push(t);
+                        columns.histograms.values.push(without_reset(h));
+                    }
                 }
                 let mode = extended::Mode::Plain;
                 let labels = column.labels.clone();
@@ -154,29 +187,21 @@ impl Roller {
         mode: extended::Mode,
         sink: &mut Sink<'_>,
     ) -> Result<()> {
-        if columns.len() == 0 {
+        if columns.size_in_samples() == 0 {
             return Ok(());
         }
-        let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
-        let rolled = match &columns.coarse {
-            None => self.roll(ev, &Series { times, values, window, steps: self.steps }, mode, 0)?,
-            Some(coarse) => {
-                let (before, after) = self.steps.split(coarse.steps(window, self.steps));
-                let mut rolled = self.roll_buckets(ev, coarse, window, before, mode)?;
-                let series = Series { times, values, window, steps: after };
-                rolled.append(self.roll(ev, &series, mode, before.count)?);
-                rolled
-            }
-        };
+        let rolled = self.roll_series(ev, labels.metric(), columns, window, mode)?;
         ev.count_used(rolled.used);
         ev.hold_samples(rolled.widest)?;
         ev.release_samples(rolled.widest);
-        let mut column = Column { labels, drop_name, values: rolled.values };
+        let Rolled { values, histograms, .. } = rolled;
+        let mut column = Column { labels, drop_name, values, histograms };
         if column.is_empty() {
             return Ok(());
         }
-        if matches!(self.function, Function::Rate | Function::Increase) {
-            note_non_counter(ev, column.labels.metric(), self.span);
+        let has_floats = column.values.iter().any(|v| is_present(*v));
+        if matches!(self.function, Function::Rate | Function::Increase) && has_floats {
+            note_non_counter(ev, &column.labels, self.span);
         }
         column.drop_name |= super::drops_name(self.function);
         if !ev.options.delayed_name_removal {
@@ -188,6 +213,43 @@ impl Roller {
             }
         }
         sink(ev, column)
+    }
+
+    /// The function over all of a series.
+    fn roll_series(
+        &self,
+        ev: &mut Evaluator<'_>,
+        metric: &str,
+        columns: &Columns,
+        window: &Window,
+        mode: extended::Mode,
+    ) -> Result<Rolled> {
+        let uses_starts = ev.options.use_start_timestamps && looks_at_starts(self.function);
+        let starts = if uses_starts { &columns.starts_ms[..] } else { &[] };
+        let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
+        let series = |steps| Series { times, values, starts, uses_starts, window, steps };
+        let mut rolled = match &columns.coarse {
+            None => self.roll(ev, &series(self.steps), mode, 0)?,
+            Some(coarse) => {
+                let (before, after) = self.steps.split(coarse.steps(window, self.steps));
+                let mut rolled = self.roll_buckets(ev, coarse, window, before, mode)?;
+                rolled.append(self.roll(ev, &series(after), mode, before.count)?);
+                rolled
+            }
+        };
+        let extrapolates = matches!(self.function, Function::Rate | Function::Increase);
+        if !starts.is_empty() && extrapolates && mode == extended::Mode::Plain {
+            let overlaps = starts::count_overlaps(&series(self.steps));
+            if overlaps > 0 {
+                ev.annotations.start_overlap(metric, overlaps, self.span);
+            }
+        }
+        if !columns.histograms.is_empty() {
+            let mut notes = Notes { annotations: &mut ev.annotations, metric, span: self.span };
+            let series = series(self.steps);
+            mixed::overlay(self.function, &series, &columns.histograms, mode, &mut rolled, &mut notes)?;
+        }
+        Ok(rolled)
     }
 
     /// The function over buckets instead of samples, from the first step on.
@@ -209,7 +271,7 @@ impl Roller {
         // Two buckets at least, or there would be no two samples.
         let range_ms = window.range_ms.max(2 * coarse.bucket_ms);
         let wide = Window { range_ms, ..*window };
-        let mut rolled = self.roll(ev, &Series { times, values, window: &wide, steps }, mode, 0)?;
+        let mut rolled = self.roll(ev, &Series::new(times, values, &wide, steps), mode, 0)?;
         let counts = matches!(
             self.function,
             Function::Increase | Function::Delta | Function::Resets | Function::Changes
@@ -255,10 +317,33 @@ impl Roller {
     }
 }
 
+/// Whether a function looks at start timestamps.
+fn looks_at_starts(function: Function) -> bool {
+    matches!(function, Function::Rate | Function::Increase | Function::Irate | Function::Resets)
+}
+
+/// A histogram of a subquery: what is known of a reset was about another sample than the one before it now.
+fn without_reset(h: &Arc<Histogram>) -> Arc<Histogram> {
+    match h.counter_reset_hint {
+        CounterResetHint::Reset | CounterResetHint::NotReset => {
+            Arc::new(Histogram { counter_reset_hint: CounterResetHint::Unknown, ..(**h).clone() })
+        }
+        CounterResetHint::Unknown | CounterResetHint::Gauge => Arc::clone(h),
+    }
+}
+
 /// Tells if a metric does not look like a counter.
-fn note_non_counter(ev: &mut Evaluator<'_>, metric: &str, span: Span) {
-    let counter = ["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix));
-    if !metric.is_empty() && !counter {
+fn note_non_counter(ev: &mut Evaluator<'_>, labels: &Labels, span: Span) {
+    let metric = labels.metric();
+    if metric.is_empty() {
+        return;
+    }
+    if ev.options.type_and_unit_labels {
+        let kind = labels.get_or_empty("__type__");
+        if !matches!(kind, "counter" | "histogram") {
+            ev.annotations.no_counter_type(metric, kind, span);
+        }
+    } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix)) {
         ev.annotations.possible_non_counter(metric, span);
     }
 }
@@ -269,7 +354,7 @@ pub(crate) fn roll_seconds(values: &[f64], range_ms: i64, f: impl Fn(&Series<'_>
     let times: Vec<i64> = (1..=values.len() as i64).map(|i| i * 1000).collect();
     let window = Window { range_ms, offset_ms: 0, at_ms: None, before_ms: 0, after_ms: 0 };
     let steps = Steps::between(1000, values.len() as i64 * 1000, 1000);
-    f(&Series { times: &times, values, window: &window, steps }).values
+    f(&Series::new(&times, values, &window, steps)).values
 }
 
 #[cfg(test)]
@@ -287,8 +372,7 @@ mod tests {
     #[test]
     fn a_step_without_samples_is_absent() {
         let window = Window { range_ms: 1000, offset_ms: 5000, at_ms: None, before_ms: 0, after_ms: 0 };
-        let series =
-            Series { times: &[0], values: &[1.0], window: &window, steps: Steps::between(4000, 7000, 1000) };
+        let series = Series::new(&[0], &[1.0], &window, Steps::between(4000, 7000, 1000));
         let rolled = series.slide(|_, _, _| 1.0);
         let present: Vec<bool> = rolled.values.iter().map(|v| is_present(*v)).collect();
         assert_eq!(present, [false, true, false, false]);

@@ -21,8 +21,11 @@ pub(crate) fn by_value(
     ev.release_all(&frame);
     if !node.steps.is_instant() {
         ev.annotations.sort_in_range(node.span);
+        frame.iter_mut().for_each(|c| c.histograms.clear());
         return Ok(frame);
     }
+    // Native histograms have no order.
+    frame.retain(|c| !c.has_histograms() || c.histogram(0).is_none());
     frame.sort_by(|a, b| {
         let (x, y) = (a.values[0], b.values[0]);
         match (x.is_nan(), y.is_nan()) {

@@ -28,7 +28,7 @@ pub(crate) fn evaluate(
     };
     let Some(arg) = args.first() else {
         let values = node.steps.times().map(|t| part(t / 1000) as f64).collect();
-        return Ok(vec![Column { labels: Labels::empty(), drop_name: false, values }]);
+        return Ok(vec![Column::floats(Labels::empty(), false, values)]);
     };
     let mut frame = Frame::new();
     elementwise::stream(

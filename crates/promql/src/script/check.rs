@@ -1,9 +1,12 @@
 //! Compares what a query yields with what its script expects.
 
-use base::{Labels, Sample, is_stale};
+use std::fmt;
+
+use base::{Histogram, Labels, is_stale};
 
 use super::parse::{Eval, Expectation, When};
 use super::sequence::{Point, SeriesLine};
+use crate::histogram::{compact, literal};
 use crate::{Annotations, Grid, Series, Value, VectorSample};
 
 /// What is wrong, in words.
@@ -70,14 +73,15 @@ fn check_vector(eval: &Eval, vector: &[VectorSample]) -> Checked {
         return Err(format!("expected the number {want}, but got {} elements", vector.len()));
     }
     for (position, element) in vector.iter().enumerate() {
-        let (labels, value) = (&element.labels, element.sample.value);
-        let (at, line) = line_of(eval, labels).ok_or_else(|| format!("unexpected {labels} with {value}"))?;
+        let labels = &element.labels;
+        let got = Got::of(element);
+        let (at, line) = line_of(eval, labels).ok_or_else(|| format!("unexpected {labels} with {got}"))?;
         if eval.ordered && at != position {
             return Err(format!("expected {labels} at position {}, but it came at {}", at + 1, position + 1));
         }
-        match line.points.first() {
-            Some(Point::Float(want)) if almost_equal(*want, value) => {}
-            want => return Err(format!("expected {want:?} for {labels}, but got {value}")),
+        if !line.points.first().is_some_and(|want| got.is(want)) {
+            let want = line.points.first().map_or_else(|| "nothing".into(), show_point);
+            return Err(format!("expected {want} for {labels}, but got {got}"));
         }
     }
     all_there(eval, |labels| vector.iter().any(|v| v.labels == *labels))
@@ -105,27 +109,85 @@ fn check_matrix(eval: &Eval, matrix: &[Series]) -> Checked {
 
 fn check_points(line: &SeriesLine, series: &Series, grid: &Grid) -> Checked {
     let labels = &series.labels;
-    let mut want = Vec::new();
+    let (mut floats, mut histograms) = (series.samples.iter(), series.histograms.iter());
+    let mut same = true;
     for (i, point) in line.points.iter().enumerate() {
         let t_ms = grid.start_ms + grid.step_ms * i as i64;
         if t_ms > grid.end_ms {
             return Err(format!("the script expects more points of {labels} than there are steps"));
         }
-        match point {
-            Point::Omitted => {}
-            Point::Float(value) => want.push(Sample { t_ms, value: *value }),
-            Point::Histogram => return Err(format!("expected a native histogram for {labels} at {t_ms}")),
-        }
+        let got = match point {
+            Point::Omitted => continue,
+            Point::Float(_) => floats.next().map(|s| (s.t_ms, Got::Float(s.value))),
+            Point::Histogram { .. } => histograms.next().map(|s| (s.t_ms, Got::Histogram(&s.histogram))),
+        };
+        same &= got.is_some_and(|(t, got)| t == t_ms && got.is(point));
     }
-    let same = want.len() == series.samples.len()
-        && want.iter().zip(&series.samples).all(|(w, g)| w.t_ms == g.t_ms && almost_equal(w.value, g.value));
-    if same {
+    if same && floats.next().is_none() && histograms.next().is_none() {
         return Ok(());
     }
-    let show = |samples: &[Sample]| {
-        samples.iter().map(|s| format!("{}@{}", s.value, s.t_ms)).collect::<Vec<_>>().join(" ")
-    };
-    Err(format!("expected {} for {labels}, but got {}", show(&want), show(&series.samples)))
+    let want: Vec<String> = line.points.iter().map(show_point).collect();
+    let mut got: Vec<(i64, Got<'_>)> = series.samples.iter().map(|s| (s.t_ms, Got::Float(s.value))).collect();
+    got.extend(series.histograms.iter().map(|s| (s.t_ms, Got::Histogram(&s.histogram))));
+    got.sort_by_key(|(t, _)| *t);
+    let got: Vec<String> = got.iter().map(|(t, got)| format!("{got}@{t}")).collect();
+    Err(format!("expected {} for {labels}, but got {}", want.join(" "), got.join(" ")))
+}
+
+/// A value of a result.
+enum Got<'g> {
+    Float(f64),
+    Histogram(&'g Histogram),
+}
+
+impl<'g> Got<'g> {
+    fn of(element: &'g VectorSample) -> Self {
+        element.histogram.as_ref().map_or(Self::Float(element.sample.value), |h| Self::Histogram(h))
+    }
+
+    /// Whether it is what a script expects, but for rounding.
+    fn is(&self, want: &Point) -> bool {
+        match (self, want) {
+            (Self::Float(got), Point::Float(want)) => almost_equal(*want, *got),
+            (Self::Histogram(got), Point::Histogram { histogram, has_hint }) => {
+                let hint = !has_hint || histogram.counter_reset_hint == got.counter_reset_hint;
+                hint && almost_equal_histograms(histogram, got)
+            }
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Got<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Float(v) => write!(f, "{v}"),
+            Self::Histogram(h) => f.write_str(&literal(h)),
+        }
+    }
+}
+
+fn show_point(point: &Point) -> String {
+    match point {
+        Point::Omitted => "_".into(),
+        Point::Float(v) => v.to_string(),
+        Point::Histogram { histogram, .. } => literal(histogram),
+    }
+}
+
+fn almost_equal_histograms(want: &Histogram, got: &Histogram) -> bool {
+    let (mut a, mut b) = (want.clone(), got.clone());
+    compact(&mut a);
+    compact(&mut b);
+    let all = |a: &[f64], b: &[f64]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| almost_equal(*a, *b));
+    a.schema == b.schema
+        && a.zero_threshold == b.zero_threshold
+        && (!a.has_custom_bounds() || a.custom_bounds == b.custom_bounds)
+        && a.positive_spans == b.positive_spans
+        && a.negative_spans == b.negative_spans
+        && all(&[a.count, a.sum, a.zero_count], &[b.count, b.sum, b.zero_count])
+        && all(&a.positive, &b.positive)
+        && all(&a.negative, &b.negative)
 }
 
 fn all_there(eval: &Eval, there: impl Fn(&Labels) -> bool) -> Checked {

@@ -1,30 +1,44 @@
 //! The data of a script: series in memory.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use base::{Labels, METRIC_NAME, Matcher, Result};
+use base::{CounterResetHint, Histogram, Labels, Matcher, Result};
 
+use super::classic;
 use super::parse::Load;
 use super::sequence::Point;
+use crate::histogram::{is_reset, same_bounds};
 use crate::{Columns, Selection, SeriesCursor, SeriesSource};
 
 /// Series in memory, in order of their labels.
 #[derive(Debug, Clone, Default)]
 pub struct MemorySource {
-    series: BTreeMap<Labels, Stored>,
+    series: BTreeMap<Labels, BTreeMap<i64, Stored>>,
 }
 
-#[derive(Debug, Clone, Default)]
+/// A sample with its start timestamp, 0 if that is not known.
+#[derive(Debug, Clone)]
 struct Stored {
-    samples: BTreeMap<i64, f64>,
-    has_histograms: bool,
-    has_start_timestamps: bool,
+    value: Value,
+    start_ms: i64,
+}
+
+#[derive(Debug, Clone)]
+enum Value {
+    Float(f64),
+    Histogram(Arc<Histogram>),
 }
 
 impl MemorySource {
     /// Adds a sample; one of the same series and time is replaced.
     pub fn insert(&mut self, labels: &Labels, t_ms: i64, value: f64) {
-        self.stored(labels).samples.insert(t_ms, value);
+        self.put(labels, t_ms, Stored { value: Value::Float(value), start_ms: 0 });
+    }
+
+    /// Adds a native histogram, likewise.
+    pub fn insert_histogram(&mut self, labels: &Labels, t_ms: i64, histogram: Histogram) {
+        self.put(labels, t_ms, Stored { value: Value::Histogram(Arc::new(histogram)), start_ms: 0 });
     }
 
     /// Forgets everything.
@@ -32,53 +46,73 @@ impl MemorySource {
         self.series.clear();
     }
 
-    fn stored(&mut self, labels: &Labels) -> &mut Stored {
-        if !self.series.contains_key(labels) {
-            self.series.insert(labels.clone(), Stored::default());
-        }
-        self.series.get_mut(labels).expect("the series was inserted if it was missing")
+    fn put(&mut self, labels: &Labels, t_ms: i64, stored: Stored) {
+        match self.series.get_mut(labels) {
+            Some(series) => series.insert(t_ms, stored),
+            None => self.series.entry(labels.clone()).or_default().insert(t_ms, stored),
+        };
     }
 
     /// Adds what a `load` command spells, the first point at the epoch.
-    pub(super) fn load(&mut self, load: &Load) {
-        for (line, has_start_timestamps) in &load.series {
-            let stored = self.stored(&line.labels);
-            stored.has_start_timestamps |= has_start_timestamps;
+    pub(super) fn load(&mut self, load: &Load) -> Result<()> {
+        for (line, starts) in &load.series {
             for (i, point) in line.points.iter().enumerate() {
-                match point {
-                    Point::Omitted => {}
-                    Point::Float(v) => {
-                        stored.samples.insert(load.step_ms * i as i64, *v);
-                    }
-                    Point::Histogram => stored.has_histograms = true,
-                }
-            }
-            if load.with_nhcb
-                && let Some(labels) = native_name(&line.labels)
-            {
-                self.stored(&labels).has_histograms = true;
+                let value = match point {
+                    Point::Omitted => continue,
+                    Point::Float(v) => Value::Float(*v),
+                    Point::Histogram { histogram, .. } => Value::Histogram(Arc::clone(histogram)),
+                };
+                let t_ms = load.step_ms * i as i64;
+                let start_ms = starts.get(i).copied().flatten().map_or(0, |offset_ms| t_ms + offset_ms);
+                self.put(&line.labels, t_ms, Stored { value, start_ms });
             }
         }
-    }
-
-    /// Why the matchers select more than floats, if they do.
-    pub(super) fn beyond_floats(&self, matchers: &[Matcher]) -> Option<&'static str> {
-        let mut selected = self.series.iter().filter(|(l, _)| matches(matchers, l)).map(|(_, s)| s);
-        selected.find_map(|s| match (s.has_histograms, s.has_start_timestamps) {
-            (true, _) => Some("reads native histograms"),
-            (_, true) => Some("reads start timestamps"),
-            _ => None,
-        })
+        if load.with_nhcb {
+            for (labels, t_ms, histogram) in classic::natives(load)? {
+                self.insert_histogram(&labels, t_ms, histogram);
+            }
+        }
+        Ok(())
     }
 }
 
-/// The series that `load_with_nhcb` makes of those of a classic histogram.
-fn native_name(labels: &Labels) -> Option<Labels> {
-    let metric = labels.metric();
-    let base = ["_bucket", "_count", "_sum"].iter().find_map(|suffix| metric.strip_suffix(suffix))?;
-    let mut native = labels.to_builder();
-    native.set(METRIC_NAME, base).remove("le");
-    Some(native.build())
+/// What a store that compares each histogram with the one before when it is written knows of counter resets when it is read.
+///
+/// Prometheus keeps histograms in chunks without a reset, each of one layout. The first of a chunk may follow anything.
+#[derive(Default)]
+struct Hints {
+    last: Option<Arc<Histogram>>,
+}
+
+impl Hints {
+    fn settle(&mut self, h: &Arc<Histogram>) -> Arc<Histogram> {
+        let last = self.last.replace(Arc::clone(h));
+        let is_gauge = |h: &Histogram| h.counter_reset_hint == CounterResetHint::Gauge;
+        if is_gauge(h) {
+            return Arc::clone(h);
+        }
+        let continues = last.is_some_and(|last| {
+            let same_layout = h.schema == last.schema
+                && h.zero_threshold == last.zero_threshold
+                && same_bounds(&h.custom_bounds, &last.custom_bounds);
+            let counted = Histogram { counter_reset_hint: CounterResetHint::Unknown, ..(**h).clone() };
+            !is_gauge(&last)
+                && !last.is_stale()
+                && same_layout
+                && h.counter_reset_hint != CounterResetHint::Reset
+                && !is_reset(&counted, &last)
+        });
+        let hint = if continues { CounterResetHint::NotReset } else { CounterResetHint::Unknown };
+        if h.counter_reset_hint == hint {
+            return Arc::clone(h);
+        }
+        Arc::new(Histogram { counter_reset_hint: hint, ..(**h).clone() })
+    }
+
+    /// A float came.
+    fn interrupt(&mut self) {
+        self.last = None;
+    }
 }
 
 fn matches(matchers: &[Matcher], labels: &Labels) -> bool {
@@ -98,14 +132,35 @@ struct Cursor<I> {
     range: base::TimeRange,
 }
 
-impl<'s, I: Iterator<Item = (&'s Labels, &'s Stored)>> SeriesCursor for Cursor<I> {
+impl<'s, I: Iterator<Item = (&'s Labels, &'s BTreeMap<i64, Stored>)>> SeriesCursor for Cursor<I> {
     fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
         let Some((labels, stored)) = self.rows.next() else { return Ok(None) };
         columns.clear();
-        if self.range.start_ms <= self.range.end_ms {
-            for (t, v) in stored.samples.range(self.range.start_ms..=self.range.end_ms) {
-                columns.timestamps_ms.push(*t);
-                columns.values.push(*v);
+        let mut hints = Hints::default();
+        for (t, Stored { value, start_ms }) in stored.range(..=self.range.end_ms) {
+            let is_wanted = *t >= self.range.start_ms;
+            match value {
+                Value::Float(v) => {
+                    hints.interrupt();
+                    if is_wanted {
+                        columns.timestamps_ms.push(*t);
+                        columns.values.push(*v);
+                        columns.starts_ms.push(*start_ms);
+                    }
+                }
+                Value::Histogram(h) => {
+                    let h = hints.settle(h);
+                    if is_wanted {
+                        columns.histograms.timestamps_ms.push(*t);
+                        columns.histograms.values.push(h);
+                        columns.histograms.starts_ms.push(*start_ms);
+                    }
+                }
+            }
+        }
+        for starts in [&mut columns.starts_ms, &mut columns.histograms.starts_ms] {
+            if starts.iter().all(|t| *t == 0) {
+                starts.clear();
             }
         }
         Ok(Some(labels.clone()))
@@ -133,5 +188,26 @@ mod tests {
         assert_eq!(cursor.next(&mut columns).unwrap().unwrap().get("l"), Some("b"));
         assert!(columns.values.is_empty());
         assert!(cursor.next(&mut columns).unwrap().is_none());
+    }
+
+    #[test]
+    fn resets_are_known_within_a_run_of_one_layout() {
+        let h = |count: f64, counter_reset_hint| {
+            Arc::new(Histogram { count, counter_reset_hint, ..Histogram::default() })
+        };
+        let (unknown, gauge) = (CounterResetHint::Unknown, CounterResetHint::Gauge);
+        let mut hints = Hints::default();
+        let got: Vec<_> = [
+            h(1.0, unknown),
+            h(2.0, unknown),
+            h(1.0, CounterResetHint::NotReset),
+            h(5.0, CounterResetHint::Reset),
+            h(6.0, gauge),
+            h(7.0, unknown),
+        ]
+        .iter()
+        .map(|h| hints.settle(h).counter_reset_hint)
+        .collect();
+        assert_eq!(got, [unknown, CounterResetHint::NotReset, unknown, unknown, gauge, unknown]);
     }
 }

@@ -1,10 +1,11 @@
 //! Test scripts for queries, in the language of Prometheus' `promqltest`: `load` data, `eval` queries, `expect` results.
 //!
-//! Owns the language, its checks and the data in memory that scripts load. Native histograms are read as far as
-//! knowing which series have them: a case that needs them and does not pass is counted as skipped, with the reason.
+//! Owns the language, its checks and the data in memory that scripts load.
 
 mod check;
+mod classic;
 mod data;
+mod literal;
 mod parse;
 mod run;
 mod sequence;

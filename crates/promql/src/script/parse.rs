@@ -1,9 +1,9 @@
 //! Reads scripts. One command per line, its details on the lines after it up to an empty one.
 
-use base::{Error, Result, parse_duration};
+use base::{Error, Labels, Result, parse_duration};
 use regex::Regex;
 
-use super::sequence::{SeriesLine, parse_number, parse_series};
+use super::sequence::{SeriesLine, parse_metric, parse_number, parse_series, parse_starts};
 use crate::Grid;
 use crate::quote::unquote;
 
@@ -32,8 +32,9 @@ pub struct Load {
     pub step_ms: i64,
     /// Whether classic histograms are loaded as native ones, too.
     pub with_nhcb: bool,
-    /// The series, and whether they have start timestamps.
-    pub series: Vec<(SeriesLine, bool)>,
+    /// The series, and the start timestamps of their points as milliseconds from the points' times. These are as many as points, or
+    /// none at all.
+    pub series: Vec<(SeriesLine, Vec<Option<i64>>)>,
 }
 
 /// When a query is evaluated.
@@ -154,22 +155,40 @@ fn parse_load(block: &[&str], line: usize) -> Result<Load> {
     };
     let step_ms = milliseconds(step.trim()).map_err(|e| at_line(line, e))?;
     let mut series = Vec::new();
-    let mut pending = None;
+    let mut pending: Option<(&str, Labels, Vec<Option<i64>>)> = None;
     for (i, text) in block.iter().enumerate().skip(1) {
         // `metric{…}@st <offsets>` gives the start timestamps of the series on the next line.
-        if let Some((metric, _)) = text.split_once(char::is_whitespace).filter(|(m, _)| m.ends_with("@st")) {
-            pending = Some(metric.trim_end_matches("@st"));
+        let of_starts = text.split_once(char::is_whitespace).filter(|(m, _)| m.ends_with("@st"));
+        if let Some((metric, offsets)) = of_starts {
+            if let Some((metric, ..)) = pending {
+                return Err(no_samples(line, metric));
+            }
+            let metric = metric.trim_end_matches("@st");
+            let labels = parse_metric(metric).map_err(|e| at_line(line + i, e))?.0;
+            let starts = parse_starts(offsets).map_err(|e| at_line(line + i, e))?;
+            pending = Some((metric, labels, starts));
             continue;
         }
         let parsed = parse_series(text).map_err(|e| at_line(line + i, e))?;
-        series.push((parsed, pending.take().is_some()));
+        let mut of_points = Vec::new();
+        if let Some((metric, labels, starts)) = pending.take() {
+            if labels != parsed.labels || starts.len() != parsed.points.len() {
+                let what =
+                    format!("cannot load {metric}: its start timestamps are not those of the next line");
+                return Err(at_line(line + i, Error::invalid(what)));
+            }
+            of_points = starts;
+        }
+        series.push((parsed, of_points));
     }
     match pending {
-        Some(metric) => {
-            Err(at_line(line, Error::invalid(format!("cannot load {metric}: no samples follow @st"))))
-        }
+        Some((metric, ..)) => Err(no_samples(line, metric)),
         None => Ok(Load { step_ms, with_nhcb, series }),
     }
+}
+
+fn no_samples(line: usize, metric: &str) -> Error {
+    at_line(line, Error::invalid(format!("cannot load {metric}: no samples follow @st")))
 }
 
 fn milliseconds(text: &str) -> Result<i64> {
@@ -352,7 +371,8 @@ mod tests {
         else {
             panic!("{script:?}")
         };
-        assert_eq!((load.step_ms, load.series[0].1, load.series[1].1), (300_000, false, true));
+        assert_eq!(load.step_ms, 300_000);
+        assert_eq!((&load.series[0].1, &load.series[1].1), (&vec![], &vec![Some(-60_000)]));
         assert_eq!((a.query.as_str(), a.no_warning, a.series.len(), a.line), ("sum(x)", true, 1, 8));
         assert!(matches!(b.when, When::Range(Grid { step_ms: 300_000, .. })));
         assert!(b.warnings[0].matches("a: b"));

@@ -1,12 +1,11 @@
 //! Runs scripts: each case as it stands, again with `@` on all of its selectors at other times, and each instant query
 //! again as the middle step of a range query, as Prometheus' own runner does.
 
-use base::{Error, Result};
+use base::{Error, Result, Sample};
 
 use super::check::{self, Checked, describe};
 use super::data::MemorySource;
 use super::parse::{Command, Eval, Script, When};
-use super::sequence::Point;
 use crate::ast::{AtModifier, ExprKind, VectorSelector};
 use crate::eval::plan::depends_on_time;
 use crate::{
@@ -19,8 +18,6 @@ use crate::{
 pub enum Outcome {
     /// As expected in all forms.
     Passed,
-    /// Not as expected, but it needs what the engine does not have: the reason.
-    Skipped(&'static str),
     /// Not as expected: what is wrong.
     Failed(String),
 }
@@ -49,11 +46,6 @@ impl Report {
         self.cases.iter().filter(|c| c.outcome == Outcome::Passed).count()
     }
 
-    /// Number of cases that were skipped.
-    pub fn skipped(&self) -> usize {
-        self.cases.iter().filter(|c| matches!(c.outcome, Outcome::Skipped(_))).count()
-    }
-
     /// The failures, one text each.
     pub fn failures(&self) -> Vec<String> {
         let text = |c: &Case| match &c.outcome {
@@ -72,7 +64,7 @@ pub fn run(text: &str, options: &EvalOptions) -> Result<Report> {
     for command in &script.commands {
         match command {
             Command::Clear => data.clear(),
-            Command::Load(load) => data.load(load),
+            Command::Load(load) => data.load(load)?,
             Command::Eval(eval) => {
                 let outcome = Runner { eval, options, data: &data }.outcome();
                 report.cases.push(Case { line: eval.line, query: eval.query.clone(), outcome });
@@ -110,23 +102,8 @@ impl Runner<'_> {
         };
         match self.check(&expr) {
             Ok(()) => Outcome::Passed,
-            Err(why) => self.beyond_engine(&expr).map_or(Outcome::Failed(why), Outcome::Skipped),
+            Err(why) => Outcome::Failed(why),
         }
-    }
-
-    /// Why the case is beyond the engine, if it is.
-    fn beyond_engine(&self, expr: &Expr) -> Option<&'static str> {
-        if self.eval.series.iter().any(|s| s.points.contains(&Point::Histogram)) {
-            return Some("expects native histograms");
-        }
-        let mut reason = None;
-        let mut expr = expr.clone();
-        visit(&mut expr, &mut |part| match part {
-            Part::Selector(s) => reason = reason.or_else(|| self.data.beyond_floats(&s.matchers)),
-            Part::Call(Function::StartTimestamp) => reason = Some("reads start timestamps"),
-            Part::Call(_) | Part::Subquery(_) => {}
-        });
-        reason
     }
 
     fn check(&self, expr: &Expr) -> Checked {
@@ -166,8 +143,11 @@ impl Runner<'_> {
             return Err(format!("as a range query: {} comes before {}", pair[0].labels, pair[1].labels));
         }
         let mut middle = matrix.into_iter().filter_map(|s| {
-            let sample = *s.samples.iter().find(|p| p.t_ms == t_ms)?;
-            Some(VectorSample { labels: s.labels, sample })
+            let histogram = s.histograms.into_iter().find(|p| p.t_ms == t_ms).map(|p| p.histogram);
+            let float = s.samples.iter().find(|p| p.t_ms == t_ms).copied();
+            let sample = float.or(histogram.as_ref().map(|_| Sample { t_ms, value: 0.0 }))?;
+            let histogram = histogram.filter(|_| float.is_none());
+            Some(VectorSample { labels: s.labels, sample, histogram })
         });
         let value = match output.value {
             Value::Scalar(_) => match middle.next() {
@@ -270,15 +250,16 @@ mod tests {
     }
 
     #[test]
-    fn wrong_expectations_fail_and_native_histograms_are_skipped() {
+    fn wrong_expectations_fail() {
         let out = outcomes(
-            "load 1m\n  x 1 2 3\n  h {{schema:0 count:1 sum:1}}\n\neval instant at 1m x\n  x 2\n\n\
+            "load 1m\n  x 1 2 3\n  h {{schema:0 count:1 sum:1}}x2\n\neval instant at 1m x\n  x 2\n\n\
              eval instant at 1m x\n  x 3\n\neval instant at 1m h\n  h {{schema:0 count:1 sum:1}}\n\n\
+             eval instant at 1m h\n  h {{schema:0 count:2 sum:1}}\n\neval instant at 1m h\n  h 1\n\n\
              eval instant at 1m x\n\neval instant at 1m nothing\n  y 1\n",
         );
-        assert_eq!(out[0], Outcome::Passed);
+        assert_eq!((&out[0], &out[2]), (&Outcome::Passed, &Outcome::Passed));
         assert!(matches!(&out[1], Outcome::Failed(why) if why.contains("but got 2")), "{out:?}");
-        assert_eq!(out[2], Outcome::Skipped("expects native histograms"));
-        assert!(matches!(&out[3], Outcome::Failed(_)) && matches!(&out[4], Outcome::Failed(_)));
+        assert!(matches!(&out[3], Outcome::Failed(why) if why.contains("count:2")), "{out:?}");
+        assert!(out[4..].iter().all(|o| matches!(o, Outcome::Failed(_))), "{out:?}");
     }
 }

@@ -1,18 +1,27 @@
 //! Lines of a series and its points: `metric{a="b"} 1 2+3x4 _x2 stale {{schema:0 sum:1 count:1}}`.
 
-use base::{Error, Labels, LabelsBuilder, METRIC_NAME, Result};
+use std::sync::Arc;
 
+use base::{Error, Histogram, Labels, LabelsBuilder, METRIC_NAME, Result, parse_duration};
+
+use super::literal::{Literal, parse_literal};
+use crate::histogram::{add, subtract};
 use crate::quote::unquote;
 
 /// A point of a sequence.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Point {
     /// No sample.
     Omitted,
     /// A float; the staleness marker is one.
     Float(f64),
-    /// A native histogram, whatever it holds.
-    Histogram,
+    /// A native histogram.
+    Histogram {
+        /// The histogram.
+        histogram: Arc<Histogram>,
+        /// Whether the script says what is known of counter resets.
+        has_hint: bool,
+    },
 }
 
 /// A series with its points.
@@ -126,16 +135,10 @@ fn histogram_item(text: &str) -> Result<&str> {
 fn expand(item: &str, points: &mut Vec<Point>) -> Result<()> {
     let bad = || Error::invalid(format!("not a sequence of values: {item:?}"));
     let times = |text: &str| text.parse::<usize>().ok().filter(|n| *n <= MAX_POINTS).ok_or_else(bad);
-    let mut repeat = |point, n: usize| points.extend(std::iter::repeat_n(point, n));
     if item.starts_with("{{") {
-        let tail = &item[item.rfind("}}").ok_or_else(bad)? + 2..];
-        match tail.strip_prefix('x') {
-            Some(n) => repeat(Point::Histogram, times(n)? + 1),
-            None if tail.is_empty() => repeat(Point::Histogram, 1),
-            None => return Err(bad()),
-        }
-        return Ok(());
+        return expand_histograms(item, points);
     }
+    let mut repeat = |point, n: usize| points.extend(std::iter::repeat_n(point, n));
     if let Some(tail) = item.strip_prefix('_') {
         match tail.strip_prefix('x') {
             Some(n) => repeat(Point::Omitted, times(n)?),
@@ -160,6 +163,85 @@ fn expand(item: &str, points: &mut Vec<Point>) -> Result<()> {
         value += step;
     }
     Ok(())
+}
+
+/// One item that begins with a histogram.
+fn expand_histograms(item: &str, points: &mut Vec<Point>) -> Result<()> {
+    let bad = || Error::invalid(format!("not a sequence of histograms: {item:?}"));
+    let literal = |text: &str| parse_literal(text).map_err(|e| e.context(format!("cannot read {text:?}")));
+    let end = item.find("}}").ok_or_else(bad)? + 2;
+    let Literal { histogram, has_hint } = literal(&item[..end])?;
+    let (mut rest, mut step) = (&item[end..], None);
+    if let Some(sign) = rest.chars().next().filter(|c| matches!(c, '+' | '-')) {
+        let end = rest.find("}}").ok_or_else(bad)? + 2;
+        step = Some((sign, literal(&rest[1..end])?));
+        rest = &rest[end..];
+    }
+    let count = match rest.strip_prefix('x') {
+        Some(n) => n.parse::<usize>().ok().filter(|n| *n <= MAX_POINTS).ok_or_else(bad)?,
+        None if rest.is_empty() && step.is_none() => 0,
+        None => return Err(bad()),
+    };
+    let mut now = Arc::new(histogram);
+    let Some((sign, by)) = step else {
+        points.extend(std::iter::repeat_n(Point::Histogram { histogram: now, has_hint }, count + 1));
+        return Ok(());
+    };
+    let combine = if sign == '+' { add } else { subtract };
+    for i in 0..=count {
+        if i > 0 {
+            if now.schema > by.histogram.schema {
+                let (from, to) = (by.histogram.schema, now.schema);
+                return Err(Error::invalid(format!(
+                    "error combining histograms: cannot merge from schema {from} to {to}"
+                )));
+            }
+            let mut next = (*now).clone();
+            combine(&mut next, &by.histogram).map_err(|_| {
+                Error::invalid("error combining histograms: their buckets do not go together")
+            })?;
+            now = Arc::new(next);
+        }
+        points.push(Point::Histogram { histogram: Arc::clone(&now), has_hint: by.has_hint });
+    }
+    Ok(())
+}
+
+/// Reads start timestamps, as durations from the time of each point: `-1m -30s-1mx2 _x3`.
+pub(super) fn parse_starts(text: &str) -> Result<Vec<Option<i64>>> {
+    let mut starts = Vec::new();
+    for item in text.split_whitespace() {
+        let bad = || Error::invalid(format!("not a sequence of start timestamps: {item:?}"));
+        let times = |text: &str| text.parse::<usize>().ok().filter(|n| *n <= MAX_POINTS).ok_or_else(bad);
+        if let Some(tail) = item.strip_prefix('_') {
+            let n = if tail.is_empty() { 1 } else { times(tail.strip_prefix('x').ok_or_else(bad)?)? };
+            starts.extend(std::iter::repeat_n(None, n));
+            continue;
+        }
+        let (first_ms, mut rest) = take_duration(item).ok_or_else(bad)?;
+        let mut step_ms = 0;
+        if rest.starts_with(['+', '-']) {
+            (step_ms, rest) = take_duration(rest).ok_or_else(bad)?;
+        }
+        let count = match rest.strip_prefix('x') {
+            Some(n) => times(n)?,
+            None if rest.is_empty() && step_ms == 0 => 0,
+            None => return Err(bad()),
+        };
+        starts.extend((0..=count as i64).map(|i| Some(first_ms + i * step_ms)));
+    }
+    Ok(starts)
+}
+
+/// Takes a duration with its sign off the beginning, in milliseconds.
+fn take_duration(text: &str) -> Option<(i64, &str)> {
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let digits = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    let unit = unsigned[digits..].find(|c: char| !c.is_ascii_alphabetic() || c == 'x');
+    let (duration, rest) = unsigned.split_at(unit.map_or(unsigned.len(), |n| digits + n));
+    let ms = if duration == "0" { 0 } else { parse_duration(duration).ok()?.as_millis() };
+    let ms = i64::try_from(ms).ok()?;
+    Some((if text.starts_with('-') { -ms } else { ms }, rest))
 }
 
 /// Splits `a+b` or `a-b`; a sign within an exponent or at the beginning is none.
@@ -212,10 +294,28 @@ mod tests {
         assert_eq!(points("1 2+3x2 -1-1x1 5x1"), floats(&[1.0, 2.0, 5.0, 8.0, -1.0, -2.0, 5.0, 5.0]));
         assert_eq!(points("0+10x2 0x2"), floats(&[0.0, 10.0, 20.0, 0.0, 0.0, 0.0]));
         assert_eq!(points("1e-3 -Inf 10x1"), floats(&[0.001, f64::NEG_INFINITY, 10.0, 10.0]));
-        assert_eq!(points("_ _x2"), [Point::Omitted; 3]);
+        assert_eq!(points("_ _x2"), vec![Point::Omitted; 3]);
         assert_eq!(points("{{schema:0 sum:1}}x2 {{}}+{{count:1}}x1 1").len(), 6);
+        let counts: Vec<f64> = points("{{count:9}}-{{count:2}}x2")
+            .iter()
+            .map(|p| match p {
+                Point::Histogram { histogram, .. } => histogram.count,
+                _ => f64::NAN,
+            })
+            .collect();
+        assert_eq!(counts, [9.0, 7.0, 5.0]);
         for bad in ["1x", "x", "a", "{{", "1+x2", "_y", "1x99999999999", "x3"] {
             assert!(parse_points(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn starts_expand() {
+        let of = |text| parse_starts(text).unwrap();
+        assert_eq!(of("_ _x2 0 -1m"), [None, None, None, Some(0), Some(-60_000)]);
+        assert_eq!(of("-30s-1mx2 1ms-0sx1")[..3], [Some(-30_000), Some(-90_000), Some(-150_000)]);
+        for bad in ["x", "1", "1m+1m", "-1mx", "1mx2y"] {
+            assert!(parse_starts(bad).is_err(), "{bad}");
         }
     }
 

@@ -144,9 +144,7 @@ fn extreme_times_do_not_overflow() {
 }
 
 #[test]
-fn what_is_not_supported_says_so() {
-    let e = range("start_timestamp(x_total)", GRID, &EvalOptions::default(), &data()).unwrap_err();
-    assert!(e.message().starts_with("start_timestamp() is not supported yet"), "{e}");
+fn a_range_vector_is_no_range_query() {
     let e = range("x_total[5m]", GRID, &EvalOptions::default(), &data()).unwrap_err();
     assert_eq!(
         e.message(),

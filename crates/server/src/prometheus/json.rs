@@ -4,8 +4,8 @@ use std::fmt::Write;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use base::{Labels, Sample};
-use engine::{Annotations, Value};
+use base::{Histogram, Labels, Sample};
+use engine::{Annotations, Bucket, Value};
 use serde::Serialize;
 
 use crate::limits::MAX_ANNOTATIONS;
@@ -65,16 +65,30 @@ pub(crate) fn write_query_data(out: &mut String, value: &Value) {
         Value::Vector(samples) => ("vector", &|out| {
             write_list(out, samples, |out, s| {
                 write_metric(out, &s.labels);
-                out.push_str(",\"value\":");
-                write_point(out, s.sample);
+                match &s.histogram {
+                    Some(h) => {
+                        out.push_str(",\"histogram\":");
+                        write_histogram_point(out, s.sample.t_ms, h);
+                    }
+                    None => {
+                        out.push_str(",\"value\":");
+                        write_point(out, s.sample);
+                    }
+                }
                 out.push('}');
             });
         }),
         Value::Matrix(series) => ("matrix", &|out| {
             write_list(out, series, |out, s| {
                 write_metric(out, &s.labels);
-                out.push_str(",\"values\":");
-                write_list(out, &s.samples, |out, p| write_point(out, *p));
+                if !s.samples.is_empty() {
+                    out.push_str(",\"values\":");
+                    write_list(out, &s.samples, |out, p| write_point(out, *p));
+                }
+                if !s.histograms.is_empty() {
+                    out.push_str(",\"histograms\":");
+                    write_list(out, &s.histograms, |out, p| write_histogram_point(out, p.t_ms, &p.histogram));
+                }
                 out.push('}');
             });
         }),
@@ -120,6 +134,38 @@ fn write_point(out: &mut String, sample: Sample) {
     out.push_str(",\"");
     write_float(out, sample.value);
     out.push_str("\"]");
+}
+
+/// `[1435781451.781,{"count":"3","sum":"4","buckets":[[0,"1","2","3"]]}]`, the buckets that hold anything. The first number of a
+/// bucket says which of its bounds belong to it: 0 the upper, 1 the lower, 2 neither, 3 both.
+fn write_histogram_point(out: &mut String, t_ms: i64, h: &Histogram) {
+    out.push('[');
+    write_timestamp(out, t_ms);
+    out.push_str(",{\"count\":\"");
+    write_float(out, h.count);
+    out.push_str("\",\"sum\":\"");
+    write_float(out, h.sum);
+    out.push('"');
+    let buckets: Vec<Bucket> = engine::buckets(h).filter(|b| b.count != 0.0).collect();
+    if !buckets.is_empty() {
+        out.push_str(",\"buckets\":");
+        write_list(out, &buckets, |out, b| {
+            let rule = match (b.lower_inclusive, b.upper_inclusive) {
+                (false, true) => 0,
+                (true, false) => 1,
+                (false, false) => 2,
+                (true, true) => 3,
+            };
+            write!(out, "[{rule}").expect("writing to a string cannot fail");
+            for v in [b.lower, b.upper, b.count] {
+                out.push_str(",\"");
+                write_float(out, v);
+                out.push('"');
+            }
+            out.push(']');
+        });
+    }
+    out.push_str("}]");
 }
 
 /// Seconds, with three digits of a fraction only if there is one.
@@ -179,7 +225,10 @@ pub(crate) const NEVER: &str = "0001-01-01T00:00:00Z";
 
 #[cfg(test)]
 mod tests {
-    use engine::{Series, VectorSample};
+    use std::sync::Arc;
+
+    use base::Span;
+    use engine::{HistogramSample, Series, VectorSample};
 
     use super::*;
 
@@ -196,19 +245,48 @@ mod tests {
         let labels = Labels::from_pairs([("__name__", "up"), ("a", "q\"\\\n\u{1}ü")]);
         let sample = |t_ms, value| Sample { t_ms, value };
         check(
-            &Value::Vector(vec![VectorSample { labels, sample: sample(1_435_781_451_781, 1.5) }]),
+            &Value::Vector(vec![VectorSample {
+                labels,
+                sample: sample(1_435_781_451_781, 1.5),
+                histogram: None,
+            }]),
             r#"{"resultType":"vector","result":[{"metric":{"__name__":"up","a":"q\"\\\n\u0001ü"},"value":[1435781451.781,"1.5"]}]}"#,
         );
         check(
             &Value::Matrix(vec![Series {
                 labels: Labels::empty(),
                 samples: vec![sample(0, 1.0), sample(-1_050, f64::NAN)],
+                histograms: vec![],
             }]),
             r#"{"resultType":"matrix","result":[{"metric":{},"values":[[0,"1"],[-1.050,"NaN"]]}]}"#,
         );
         check(&Value::Scalar(sample(1_000, f64::INFINITY)), r#"{"resultType":"scalar","result":[1,"+Inf"]}"#);
         check(&Value::String(1_000, "a".into()), r#"{"resultType":"string","result":[1,"a"]}"#);
         check(&Value::Vector(vec![]), r#"{"resultType":"vector","result":[]}"#);
+    }
+
+    #[test]
+    fn native_histograms_are_as_prometheus_writes_them() {
+        let histogram = Arc::new(Histogram {
+            count: 8.0,
+            sum: 1.5,
+            zero_threshold: 0.25,
+            zero_count: 3.0,
+            positive_spans: vec![Span { offset: 0, length: 3 }],
+            positive: vec![4.0, 0.0, 1.0],
+            ..Histogram::default()
+        });
+        let json = r#"{"count":"8","sum":"1.5","buckets":[[3,"-0.25","0.25","3"],[0,"0.5","1","4"],[0,"2","4","1"]]}"#;
+        let (labels, sample) = (Labels::empty(), Sample { t_ms: 1_500, value: 0.0 });
+        check(
+            &Value::Vector(vec![VectorSample { labels, sample, histogram: Some(Arc::clone(&histogram)) }]),
+            &format!(r#"{{"resultType":"vector","result":[{{"metric":{{}},"histogram":[1.500,{json}]}}]}}"#),
+        );
+        let histograms = vec![HistogramSample { t_ms: 1_000, histogram }];
+        check(
+            &Value::Matrix(vec![Series { labels: Labels::empty(), samples: vec![], histograms }]),
+            &format!(r#"{{"resultType":"matrix","result":[{{"metric":{{}},"histograms":[[1,{json}]]}}]}}"#),
+        );
     }
 
     #[test]
