@@ -28,7 +28,7 @@ export function AlertList({ alerts }: { alerts: Alert[] }) {
         <li key={JSON.stringify(alert.labels)} data-alert={alert.state}>
           <p className={classes.head}>
             <span className={classes.state} data-state={alert.state}>{alert.state}</span>
-            {!isNever(alert.activeAt) && <span title={alert.activeAt}>since {agoText(Date.parse(alert.activeAt), nowMs)}</span>}
+            {!isNever(alert.activeAt) && <span title={alert.activeAt}>began {agoText(Date.parse(alert.activeAt), nowMs)}</span>}
             <span className="mono">{Number(alert.value)}</span>
           </p>
           <LabelChips labels={alert.labels} />
