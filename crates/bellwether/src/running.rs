@@ -15,7 +15,6 @@ use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
 use engine::Engine;
 use parking_lot::Mutex;
 use prometheus::{Encoder, Gauge, Registry, TextEncoder};
-use server::WriteReceiver;
 use server::process::{self, Process, Targets, TargetsView};
 use tsdb::{ExemplarStore, MetricStore};
 
@@ -23,6 +22,7 @@ use crate::alerts::Alerts;
 use crate::cli::Serve;
 use crate::config::{self, Checked};
 use crate::features::Features;
+use crate::push::Receivers;
 use crate::settings::Settings;
 
 /// Hands scraped samples to the engine.
@@ -77,7 +77,7 @@ pub(crate) struct Running {
     pub(crate) hostname: String,
     pub(crate) manager: Arc<ScrapeManager>,
     pub(crate) node: NodeSource,
-    pub(crate) write_receiver: Option<Arc<WriteReceiver>>,
+    pub(crate) receivers: Receivers,
     pub(crate) alerts: Arc<Alerts>,
     pub(crate) store: Arc<MetricStore>,
     pub(crate) exemplars: Arc<ExemplarStore>,
@@ -144,9 +144,7 @@ impl Running {
         for key in settings.needs_restart(&before) {
             tracing::warn!(key, "configuration: the change takes effect when the program is started again");
         }
-        if let Some(receiver) = &self.write_receiver {
-            receiver.set_limits(settings.labels);
-        }
+        self.receivers.apply(checked, settings.labels);
         self.store.tune(settings.tunable_within(self.store.memory()));
         self.store.retain(settings.retention.clone());
         self.exemplars.tune(settings.max_exemplars, settings.tunable.out_of_order);
@@ -201,6 +199,8 @@ impl Process for Running {
             ("limits.memory".into(), settings.memory_bytes.to_string()),
             ("web.listen-address".into(), o.web_listen_address.clone()),
             ("web.enable-remote-write-receiver".into(), o.web_enable_remote_write_receiver.to_string()),
+            ("web.enable-otlp-receiver".into(), o.web_enable_otlp_receiver.to_string()),
+            ("otlp.grpc-listen-address".into(), o.otlp_grpc_listen_address.clone().unwrap_or_default()),
             ("enable-feature".into(), self.features.text()),
             ("web.enable-admin-api".into(), o.web_enable_admin_api.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),

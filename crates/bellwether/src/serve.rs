@@ -10,9 +10,7 @@ use engine::{Engine, EngineOptions};
 use lake::{MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
-use server::{
-    AdminApi, Front, HttpMetrics, HttpServer, PushedMetadata, Readiness, Room, ServerState, WriteReceiver,
-};
+use server::{AdminApi, Front, HttpMetrics, HttpServer, PushedMetadata, Readiness, ServerState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
@@ -56,7 +54,11 @@ async fn serve(options: Serve) -> Result<()> {
     let rules = config::load_rules(&checked)?;
     warn_of_unsupported(&checked);
     let features = Features::of(options.enable_feature.iter().chain(&checked.features).map(String::as_str))?;
-    let http = bind(&options).await?;
+    let http = bind(&options, &options.web_listen_address).await?;
+    let grpc = match &options.otlp_grpc_listen_address {
+        Some(address) => Some(bind(&options, address).await?),
+        None => None,
+    };
     let address = http.address();
     let mut signals = Signals::install()?;
 
@@ -116,18 +118,13 @@ async fn serve(options: Serve) -> Result<()> {
         &registry,
     )?;
     let alerts = Arc::new(alerts);
-    let room = Arc::new(Room::register(memory.pool_limit_bytes(Pool::Requests), &registry)?);
-    let receives = options.web_enable_remote_write_receiver;
-    let receiver = receives.then(|| {
-        let options = push::write_options(&options, &features);
-        WriteReceiver::register(options, settings.labels, Arc::clone(&room), &registry)
-    });
-    let write_receiver = receiver.transpose()?.map(Arc::new);
+    let room_bytes = memory.pool_limit_bytes(Pool::Requests);
+    let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);
     let running = Arc::new(Running {
         options,
         features,
-        write_receiver: write_receiver.clone(),
+        receivers: receivers.clone(),
         store: Arc::clone(&store),
         exemplars: Arc::clone(&exemplars),
         alerts: Arc::clone(&alerts),
@@ -151,7 +148,8 @@ async fn serve(options: Serve) -> Result<()> {
     let readiness = Arc::new(Readiness::default());
     let state = Arc::new(ServerState {
         engine,
-        write_receiver,
+        write_receiver: receivers.write,
+        otlp_receiver: receivers.otlp,
         pushed_metadata: Arc::new(PushedMetadata::register(&registry)?),
         admin,
         targets: Arc::clone(&running) as _,
@@ -166,7 +164,8 @@ async fn serve(options: Serve) -> Result<()> {
         version: crate::VERSION,
         revision: crate::REVISION,
     });
-    front.open(server::router(state));
+    front.open(server::router(Arc::clone(&state)));
+    let grpc = grpc.map(|grpc| push::serve_grpc(grpc, state));
     let (stop_maintenance, maintenance_stops) = oneshot::channel();
     let maintaining = tokio::spawn(maintain(Arc::clone(&store), Arc::clone(&exemplars), maintenance_stops));
     readiness.set(true);
@@ -181,7 +180,11 @@ async fn serve(options: Serve) -> Result<()> {
     alerts.stop().await;
     manager.stop().await;
     drop(stop_http);
-    let served = joined("the HTTP server", serving.await);
+    let mut served = joined("the HTTP server", serving.await);
+    if let Some((stop, serving)) = grpc {
+        drop(stop);
+        served = served.and(joined("the gRPC server", serving.await));
+    }
     drop(stop_maintenance);
     store.stop_maintenance();
     let maintained = joined("maintenance", maintaining.await.map(Ok));
@@ -204,8 +207,7 @@ pub(crate) fn warn_of_unsupported(checked: &Checked) {
     }
 }
 
-async fn bind(options: &Serve) -> Result<HttpServer> {
-    let address = &options.web_listen_address;
+async fn bind(options: &Serve, address: &str) -> Result<HttpServer> {
     let resolved: Vec<_> = tokio::net::lookup_host(address)
         .await
         .map_err(|e| Error::invalid(format!("cannot listen on {address}: {e}; write it as 127.0.0.1:9090")))?

@@ -24,6 +24,8 @@ pub struct Decoded {
     pub refused: Refused,
     /// Descriptions of metric families.
     pub metadata: Vec<(Box<str>, Metadata)>,
+    /// What was taken although something about it is odd.
+    pub warnings: Warnings,
 }
 
 /// What was refused of a request whose rest is fine.
@@ -39,6 +41,8 @@ pub struct Refused {
     pub badly_labelled_samples: u64,
     /// Exemplars that cannot be read.
     pub exemplars: u64,
+    /// Data points, where the protocol has these.
+    pub points: u64,
     /// Why, for the first of them.
     pub errors: Vec<Error>,
 }
@@ -61,6 +65,42 @@ impl Refused {
     /// Whether anything was refused.
     pub fn is_empty(&self) -> bool {
         self.errors.is_empty()
+    }
+}
+
+/// What is odd about a request, counted by Prometheus' categories, and said of the first.
+#[derive(Debug, Default)]
+pub struct Warnings {
+    /// Metrics without data points.
+    pub empty_data_points: u64,
+    /// Labels that several attributes became.
+    pub label_name_collision: u64,
+    /// Histograms of nothing that have a sum.
+    pub histogram_zero_count_non_zero_sum: u64,
+    /// Targets whose data points span so long that what is known of them is stored for the end of it only.
+    pub target_info_cut: u64,
+    /// Targets of which nothing can be known, and exemplars that cannot be read.
+    pub other: u64,
+    /// What is said of the first of them.
+    pub texts: Vec<String>,
+}
+
+impl Warnings {
+    pub(crate) fn note(&mut self, text: impl FnOnce() -> String) {
+        if self.texts.len() < REFUSALS_QUOTED {
+            self.texts.push(text());
+        }
+    }
+
+    /// Counts by category, as Prometheus names these.
+    pub fn categories(&self) -> [(&'static str, u64); 5] {
+        [
+            ("empty_data_points", self.empty_data_points),
+            ("label_name_collision", self.label_name_collision),
+            ("histogram_zero_count_non_zero_sum", self.histogram_zero_count_non_zero_sum),
+            ("target_info_cut", self.target_info_cut),
+            ("other", self.other),
+        ]
     }
 }
 

@@ -7,6 +7,7 @@
 mod decoded;
 pub mod limits;
 mod native;
+pub mod otlp;
 pub mod prometheus_tsdb;
 mod protobuf;
 pub mod remote_write;
@@ -14,7 +15,7 @@ mod snappy;
 mod starts;
 pub mod testing;
 
-pub use decoded::{Decoded, Refused};
+pub use decoded::{Decoded, Refused, Warnings};
 pub use starts::Starts;
 
 /// Bounds that an operator may set; the others are fixed in [`limits`].

@@ -31,6 +31,30 @@ pub const METADATA_PER_REQUEST: usize = 50_000;
 /// Series whose starts are remembered, sixteen bytes each.
 pub(crate) const STARTS_KNOWN: usize = 1_000_000;
 
+/// Lists and maps within each other in one attribute. People write two or three.
+pub const ATTRIBUTE_DEPTH: usize = 32;
+
+/// Bytes of memory that a byte of JSON may take while it is turned into protobuf: itself, and four for a number of a list.
+pub const JSON_UNFOLDS: usize = 5;
+
+/// Samples of `target_info` for one resource of one request: a day and a half of data points that come at once.
+pub(crate) const TARGET_INFO_SAMPLES: u64 = 1000;
+
+/// Labels of one request of which it is said that several attributes became them.
+pub(crate) const COLLISIONS_SAID: usize = 1000;
+
+/// Bytes of the sums of deltas. A number takes a hundred or two, a histogram some kilobytes.
+pub const DELTA_STATE_BYTES: usize = 64 << 20;
+
+/// Buckets of one side of an exponential histogram that is added up, empty ones included; as OpenTelemetry's libraries have.
+pub(crate) const DELTA_BUCKETS: i64 = 160;
+
+/// How long a series of deltas may pause before its sum is forgotten, as in OpenTelemetry's Collector.
+pub(crate) const DELTA_STALE_MS: i64 = 300_000;
+
+/// How often sums that are to be forgotten are looked for.
+pub(crate) const DELTA_SWEEP_MS: i64 = 30_000;
+
 /// Reasons that are said of what was refused of one request.
 pub(crate) const REFUSALS_QUOTED: usize = 5;
 

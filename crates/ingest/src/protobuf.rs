@@ -60,6 +60,12 @@ impl<'a> Value<'a> {
         if let Self::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(Malformed::WireType) }
     }
 
+    /// A `fixed64`, or the bits of an `sfixed64`.
+    #[inline]
+    pub(crate) fn fixed64(self) -> Result<u64, Malformed> {
+        if let Self::Fixed64(bits) = self { Ok(bits) } else { Err(Malformed::WireType) }
+    }
+
     /// An `int64`: the varint's bits.
     #[inline]
     pub(crate) fn int64(self) -> Result<i64, Malformed> {

@@ -1,5 +1,7 @@
 //! Writes what senders send, for tests and benches of this crate and of those above it.
 
+pub mod otlp;
+
 use std::collections::HashMap;
 
 use base::{CounterResetHint, Histogram, Span};

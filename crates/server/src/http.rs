@@ -22,7 +22,7 @@ use tower_service::Service;
 
 use crate::limits::{MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::state::ServerState;
-use crate::{assets, exposition, lifecycle, metrics, prometheus};
+use crate::{assets, exposition, lifecycle, metrics, otlp, prometheus};
 
 /// Bodies below this are not worth the compressor's time, in bytes: they fit one packet.
 const COMPRESS_ABOVE_BYTES: u16 = 1024;
@@ -39,6 +39,7 @@ pub fn router(state: Arc<ServerState>) -> Router {
         .route("/metrics", get(exposition::own))
         .route("/node/metrics", get(exposition::node))
         .nest("/api/v1", prometheus::routes())
+        .route("/v1/metrics", post(otlp::http::metrics))
         .fallback(assets::serve)
         .layer(middleware::from_fn(security_headers))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), metrics::observe))

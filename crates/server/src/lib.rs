@@ -10,12 +10,15 @@ mod http;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod otlp;
 mod params;
 pub mod process;
 mod prometheus;
 mod push;
 mod state;
 
+pub use self::otlp::OtlpReceiver;
+pub use self::otlp::grpc::grpc_router;
 pub use self::prometheus::{AdminApi, WriteOptions, WriteReceiver};
 pub use self::push::{PushedMetadata, Room};
 pub use assets::{Asset, Assets};

@@ -9,6 +9,7 @@ use engine::Engine;
 
 use crate::assets::Assets;
 use crate::metrics::HttpMetrics;
+use crate::otlp::OtlpReceiver;
 use crate::process::{Process, Targets};
 use crate::prometheus::{AdminApi, WriteReceiver};
 use crate::push::PushedMetadata;
@@ -19,6 +20,8 @@ pub struct ServerState {
     pub engine: Arc<Engine>,
     /// Takes in what senders push; `None` unless that was asked for.
     pub write_receiver: Option<Arc<WriteReceiver>>,
+    /// Takes in what OTLP senders push; `None` unless that was asked for.
+    pub otlp_receiver: Option<Arc<OtlpReceiver>>,
     /// What senders say of their metrics.
     pub pushed_metadata: Arc<PushedMetadata>,
     /// Deletes series and takes snapshots; `None` unless that was asked for.

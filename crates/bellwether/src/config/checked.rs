@@ -13,7 +13,7 @@ use super::global::{self, Global};
 use super::grammar::{self, Map, Notice};
 use super::raw::{self, Node, Outcome, Problem};
 use super::storage::{self, Storage};
-use super::{limits, remote, render, root, scrape};
+use super::{limits, otlp, remote, render, root, scrape};
 
 /// Address by which the scrape loop finds the host's collector within the process, and its job.
 pub const NODE_SOURCE: &str = "node";
@@ -43,6 +43,8 @@ pub struct Checked {
     pub storage: Storage,
     /// What may be taken.
     pub limits: Limits,
+    /// How metrics of OpenTelemetry become metrics of Prometheus.
+    pub otlp: ingest::otlp::Settings,
     /// Features that are off unless asked for, by Prometheus' names.
     pub features: Vec<String>,
     /// What the file asks for that is not done.
@@ -66,6 +68,7 @@ impl Checked {
             alerting: Alerting::default(),
             storage: Storage::default(),
             limits: Limits::default(),
+            otlp: ingest::otlp::Settings::default(),
             features: Vec::new(),
             unsupported: Vec::new(),
             original_text_without_secrets:
@@ -145,7 +148,7 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
     let alerting = alerting::read(&map.map("alerting"), global.name_validation, dir)?;
     let rule_files = map.texts("rule_files")?.into_iter().map(|p| dir.join(p)).collect();
     remote::check_rules(&map, global.name_validation)?;
-    storage::check_translation(&map.map("otlp"), global.name_validation)?;
+    let otlp = otlp::read(&map.map("otlp"), global.name_validation)?;
     notices.sort_by_key(|n| n.line);
     Ok(Checked {
         external_labels,
@@ -156,6 +159,7 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
         exporters: exporters::read(&map.map("exporters"))?,
         storage: storage::read(&map.map("storage"), dir)?,
         limits: bounds::read(&map.map("limits"))?,
+        otlp,
         features: map.texts("enable_features")?.into_iter().map(str::to_owned).collect(),
         unsupported: notices,
         original_text_without_secrets: render::without_secrets(&root::SECTION, document),

@@ -16,6 +16,7 @@ mod global;
 mod grammar;
 mod http_client;
 mod limits;
+mod otlp;
 mod pattern;
 mod protocols;
 mod raw;

@@ -3,7 +3,7 @@
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::pattern::only_last_part_has_star;
 use super::raw::Outcome;
-use super::{alerting, bounds, exporters, global, remote, scrape, storage};
+use super::{alerting, bounds, exporters, global, otlp, remote, scrape, storage};
 
 const SCRAPE_CONFIGS: Key = Key::new(
     "scrape_configs",
@@ -37,7 +37,7 @@ pub(super) static SECTION: Section = Section {
             Shape::Sections(&remote::READ, Some("empty or null remote read config section")),
         )
         .without_effect("other stores are not read yet"),
-        Key::new("otlp", Shape::Section(&storage::OTLP)).without_effect("OTLP is not received yet"),
+        Key::new("otlp", Shape::Section(&otlp::SECTION)),
     ]],
     check: check_patterns,
 };

@@ -1,10 +1,9 @@
-//! The sections `storage` and, checked without effect yet, `tracing`, `otlp` and `runtime`.
+//! The sections `storage` and, checked without effect yet, `tracing` and `runtime`.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::Matcher;
-use collect::config::NameValidation;
 use tsdb::rollup::RollupOptions;
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
@@ -253,73 +252,5 @@ fn check_tracing(map: &Map<'_>) -> Outcome<()> {
             "compression",
             format!("invalid compression type {other} provided, valid options: gzip"),
         ),
-    }
-}
-
-/// The section `otlp`.
-pub(super) static OTLP: Section = Section {
-    name: "otlp",
-    keys: &[&[
-        Key::new("promote_all_resource_attributes", Shape::Bool),
-        Key::new("promote_resource_attributes", Shape::Texts),
-        Key::new("ignore_resource_attributes", Shape::Texts),
-        Key::new("translation_strategy", Shape::Text),
-        Key::new("keep_identifying_resource_attributes", Shape::Bool),
-        Key::new("convert_histograms_to_nhcb", Shape::Bool),
-        Key::new("promote_scope_metadata", Shape::Bool),
-        Key::new("label_name_underscore_sanitization", Shape::Bool),
-        Key::new("label_name_preserve_multiple_underscores", Shape::Bool),
-    ]],
-    check: check_otlp,
-};
-
-const PROMOTE: &str = "promote_resource_attributes";
-const IGNORE: &str = "ignore_resource_attributes";
-
-fn check_otlp(map: &Map<'_>) -> Outcome<()> {
-    if map.flag("promote_all_resource_attributes", false)? {
-        map.require(
-            map.nodes(PROMOTE)?.is_empty(),
-            PROMOTE,
-            "'promote_all_resource_attributes' and 'promote_resource_attributes' cannot be configured simultaneously",
-        )?;
-        return check_attributes(map, IGNORE, "ignored");
-    }
-    map.require(
-        map.nodes(IGNORE)?.is_empty(),
-        IGNORE,
-        "'ignore_resource_attributes' cannot be configured unless 'promote_all_resource_attributes' is true",
-    )?;
-    check_attributes(map, PROMOTE, "promoted")
-}
-
-fn check_attributes(map: &Map<'_>, key: &str, adjective: &str) -> Outcome<()> {
-    let mut seen = Vec::new();
-    for name in map.texts(key)?.into_iter().map(str::trim) {
-        let what = match name {
-            "" => format!("empty {adjective} OTel resource attribute"),
-            _ if seen.contains(&name) => format!("duplicated {adjective} OTel resource attribute {name:?}"),
-            _ => {
-                seen.push(name);
-                continue;
-            }
-        };
-        return map.problem(key, format!("invalid '{key}': {what}"));
-    }
-    Ok(())
-}
-
-/// Finds a translation of names that the validation of names forbids.
-pub(super) fn check_translation(otlp: &Map<'_>, validation: NameValidation) -> Outcome<()> {
-    const KEY: &str = "translation_strategy";
-    let strategy = otlp.text(KEY)?;
-    match strategy {
-        "" | "UnderscoreEscapingWithSuffixes" | "UnderscoreEscapingWithoutSuffixes" => Ok(()),
-        "NoTranslation" | "NoUTF8EscapingWithSuffixes" if validation == NameValidation::Utf8 => Ok(()),
-        "NoTranslation" | "NoUTF8EscapingWithSuffixes" => otlp.problem(
-            KEY,
-            format!("OTLP translation strategy {strategy:?} is not allowed when UTF8 is disabled"),
-        ),
-        _ => otlp.problem(KEY, format!("unsupported OTLP translation strategy {strategy:?}")),
     }
 }

@@ -19,6 +19,7 @@ mod import;
 mod import_live;
 mod lake;
 mod lifecycle;
+mod otlp;
 mod peers;
 mod remote_write;
 mod remote_write_v2;

@@ -14,6 +14,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
+use crate::otlp;
 use crate::state::ServerState;
 
 pub use admin::AdminApi;
@@ -28,6 +29,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/labels", get(series::label_names).post(series::label_names))
         .route("/label/{name}/values", get(series::label_values))
         .route("/write", post(write::write))
+        .route("/otlp/v1/metrics", post(otlp::http::metrics))
         .route("/metadata", get(targets::metadata))
         .route("/targets", get(targets::targets))
         .route("/targets/metadata", get(targets::target_metadata))

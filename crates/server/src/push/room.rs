@@ -62,6 +62,27 @@ impl Room {
         }
     }
 
+    /// Bytes that one body may have.
+    fn most_of_body(&self) -> usize {
+        ingest::limits::COMPRESSED_BYTES.min(self.body_bytes)
+    }
+
+    fn too_large(&self) -> PushFailure {
+        let most = self.most_of_body();
+        let text = format!(
+            "cannot take request: it has more than {most} bytes (limit compressed_bytes, or a thirtieth of limits.memory)"
+        );
+        PushFailure::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+    }
+
+    /// Takes room for a body. One that is larger than any may be is refused for good.
+    pub(crate) async fn for_body(&self, bytes: usize) -> Result<OwnedSemaphorePermit, PushFailure> {
+        if bytes > self.most_of_body() {
+            return Err(self.too_large());
+        }
+        self.take(&self.bodies, bytes).await
+    }
+
     /// Takes room for what a request unfolds to. One that is larger than all of it is refused for good.
     pub(crate) async fn for_decoded(&self, bytes: usize) -> Result<OwnedSemaphorePermit, PushFailure> {
         let most = self.decoded_bytes;
@@ -82,22 +103,12 @@ impl Room {
         headers: &HeaderMap,
         body: Body,
     ) -> Result<(Bytes, OwnedSemaphorePermit), PushFailure> {
-        let most = ingest::limits::COMPRESSED_BYTES.min(self.body_bytes);
         let claimed = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-        let len = claimed.unwrap_or(most);
-        let too_large = || {
-            let text = format!(
-                "cannot take request: it has more than {most} bytes (limit compressed_bytes, or a thirtieth of limits.memory)"
-            );
-            PushFailure::new(StatusCode::PAYLOAD_TOO_LARGE, text)
-        };
-        if len > most {
-            return Err(too_large());
-        }
-        let room = self.take(&self.bodies, len).await?;
+        let len = claimed.unwrap_or_else(|| self.most_of_body());
+        let room = self.for_body(len).await?;
         match tokio::time::timeout(WRITE_READ_TIMEOUT, axum::body::to_bytes(body, len)).await {
             Ok(Ok(bytes)) => Ok((bytes, room)),
-            Ok(Err(_)) if claimed.is_none() => Err(too_large()),
+            Ok(Err(_)) if claimed.is_none() => Err(self.too_large()),
             Ok(Err(e)) => Err(PushFailure::new(StatusCode::BAD_REQUEST, format!("cannot read request: {e}"))),
             Err(_) => {
                 let text = format!("cannot read request: it took more than {WRITE_READ_TIMEOUT:?}");
