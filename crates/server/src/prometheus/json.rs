@@ -171,8 +171,10 @@ fn write_histogram_point(out: &mut String, t_ms: i64, h: &Histogram) {
 /// Seconds, with three digits of a fraction only if there is one.
 fn write_timestamp(out: &mut String, t_ms: i64) {
     let magnitude = t_ms.unsigned_abs();
-    let sign = if t_ms < 0 { "-" } else { "" };
-    write!(out, "{sign}{}", magnitude / 1000).expect("writing to a string cannot fail");
+    if t_ms < 0 {
+        out.push('-');
+    }
+    out.push_str(itoa::Buffer::new().format(magnitude / 1000));
     if !magnitude.is_multiple_of(1000) {
         write!(out, ".{:03}", magnitude % 1000).expect("writing to a string cannot fail");
     }
