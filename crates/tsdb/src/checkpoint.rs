@@ -85,22 +85,40 @@ impl Manifest {
         }
     }
 
+    /// How many series its parts name, those that are gone included.
+    fn named(&self) -> u64 {
+        self.names.iter().map(|(_, count)| count).sum()
+    }
+
     /// Forgets the parts of epochs that are sealed.
     pub(crate) fn drop_until(&mut self, epoch_ms: i64) {
         self.epochs.retain(|(epoch, _)| *epoch > epoch_ms);
     }
 }
 
+/// Whether checkpoints name so many series that are gone that it pays to name the living ones anew.
+fn has_spare_names(named: u64, live: usize) -> bool {
+    named > 2 * live as u64 + CHECKPOINT_SPARE_NAMES
+}
+
 impl MetricStore {
-    /// Whether the log is long enough for a checkpoint.
+    /// Whether the log is long enough for a checkpoint, or the last one mostly names series that are gone.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
-        self.wal.live_bytes() >= CHECKPOINT_LOG_BYTES
+        self.wal.live_bytes() >= CHECKPOINT_LOG_BYTES || {
+            let named = self.manifest.lock().named();
+            named > 0 && has_spare_names(named, self.state.read().head.series_count())
+        }
     }
 
     /// Writes a checkpoint of the head, after which the log begins anew. Writers go on meanwhile, but for moments. If it
     /// fails nothing has changed, and the next one tries again.
     pub async fn checkpoint(&self) -> Result<()> {
         let _one = self.maintenance.lock().await;
+        self.checkpoint_alone().await
+    }
+
+    /// The same for who holds the lock of maintenance.
+    pub(crate) async fn checkpoint_alone(&self) -> Result<()> {
         let started = self.clock.monotonic();
         let result = self.try_checkpoint().await;
         let took = self.clock.monotonic().saturating_sub(started);
@@ -121,9 +139,7 @@ impl MetricStore {
         }
         let (fs, dir, state) = (self.lake.fs().clone(), self.wal_dir(), self.state.clone());
         let manifest = tokio::task::spawn_blocking(move || {
-            let live = state.read().head.series_count() as u64;
-            let named: u64 = before.names.iter().map(|(_, count)| count).sum();
-            let all_names = named > 2 * live + CHECKPOINT_SPARE_NAMES;
+            let all_names = has_spare_names(before.named(), state.read().head.series_count());
             let mut writer = Writer::new(&fs, &dir, sequence)?;
             let mut parts = SavedParts::default();
             let mut from = Some(0);

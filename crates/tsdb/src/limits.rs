@@ -19,8 +19,9 @@ pub const CHECKPOINT_LOG_BYTES: u64 = 32 << 20;
 /// Series whose state a checkpoint copies while it keeps writers waiting.
 pub const CHECKPOINT_SLICE: usize = 1024;
 
-/// Labels in checkpoint files beyond twice those of living series, from which on all are written anew.
-pub const CHECKPOINT_SPARE_NAMES: u64 = 1 << 16;
+/// Labels in checkpoint files beyond twice those of living series, from which on all are written anew: about a megabyte, which is
+/// not worth a checkpoint of its own.
+pub const CHECKPOINT_SPARE_NAMES: u64 = 1 << 12;
 
 /// Samples of one chunk in a segment. Two hours at one second fit; longer chunks gain nothing in size.
 pub const SEGMENT_CHUNK_SAMPLES: usize = 8192;

@@ -51,12 +51,20 @@ impl MetricStore {
             0 => compacted,
             _ => compacted.and(Box::pin(self.compact(now_ms, &self.policy(), &mut done)).await),
         };
+        let checkpointed = if self.is_checkpoint_due() { self.checkpoint_alone().await } else { Ok(()) };
         let forgotten = self.forget_deletions(now_ms).await;
         let vacuumed = self.vacuum(&mut done).await;
         // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
         self.install(self.table.view());
         self.update_gauges();
-        sealed.and(learned).and(compacted).and(rolled).and(forgotten).and(vacuumed).map(|()| done)
+        sealed
+            .and(checkpointed)
+            .and(learned)
+            .and(compacted)
+            .and(rolled)
+            .and(forgotten)
+            .and(vacuumed)
+            .map(|()| done)
     }
 
     /// Merges as if every day were over: what an operator asks for. Applies retention too.

@@ -1,9 +1,11 @@
 //! Checkpoints of the head, late samples, native histograms and limits: through restarts, and with what they refuse.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Clock, Histogram, Labels, Span, TimeRange, WriteBatch};
+use lake::fs::Fs;
 use tsdb::{AppendOutcome, SeriesLimits, Tunable};
 
 use crate::support::{
@@ -22,7 +24,7 @@ fn histogram(n: f64) -> Histogram {
 
 /// Files of the log that a replay reads.
 fn log_files(disk: &FaultyDisk) -> usize {
-    let names = lake::fs::Fs::list(&disk.fs, "/data/wal/metrics".as_ref()).unwrap();
+    let names = Fs::list(&disk.fs, "/data/wal/metrics".as_ref()).unwrap();
     names.iter().filter(|n| lake::filenames::parse_wal_file(n).is_some()).count()
 }
 
@@ -164,4 +166,34 @@ async fn a_limit_keeps_new_series_out_and_lets_the_others_go_on() {
     let other = [sample(&labels("b", "0"), START_MS, 1.0), sample(&labels("a", "0"), START_MS + 1, 1.0)];
     let outcome = append(&store, &other).await.unwrap();
     assert_eq!((outcome.limited, outcome.accepted), (1, 1), "memory is used up");
+}
+
+/// Bytes of the log's folder.
+fn wal_bytes(disk: &FaultyDisk) -> u64 {
+    let folder = Path::new("/data/wal/metrics");
+    let names = Fs::list(&disk.fs, folder).unwrap();
+    let mut all = vec![0; 16 << 20];
+    names.iter().map(|name| Fs::read_at(&disk.fs, &folder.join(name), 0, &mut all).unwrap() as u64).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkpoint_does_not_keep_the_names_of_series_that_are_gone() {
+    let disk = FaultyDisk::new();
+    let clock = clock_at(START_MS);
+    let store = disk.open(&clock).await.unwrap();
+    let batch: Vec<_> =
+        (0..6000).map(|i| sample(&labels("m", &format!("host-{i:06}")), START_MS, 1.0)).collect();
+    append(&store, &batch).await.unwrap();
+    store.checkpoint().await.unwrap();
+    let before = wal_bytes(&disk);
+    clock.set(START_MS + 9 * HOUR_MS);
+    append(&store, &[sample(&labels("n", "1"), START_MS + 9 * HOUR_MS, 2.0)]).await.unwrap();
+    store.maintain().await.unwrap();
+    assert_eq!(store.stats().head_series, 1);
+    let after = wal_bytes(&disk);
+    assert!(before > 100_000 && after < 1_000, "{before} bytes became {after}");
+    drop(store);
+    disk.fs.crash(1);
+    let found = select(&disk.open(&clock).await.unwrap(), &[], TimeRange::ALL).await;
+    assert_eq!(found.len(), 6001);
 }
