@@ -1,8 +1,11 @@
 //! Fetching what a query selects, from samples or from rollups. Which of them is decided in `choose.rs`.
 
+use std::time::Duration;
+
 use base::{BucketColumns, Result, TimeRange};
 use promql::{EvalOptions, Expr, Grid, Selection, Usage};
-use tsdb::rollup::Resolution;
+use tsdb::SelectedSeries;
+use tsdb::rollup::{Resolution, SelectedBuckets};
 
 use crate::Engine;
 use crate::choose::{Choice, choose};
@@ -19,6 +22,36 @@ pub struct RollupUse {
     pub until_ms: Option<i64>,
 }
 
+/// What was gathered for a selection, still encoded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gathered {
+    /// The range of times.
+    pub range: TimeRange,
+    /// Series with samples in it.
+    pub sample_series: usize,
+    /// Series with buckets in it, and how long these are.
+    pub rolled_up: Option<(Resolution, usize)>,
+    /// Bytes of chunks, buckets and labels.
+    pub size_bytes: usize,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Gathered {
+    fn new(selection: &Selection, found: &Found, took: Duration) -> Self {
+        let rollups = found.rollups.as_ref().map(|r| &r.buckets);
+        let samples = found.samples.as_ref();
+        Self {
+            range: selection.range,
+            sample_series: samples.map_or(0, SelectedSeries::len),
+            rolled_up: rollups.map(|b| (b.resolution(), b.len())),
+            size_bytes: samples.map_or(0, SelectedSeries::size_bytes)
+                + rollups.map_or(0, SelectedBuckets::size_bytes),
+            took,
+        }
+    }
+}
+
 impl Engine {
     /// Fetches what a query selects.
     pub(crate) async fn fetch(
@@ -30,7 +63,13 @@ impl Engine {
     ) -> Result<Fetched> {
         let mut fetched = Vec::new();
         for selection in promql::selections(expr, grid, eval)? {
+            let begin = self.clock.monotonic();
             let found = self.find(&selection, notes).await?;
+            notes.gathered.push(Gathered::new(
+                &selection,
+                &found,
+                self.clock.monotonic().saturating_sub(begin),
+            ));
             fetched.push((selection, found));
         }
         Ok(Fetched::new(fetched))
@@ -97,6 +136,8 @@ impl Engine {
 #[derive(Default)]
 pub(crate) struct Notes {
     pub(crate) rollups: Vec<RollupUse>,
+    /// By selection, in the order in which the language announced them.
+    pub(crate) gathered: Vec<Gathered>,
     /// Whether native histograms were asked for where they are gone.
     histograms: bool,
 }

@@ -22,11 +22,13 @@ use tsdb::{ExemplarStore, MetricStore};
 
 use crate::metrics::QueryMetrics;
 
-pub use fetch::RollupUse;
+pub use fetch::{Gathered, RollupUse};
 pub use promql::ast;
 pub use promql::histogram::{Bucket, buckets};
-pub use promql::{Annotations, Grid, HistogramSample, QueryOutput, QueryStats, Series, Value, VectorSample};
-pub use query::{QueryFailure, QueryOptions, QueryReply, Timings};
+pub use promql::{
+    Annotations, Grid, HistogramSample, PlanNode, QueryOutput, QueryStats, Read, Series, Value, VectorSample,
+};
+pub use query::{Explained, QueryFailure, QueryOptions, QueryReply, Timings};
 pub use tsdb::{
     AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, Refusal, SelectedExemplars, StoreStats,
 };

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Error, Result};
-use promql::{EvalOptions, Expr, Grid, ParseOptions, QueryOutput, ValueType};
+use base::{Clock, Error, Result};
+use promql::{EvalOptions, Expr, Grid, ParseOptions, PlanNode, QueryOutput, ValueType};
 use tsdb::Pool;
 
 use crate::cancel::{Deadline, Guard, timed_out};
-use crate::fetch::{Notes, RollupUse};
+use crate::fetch::{Gathered, Notes, RollupUse};
+use crate::source::Fetched;
 use crate::{Engine, limits};
 
 /// What a request may ask of its query.
@@ -18,6 +19,8 @@ pub struct QueryOptions {
     pub timeout: Option<Duration>,
     /// Another lookback than the process' own.
     pub lookback: Option<Duration>,
+    /// Whether to say what each part of the query took.
+    pub explain: bool,
 }
 
 /// Why a query has no result.
@@ -57,6 +60,17 @@ pub struct QueryReply {
     pub timings: Timings,
     /// The rollups that took the place of samples, if any did.
     pub rollups: Vec<RollupUse>,
+    /// What each part of the query took, if that was asked for.
+    pub explained: Option<Explained>,
+}
+
+/// What each part of a query took.
+#[derive(Debug)]
+pub struct Explained {
+    /// The query's tree.
+    pub plan: PlanNode,
+    /// What was gathered before, by selection; [`promql::Read`] refers to it.
+    pub gathered: Vec<Gathered>,
 }
 
 impl Engine {
@@ -132,15 +146,12 @@ impl Engine {
         let prepared = self.clock.monotonic();
         let text = query.to_string();
         let guard = Guard::new(deadline, self.store.memory().reservation(Pool::Queries));
+        let clock = options.explain.then(|| Arc::clone(&self.clock));
         let evaluation = tokio::task::spawn_blocking(move || {
             let _place = place;
-            if instant {
-                promql::evaluate_instant(&expr, &text, grid.start_ms, &eval, &fetched, &guard)
-            } else {
-                promql::evaluate_range(&expr, &text, &grid, &eval, &fetched, &guard)
-            }
+            evaluate((&expr, &text), &grid, instant, &eval, &fetched, &guard, clock.as_deref())
         });
-        let mut output =
+        let (mut output, plan) =
             evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
         let ended = self.clock.monotonic();
         let timings = Timings {
@@ -151,7 +162,30 @@ impl Engine {
         };
         self.metrics.observe(&timings, output.stats.samples);
         output.annotations.infos.extend(notes.infos());
-        Ok(QueryReply { output, timings, rollups: notes.rollups })
+        let explained = plan.map(|plan| Explained { plan, gathered: notes.gathered });
+        Ok(QueryReply { output, timings, rollups: notes.rollups, explained })
+    }
+}
+
+/// Evaluates what was fetched, and measures its parts with a clock.
+fn evaluate(
+    query: (&Expr, &str),
+    grid: &Grid,
+    instant: bool,
+    options: &EvalOptions,
+    source: &Fetched,
+    guard: &Guard,
+    clock: Option<&dyn Clock>,
+) -> Result<(QueryOutput, Option<PlanNode>)> {
+    let (expr, text) = query;
+    let t_ms = grid.start_ms;
+    match (clock, instant) {
+        (None, true) => promql::evaluate_instant(expr, text, t_ms, options, source, guard).map(|o| (o, None)),
+        (None, false) => promql::evaluate_range(expr, text, grid, options, source, guard).map(|o| (o, None)),
+        (Some(clock), true) => promql::explain_instant(expr, text, t_ms, options, source, guard, clock)
+            .map(|(o, plan)| (o, Some(plan))),
+        (Some(clock), false) => promql::explain_range(expr, text, grid, options, source, guard, clock)
+            .map(|(o, plan)| (o, Some(plan))),
     }
 }
 

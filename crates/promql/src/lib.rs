@@ -24,7 +24,10 @@ mod source;
 mod usage;
 
 pub use ast::Expr;
-pub use eval::{EvalOptions, Grid, Interrupt, evaluate_instant, evaluate_range, selections};
+pub use eval::{
+    EvalOptions, Grid, Interrupt, PlanNode, Read, evaluate_instant, evaluate_range, explain_instant,
+    explain_range, selections,
+};
 pub use function::{Function, ValueType};
 pub use functions::time::rfc3339;
 pub use output::{Annotations, HistogramSample, QueryOutput, QueryStats, Series, Value, VectorSample};

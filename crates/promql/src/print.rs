@@ -129,11 +129,11 @@ impl fmt::Display for DurationExpr {
     }
 }
 
-fn sign(negative: bool) -> char {
+pub(crate) fn sign(negative: bool) -> char {
     if negative { '-' } else { '+' }
 }
 
-fn number(value: f64, is_duration: bool) -> String {
+pub(crate) fn number(value: f64, is_duration: bool) -> String {
     if is_duration {
         // Cut to nanoseconds, then to milliseconds, as Prometheus does.
         return milliseconds((value * 1e9) as i64 / 1_000_000);
@@ -149,7 +149,7 @@ fn milliseconds(ms: i64) -> String {
 }
 
 /// The operator with all of its modifiers.
-fn operator(b: &Binary) -> String {
+pub(crate) fn operator(b: &Binary) -> String {
     let bool_modifier = if b.return_bool { " bool" } else { "" };
     let matching = b.matching.as_ref().map(matching).unwrap_or_default();
     format!("{}{bool_modifier}{matching}", b.op.as_str())
@@ -197,7 +197,7 @@ fn short_float(value: f64) -> String {
     out
 }
 
-fn aggregate_head(a: &Aggregate) -> String {
+pub(crate) fn aggregate_head(a: &Aggregate) -> String {
     let op = a.op.as_str();
     match () {
         () if a.without => format!("{op} without ({}) ", labels(&a.grouping)),
@@ -216,7 +216,7 @@ fn label(name: &str) -> String {
 }
 
 /// The name and the matchers, without anything that modifies them.
-fn selector(s: &VectorSelector) -> String {
+pub(crate) fn selector(s: &VectorSelector) -> String {
     let name = s.name.as_deref().unwrap_or_default();
     let by_name = |m: &Matcher| {
         m.name() == METRIC_NAME && m.op() == MatchOp::Equal && m.value() == name && !name.is_empty()

@@ -5,12 +5,14 @@
 //! `functions`, `aggregate` and `binary`.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use base::{Error, Labels, Result};
 
 use super::annotation::AnnotationSet;
 use super::column::{ABSENT, Column, Frame, is_present};
 use super::plan::{Kind, Node};
+use super::trace::{Measured, Trace};
 use super::{EvalOptions, Interrupt};
 use crate::histogram::multiply;
 use crate::limits::{CELL_BYTES, CELLS_PER_SAMPLE, SAMPLE_BYTES, TELL_BYTES};
@@ -31,6 +33,8 @@ pub(crate) struct Evaluator<'a> {
     held_cells: u64,
     /// What the interrupt was last told of them, in bytes.
     told_bytes: u64,
+    /// Measures the nodes, if somebody wants to know.
+    trace: Option<Trace<'a>>,
 }
 
 /// A selection, and its series while further selectors will ask for them.
@@ -61,12 +65,19 @@ impl<'a> Evaluator<'a> {
             held_samples: 0,
             held_cells: 0,
             told_bytes: 0,
+            trace: None,
         }
     }
 
+    /// Measures what nodes take from here on.
+    pub(crate) fn traced_by(mut self, trace: Option<Trace<'a>>) -> Self {
+        self.trace = trace;
+        self
+    }
+
     /// What the evaluation cost and what it has to tell.
-    pub(crate) fn finish(self) -> (AnnotationSet, QueryStats) {
-        (self.annotations, self.stats)
+    pub(crate) fn finish(self) -> (AnnotationSet, QueryStats, Option<Trace<'a>>) {
+        (self.annotations, self.stats, self.trace)
     }
 
     /// Ends the evaluation if it has been given up.
@@ -90,6 +101,22 @@ impl<'a> Evaluator<'a> {
 
     /// Hands the columns of a node to `sink` as they come, those without any value left out.
     pub(crate) fn stream(&mut self, node: &Node<'_>, sink: &mut Sink<'_>) -> Result<()> {
+        let Some(begin) = self.trace_now() else { return self.stream_untraced(node, sink) };
+        let mut measured = Measured::default();
+        let mut outside = Duration::ZERO;
+        self.stream_untraced(node, &mut |ev, column| {
+            measured.series += 1;
+            measured.points += column.count_present() as u64;
+            let left = ev.trace_now().unwrap_or_default();
+            sink(ev, column)?;
+            outside += ev.trace_now().unwrap_or_default().saturating_sub(left);
+            Ok(())
+        })?;
+        self.trace_node(node, begin, outside, measured);
+        Ok(())
+    }
+
+    fn stream_untraced(&mut self, node: &Node<'_>, sink: &mut Sink<'_>) -> Result<()> {
         if node.steps.count == 0 {
             return Ok(());
         }
@@ -117,7 +144,7 @@ impl<'a> Evaluator<'a> {
                 })
             }
             _ => {
-                for column in self.whole(node)?.unwrap_or_default() {
+                for column in self.whole_untraced(node)?.unwrap_or_default() {
                     self.release(&column);
                     sink(self, column)?;
                 }
@@ -126,8 +153,32 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// The time, if nodes are measured.
+    fn trace_now(&self) -> Option<Duration> {
+        self.trace.as_ref().map(Trace::now)
+    }
+
+    /// Notes what a node gave, and the time since `begin` that was not spent on what became of it.
+    fn trace_node(&mut self, node: &Node<'_>, begin: Duration, outside: Duration, mut measured: Measured) {
+        if let Some(trace) = &mut self.trace {
+            measured.time = trace.now().saturating_sub(begin).saturating_sub(outside);
+            trace.note(node, measured);
+        }
+    }
+
     /// Evaluates the nodes that need all of their input at once; `None` for those that stream.
     fn whole(&mut self, node: &Node<'_>) -> Result<Option<Frame>> {
+        let begin = self.trace_now();
+        let frame = self.whole_untraced(node)?;
+        if let (Some(begin), Some(frame)) = (begin, &frame) {
+            let points = frame.iter().map(|c| c.count_present() as u64).sum();
+            let measured = Measured { series: frame.len() as u64, points, time: Duration::ZERO };
+            self.trace_node(node, begin, Duration::ZERO, measured);
+        }
+        Ok(frame)
+    }
+
+    fn whole_untraced(&mut self, node: &Node<'_>) -> Result<Option<Frame>> {
         if node.steps.count == 0 {
             return Ok(Some(Frame::new()));
         }
@@ -288,8 +339,13 @@ impl<'a> Evaluator<'a> {
         let mut cursor = self.source.select(&self.shared[at].selection)?;
         loop {
             self.check_interrupt()?;
+            let begin = self.trace_now();
             let Some(labels) = cursor.next(&mut columns)? else { return Ok(()) };
             self.stats.series += 1;
+            if let (Some(begin), Some(trace)) = (begin, &mut self.trace) {
+                let took = trace.now().saturating_sub(begin);
+                trace.note_read(at, columns.size_in_samples(), took);
+            }
             f(self, labels, &mut columns)?;
         }
     }

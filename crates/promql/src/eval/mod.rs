@@ -11,17 +11,20 @@ pub(crate) mod evaluator;
 pub(crate) mod plan;
 pub(crate) mod select;
 pub(crate) mod steps;
+pub(crate) mod trace;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Error, Result, Sample};
+use base::{Clock, Error, Result, Sample};
 
 use self::column::{Column, Frame, is_present, merge_same_labels, without_metadata};
 use self::evaluator::Evaluator;
-use self::plan::{Kind, Node};
+use self::plan::{Kind, Node, Plan};
 pub use self::steps::Grid;
 use self::steps::Steps;
+use self::trace::Trace;
+pub use self::trace::{PlanNode, Read};
 use crate::limits::{DEFAULT_LOOKBACK, DEFAULT_MAX_SAMPLES, DEFAULT_SUBQUERY_STEP};
 use crate::{
     Expr, HistogramSample, QueryOutput, Selection, Series, SeriesSource, Value, ValueType, VectorSample,
@@ -85,8 +88,77 @@ pub fn evaluate_instant(
     source: &dyn SeriesSource,
     interrupt: &dyn Interrupt,
 ) -> Result<QueryOutput> {
+    instant(expr, query, t_ms, options, Surroundings { source, interrupt, clock: None }).map(|(o, _)| o)
+}
+
+/// The same, and what each part of the query took.
+pub fn explain_instant(
+    expr: &Expr,
+    query: &str,
+    t_ms: i64,
+    options: &EvalOptions,
+    source: &dyn SeriesSource,
+    interrupt: &dyn Interrupt,
+    clock: &dyn Clock,
+) -> Result<(QueryOutput, PlanNode)> {
+    explained(instant(expr, query, t_ms, options, Surroundings { source, interrupt, clock: Some(clock) }))
+}
+
+/// Evaluates a query at each step of a grid. `query` is the text that `expr` was read from.
+pub fn evaluate_range(
+    expr: &Expr,
+    query: &str,
+    grid: &Grid,
+    options: &EvalOptions,
+    source: &dyn SeriesSource,
+    interrupt: &dyn Interrupt,
+) -> Result<QueryOutput> {
+    range(expr, query, grid, options, Surroundings { source, interrupt, clock: None }).map(|(o, _)| o)
+}
+
+/// The same, and what each part of the query took.
+pub fn explain_range(
+    expr: &Expr,
+    query: &str,
+    grid: &Grid,
+    options: &EvalOptions,
+    source: &dyn SeriesSource,
+    interrupt: &dyn Interrupt,
+    clock: &dyn Clock,
+) -> Result<(QueryOutput, PlanNode)> {
+    explained(range(expr, query, grid, options, Surroundings { source, interrupt, clock: Some(clock) }))
+}
+
+/// What an evaluation has around it.
+#[derive(Clone, Copy)]
+struct Surroundings<'a> {
+    source: &'a dyn SeriesSource,
+    interrupt: &'a dyn Interrupt,
+    /// By which its parts are measured.
+    clock: Option<&'a dyn Clock>,
+}
+
+impl<'a> Surroundings<'a> {
+    fn evaluator(&self, plan: &Plan<'_>, options: &'a EvalOptions) -> Evaluator<'a> {
+        let trace = self.clock.map(|clock| Trace::new(clock, &plan.selections));
+        Evaluator::new(options, self.source, self.interrupt, plan.selections.clone()).traced_by(trace)
+    }
+}
+
+fn explained(result: Result<(QueryOutput, Option<PlanNode>)>) -> Result<(QueryOutput, PlanNode)> {
+    let (output, plan) = result?;
+    Ok((output, plan.ok_or_else(|| Error::internal("cannot explain an evaluation that was not measured"))?))
+}
+
+fn instant(
+    expr: &Expr,
+    query: &str,
+    t_ms: i64,
+    options: &EvalOptions,
+    around: Surroundings<'_>,
+) -> Result<(QueryOutput, Option<PlanNode>)> {
     let plan = plan::plan(expr, &Grid::instant(t_ms), 0, options)?;
-    let mut ev = Evaluator::new(options, source, interrupt, plan.selections);
+    let mut ev = around.evaluator(&plan, options);
     let value = match plan.root.ty {
         ValueType::Scalar => {
             let values = ev.scalar(&plan.root)?;
@@ -102,18 +174,16 @@ pub fn evaluate_instant(
         }
         ValueType::Matrix => Value::Matrix(range_vector(&mut ev, &plan.root, options)?),
     };
-    Ok(output(ev, value, query))
+    Ok(output(ev, value, query, &plan))
 }
 
-/// Evaluates a query at each step of a grid. `query` is the text that `expr` was read from.
-pub fn evaluate_range(
+fn range(
     expr: &Expr,
     query: &str,
     grid: &Grid,
     options: &EvalOptions,
-    source: &dyn SeriesSource,
-    interrupt: &dyn Interrupt,
-) -> Result<QueryOutput> {
+    around: Surroundings<'_>,
+) -> Result<(QueryOutput, Option<PlanNode>)> {
     let ty = expr.value_type();
     if matches!(ty, ValueType::Matrix | ValueType::String) {
         return Err(Error::invalid(format!(
@@ -121,10 +191,10 @@ pub fn evaluate_range(
         )));
     }
     let plan = plan::plan(expr, grid, query_step_ms(grid), options)?;
-    let mut ev = Evaluator::new(options, source, interrupt, plan.selections);
+    let mut ev = around.evaluator(&plan, options);
     let frame = ev.frame(&plan.root)?;
     let series = matrix(named(frame, options)?, plan.root.steps);
-    Ok(output(ev, Value::Matrix(series), query))
+    Ok(output(ev, Value::Matrix(series), query, &plan))
 }
 
 /// The step as durations see it: a query of one time has none, so that [`selections`] need not be told which kind of
@@ -133,9 +203,10 @@ fn query_step_ms(grid: &Grid) -> i64 {
     if grid.start_ms == grid.end_ms { 0 } else { grid.step_ms }
 }
 
-fn output(ev: Evaluator<'_>, value: Value, query: &str) -> QueryOutput {
-    let (annotations, stats) = ev.finish();
-    QueryOutput { value, annotations: annotations.into_annotations(query), stats }
+fn output(ev: Evaluator<'_>, value: Value, query: &str, plan: &Plan<'_>) -> (QueryOutput, Option<PlanNode>) {
+    let (annotations, stats, trace) = ev.finish();
+    let annotations = annotations.into_annotations(query);
+    (QueryOutput { value, annotations, stats }, trace.map(|trace| trace.finish(plan)))
 }
 
 /// Drops the names that were to be dropped at the end.

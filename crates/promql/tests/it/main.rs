@@ -6,5 +6,6 @@
 )]
 
 mod evaluate;
+mod explain;
 mod parse;
 mod scripts;

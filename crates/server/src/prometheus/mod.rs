@@ -1,6 +1,7 @@
 //! The HTTP API of Prometheus below `/api/v1`, to the letter.
 
 mod admin;
+mod explain;
 mod json;
 mod query;
 mod rules;
@@ -24,6 +25,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
     Router::new()
         .route("/query", get(query::instant).post(query::instant))
         .route("/query_range", get(query::range).post(query::range))
+        .route("/explain", get(explain::explain).post(explain::explain))
         .route("/format_query", get(query::format).post(query::format))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::label_names).post(series::label_names))

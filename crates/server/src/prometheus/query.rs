@@ -25,6 +25,14 @@ pub(crate) async fn instant(State(state): State<Arc<ServerState>>, params: Param
 
 pub(crate) async fn range(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
     let limit = params.limit()?;
+    let grid = grid(&params)?;
+    let options = options(&params)?;
+    let reply = state.engine.query_range(params.get("query").unwrap_or(""), grid, &options).await;
+    Ok(answer(&params, limit, reply.map_err(ApiError::from)?))
+}
+
+/// The steps of a range query.
+pub(super) fn grid(params: &Params) -> ApiResult<Grid> {
     let (start_ms, end_ms) = (params.time("start")?, params.time("end")?);
     if end_ms < start_ms {
         return Err(ApiError::invalid_parameter("end", "end timestamp must not be before start time"));
@@ -35,10 +43,7 @@ pub(crate) async fn range(State(state): State<Arc<ServerState>>, params: Params)
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
     }
-    let options = options(&params)?;
-    let grid = Grid { start_ms, end_ms, step_ms };
-    let reply = state.engine.query_range(params.get("query").unwrap_or(""), grid, &options).await;
-    Ok(answer(&params, limit, reply.map_err(ApiError::from)?))
+    Ok(Grid { start_ms, end_ms, step_ms })
 }
 
 pub(crate) async fn format(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
@@ -46,14 +51,18 @@ pub(crate) async fn format(State(state): State<Arc<ServerState>>, params: Params
     Ok(json::success(&text))
 }
 
-fn options(params: &Params) -> ApiResult<QueryOptions> {
+pub(super) fn options(params: &Params) -> ApiResult<QueryOptions> {
     let lookback = params.duration("lookback_delta").map_err(|e| {
         ApiError::bad_data(
             e.message
                 .replace("invalid parameter \"lookback_delta\"", "error parsing lookback delta duration"),
         )
     })?;
-    Ok(QueryOptions { timeout: params.duration("timeout")?, lookback: lookback.filter(|d| !d.is_zero()) })
+    Ok(QueryOptions {
+        timeout: params.duration("timeout")?,
+        lookback: lookback.filter(|d| !d.is_zero()),
+        explain: false,
+    })
 }
 
 fn answer(params: &Params, limit: Option<usize>, mut reply: QueryReply) -> Response {

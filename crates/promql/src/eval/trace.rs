@@ -1,0 +1,171 @@
+//! What each node of a plan gave and how long it took: for people who want to know where the time of a query goes.
+//!
+//! Owns the measuring and the tree that is shown. An evaluation that nobody asks about measures nothing.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use base::Clock;
+
+use super::plan::{Kind, Node, Plan};
+use crate::ast::Span;
+use crate::print;
+
+/// A node of an evaluated plan.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PlanNode {
+    /// The operator, as it is written: `sum by (mode)`, `rate`, `node_cpu_seconds_total{mode="idle"}[5m]`.
+    pub operator: String,
+    /// Where it stands in the query; empty where it stands nowhere.
+    pub span: Span,
+    /// Steps that it was evaluated at.
+    pub steps: usize,
+    /// Series that it gave.
+    pub series: u64,
+    /// Values of them.
+    pub points: u64,
+    /// Time that it took with its inputs.
+    pub total: Duration,
+    /// Time that it took by itself; for a selector that of reading.
+    pub own: Duration,
+    /// What was read for it.
+    pub read: Option<Read>,
+    /// What it works on.
+    pub inputs: Vec<PlanNode>,
+}
+
+/// What was read of a selection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Read {
+    /// Position of the selection among those that were announced.
+    pub selection: usize,
+    /// Series.
+    pub series: u64,
+    /// Samples of them, or buckets in their place.
+    pub samples: u64,
+    /// Time that the source took to hand them out.
+    pub time: Duration,
+    /// Whether further selectors use what was read once.
+    pub shared: bool,
+}
+
+/// Measures an evaluation.
+pub(crate) struct Trace<'a> {
+    clock: &'a dyn Clock,
+    /// By the address of the node, which stays where it is as long as its plan is evaluated.
+    nodes: HashMap<usize, Measured>,
+    reads: Vec<Read>,
+}
+
+/// What was measured of a node.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Measured {
+    pub(crate) series: u64,
+    pub(crate) points: u64,
+    pub(crate) time: Duration,
+}
+
+impl<'a> Trace<'a> {
+    pub(crate) fn new(clock: &'a dyn Clock, selections: &[(crate::Selection, usize)]) -> Self {
+        let read = |(selection, (_, uses)): (usize, &(_, usize))| Read {
+            selection,
+            shared: *uses > 1,
+            ..Read::default()
+        };
+        Self { clock, nodes: HashMap::new(), reads: selections.iter().enumerate().map(read).collect() }
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.clock.monotonic()
+    }
+
+    /// Adds to what is known of a node.
+    pub(crate) fn note(&mut self, node: &Node<'_>, measured: Measured) {
+        let of = self.nodes.entry(address(node)).or_default();
+        of.series += measured.series;
+        of.points += measured.points;
+        of.time += measured.time;
+    }
+
+    /// Adds to what is known of a selection.
+    pub(crate) fn note_read(&mut self, selection: usize, samples: u64, time: Duration) {
+        if let Some(read) = self.reads.get_mut(selection) {
+            read.series += 1;
+            read.samples += samples;
+            read.time += time;
+        }
+    }
+
+    /// The tree of what was measured.
+    pub(crate) fn finish(&self, plan: &Plan<'_>) -> PlanNode {
+        self.node(&plan.root)
+    }
+
+    fn node(&self, node: &Node<'_>) -> PlanNode {
+        let measured = self.nodes.get(&address(node)).copied().unwrap_or_default();
+        let mut inputs: Vec<PlanNode> = inputs(node).into_iter().map(|n| self.node(n)).collect();
+        let read = match &node.kind {
+            Kind::Selector(s) | Kind::Range(s) => s.selection,
+            Kind::Call { info: Some(info), .. } => info.selection,
+            _ => None,
+        };
+        let read = read.and_then(|at| self.reads.get(at).copied());
+        // What is read for a function is read by the function.
+        if let (Kind::Range(_), Some(read)) = (&node.kind, read) {
+            let (operator, span, steps) = (operator(node), node.span, node.steps.count);
+            let (series, points) = (read.series, read.samples);
+            let (total, own) = (read.time, read.time);
+            inputs.clear();
+            return PlanNode { operator, span, steps, series, points, total, own, read: Some(read), inputs };
+        }
+        let below: Duration = inputs.iter().map(|i| i.total).sum();
+        PlanNode {
+            operator: operator(node),
+            span: node.span,
+            steps: node.steps.count,
+            series: measured.series,
+            points: measured.points,
+            total: measured.time.max(below),
+            own: measured.time.saturating_sub(below),
+            read,
+            inputs,
+        }
+    }
+}
+
+fn address(node: &Node<'_>) -> usize {
+    std::ptr::from_ref(node).addr()
+}
+
+fn inputs<'n, 'e>(node: &'n Node<'e>) -> Vec<&'n Node<'e>> {
+    match &node.kind {
+        Kind::Number(_) | Kind::Text(_) | Kind::Selector(_) | Kind::Range(_) => Vec::new(),
+        Kind::Unary { inner, .. } | Kind::Subquery { inner, .. } | Kind::Invariant(inner) => vec![inner],
+        Kind::Binary { lhs, rhs, .. } => vec![lhs, rhs],
+        Kind::Aggregate { input, param, .. } => param.as_deref().into_iter().chain([&**input]).collect(),
+        Kind::Call { args, .. } => args.iter().collect(),
+    }
+}
+
+fn operator(node: &Node<'_>) -> String {
+    match &node.kind {
+        Kind::Number(v) => print::number(*v, false),
+        Kind::Text(text) => crate::quote::quote(text),
+        Kind::Unary { negative, .. } => print::sign(*negative).to_string(),
+        Kind::Binary { ast, .. } => print::operator(ast),
+        Kind::Aggregate { ast, .. } => print::aggregate_head(ast).trim_end().to_owned(),
+        Kind::Call { function, .. } => function.name().to_owned(),
+        Kind::Selector(s) => print::selector(s.ast),
+        Kind::Range(s) => {
+            format!("{}[{}]", print::selector(s.ast), base::format_duration(millis(s.window.range_ms)))
+        }
+        Kind::Subquery { window, .. } => {
+            format!("subquery over {}", base::format_duration(millis(window.range_ms)))
+        }
+        Kind::Invariant(_) => "once for all steps".to_owned(),
+    }
+}
+
+fn millis(ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(ms).unwrap_or(0))
+}

@@ -1,0 +1,95 @@
+//! What each part of a query took, by a clock that moves only where samples are read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Labels, ManualClock, Result};
+use promql::{
+    Columns, EvalOptions, Grid, Interrupt, ParseOptions, PlanNode, QueryOutput, Selection, SeriesCursor,
+    SeriesSource, Value,
+};
+
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+/// Three series with a sample a minute for an hour, each of which takes a millisecond to read.
+struct Slow(Arc<ManualClock>);
+
+struct SlowCursor(Arc<ManualClock>, u32);
+
+impl SeriesSource for Slow {
+    fn select(&self, _: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
+        Ok(Box::new(SlowCursor(self.0.clone(), 0)))
+    }
+}
+
+impl SeriesCursor for SlowCursor {
+    fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
+        columns.clear();
+        if self.1 == 3 {
+            return Ok(None);
+        }
+        self.0.advance(MILLISECOND);
+        self.1 += 1;
+        columns.timestamps_ms = (0..60).map(|i| i * 60_000).collect();
+        columns.values = (0..60).map(f64::from).collect();
+        Ok(Some(Labels::from_pairs([("__name__", "m"), ("n", self.1.to_string().as_str())])))
+    }
+}
+
+struct Never;
+
+impl Interrupt for Never {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn explain(query: &str) -> (QueryOutput, PlanNode) {
+    let clock = Arc::new(ManualClock::new(0));
+    let expr = promql::parse(query, &ParseOptions::default()).unwrap();
+    let grid = Grid { start_ms: 1_800_000, end_ms: 3_000_000, step_ms: 300_000 };
+    let options = EvalOptions::default();
+    let source = Slow(clock.clone());
+    let plain = promql::evaluate_range(&expr, query, &grid, &options, &source, &Never).unwrap();
+    let (output, plan) =
+        promql::explain_range(&expr, query, &grid, &options, &source, &Never, &*clock).unwrap();
+    assert_eq!(output, plain, "measuring changes nothing");
+    (output, plan)
+}
+
+/// Operator, series, points, and milliseconds with and without inputs.
+fn told(node: &PlanNode) -> (&str, u64, u64, u128, u128) {
+    (&node.operator, node.series, node.points, node.total.as_millis(), node.own.as_millis())
+}
+
+#[test]
+fn each_node_says_what_it_gave_and_what_it_took() {
+    let query = "sum by (n) (rate(m{n=~\".+\"}[10m])) / 2";
+    let (_, plan) = explain(query);
+    assert_eq!(told(&plan), ("/", 3, 15, 3, 0));
+    let [sum, two] = &plan.inputs[..] else { panic!("{plan:?}") };
+    assert_eq!((told(sum), told(two).0), (("sum by (n)", 3, 15, 3, 0), "2"));
+    let rate = &sum.inputs[0];
+    assert_eq!(told(rate), ("rate", 3, 15, 3, 0));
+    let selector = &rate.inputs[0];
+    assert_eq!(told(selector), ("m{n=~\".+\"}[10m]", 3, 180, 3, 3));
+    let read = selector.read.unwrap();
+    assert_eq!((read.selection, read.series, read.samples, read.shared), (0, 3, 180, false));
+    assert_eq!(&query[rate.span.start..rate.span.end], "rate(m{n=~\".+\"}[10m])");
+}
+
+#[test]
+fn what_is_read_once_for_two_selectors_is_shared() {
+    let (output, plan) = explain("m + m");
+    assert!(matches!(output.value, Value::Matrix(m) if m.len() == 3));
+    assert_eq!(told(&plan), ("+", 3, 15, 3, 0));
+    let reads: Vec<_> = plan.inputs.iter().map(|i| i.read.unwrap()).collect();
+    assert!(reads[0] == reads[1] && reads[0].shared && reads[0].time == 3 * MILLISECOND, "{reads:?}");
+}
+
+#[test]
+fn what_does_not_depend_on_the_step_is_evaluated_once() {
+    let (_, plan) = explain("m > scalar(sum(m @ 1800))");
+    let once = &plan.inputs[1];
+    assert_eq!((once.operator.as_str(), once.steps, once.inputs[0].steps), ("once for all steps", 5, 1));
+}
