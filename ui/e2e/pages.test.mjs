@@ -188,6 +188,17 @@ describe('Explore', () => {
     await close();
   });
 
+  it('shows what each part of a query took', async () => {
+    const { page, problems, close } = await open(browser, '/explore?tab=plan&q=' + encodeURIComponent('sum by (mode) (rate(node_cpu_seconds_total[5m]))'));
+    await page.locator('[data-query="0"] tbody tr').nth(2).waitFor();
+    const operators = await page.locator('[data-query="0"] tbody td:first-child').allTextContents();
+    assert.deepEqual(operators, ['sum by (mode)', 'rate', 'node_cpu_seconds_total[5m]']);
+    assert.match(await page.locator('[data-query="0"] tbody tr').last().textContent(), /KiB|B in/);
+    await shoot(page, 'explore-plan');
+    assert.deepEqual(problems, []);
+    await close();
+  });
+
   it('underlines a syntax error where the server sees it', async () => {
     const { page, problems, close } = await open(browser, '/explore', { allow: /400|query_range/ });
     await type(page, 'sum(rate(');

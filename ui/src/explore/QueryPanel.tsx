@@ -7,12 +7,15 @@ import { Icon } from '../design/Icon';
 import classes from './Explore.module.css';
 import { GraphTab } from './GraphTab';
 import { HistoryMenu } from './HistoryMenu';
+import { PlanTab } from './PlanTab';
 import type { EditorHandle } from './PromqlEditor';
 import type { ExploreQuery, Step, Tab } from './state';
 import { TableTab } from './TableTab';
 
 const loading = import('./PromqlEditor');
 const PromqlEditor = lazy(() => loading);
+
+const RESULTS = { graph: GraphTab, table: TableTab, plan: PlanTab };
 
 interface QueryPanelProps {
   index: number;
@@ -33,7 +36,7 @@ export function QueryPanel({ index, query, step, only, editor, onFocus, onDraft,
   const [error, setError] = useState<Error | null>(null);
   const refused = error instanceof ApiError && error.kind === 'bad_data' ? error.message : undefined;
   const label = `Query ${index + 1}`;
-  const Result = query.tab === 'graph' ? GraphTab : TableTab;
+  const Result = RESULTS[query.tab];
   return (
     <section className={classes.panel} aria-label={label} data-query={index}>
       <div className={classes.editorRow}>
@@ -58,7 +61,7 @@ export function QueryPanel({ index, query, step, only, editor, onFocus, onDraft,
           aria-label="Result as"
           value={query.tab}
           onChange={(value) => onTab(value as Tab)}
-          data={[{ value: 'graph', label: 'Graph' }, { value: 'table', label: 'Table' }]}
+          data={[{ value: 'graph', label: 'Graph' }, { value: 'table', label: 'Table' }, { value: 'plan', label: 'Plan' }]}
           transitionDuration={0}
         />
       </div>

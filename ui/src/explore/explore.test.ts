@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errorPlace } from './errorPosition';
 import { MAX_ENTRIES, readHistory, remember, type HistoryStore } from './history';
 import { joinMetadata, searchMetrics } from './metrics';
+import { planRows } from './plan';
 import { MAX_SAMPLES_PER_ROW, sortRows, tableRows } from './table';
 
 describe('the place of an error', () => {
@@ -79,5 +80,17 @@ describe('the table', () => {
     const rows = ['2', 'NaN', '9'].map((text) => ({ labels: {}, lines: [text], value: Number(text) }));
     expect(sortRows(rows, 'down').map((r) => r.lines[0])).toEqual(['9', '2', 'NaN']);
     expect(sortRows(rows, 'up').map((r) => r.lines[0])).toEqual(['2', '9', 'NaN']);
+  });
+});
+
+describe('the plan', () => {
+  const node = (operator: string, totalSeconds: number, ownSeconds: number) =>
+    ({ operator, steps: 1, series: 1, points: 1, totalSeconds, ownSeconds, read: null, gathered: null, inputs: [] });
+  it('shows parts behind what uses them, with their share of the time', () => {
+    const gathered = { series: 1, rollups: { resolution: '5m', series: 1 }, bytes: 2_048, seconds: 0.001 };
+    const selector = { ...node('up', 0.006, 0.006), read: { series: 1, samples: 9, seconds: 0.006, shared: true }, gathered };
+    const rows = planRows({ ...node('sum', 0.008, 0.002), inputs: [selector] });
+    expect(rows.map((r) => [r.node.operator, r.depth, r.share])).toEqual([['sum', 0, 0.25], ['up', 1, 0.75]]);
+    expect(rows.map((r) => r.gathered)).toEqual(['', '2 KiB in 1 ms, rollups of 5m, read once for several selectors']);
   });
 });

@@ -3,7 +3,7 @@
 import { formatDuration, parseDuration } from '../time/range';
 import type { UrlSearch } from '../app/search';
 
-export const TABS = ['graph', 'table'] as const;
+export const TABS = ['graph', 'table', 'plan'] as const;
 export type Tab = (typeof TABS)[number];
 
 export interface ExploreQuery {
@@ -21,7 +21,7 @@ export function parseTabs(text: string | undefined): { tabs: Tab[]; problem?: st
   const words = text.split(',');
   const wrong = words.find((word) => !TABS.includes(word as Tab));
   if (wrong === undefined) return { tabs: words as Tab[] };
-  return { tabs: [], problem: `there is no tab “${wrong}”: choose ${TABS.join(' or ')}` };
+  return { tabs: [], problem: `there is no tab “${wrong}”: choose ${TABS.slice(0, -1).join(', ')} or ${TABS.at(-1)}` };
 }
 
 export function parseStep(text: string | undefined): { step: Step; problem?: string } {

@@ -54,6 +54,33 @@ fn a_form_post_is_a_query_too() {
 }
 
 #[test]
+fn a_query_is_explained() {
+    let b = started();
+    let explained = b.data("/api/v1/explain?query=sum(up)%2B1");
+    assert_eq!((&explained["result"]["type"], &explained["result"]["series"]), (&json!("vector"), &json!(1)));
+    let (plus, sum) = (&explained["plan"], &explained["plan"]["inputs"][0]);
+    let up = &sum["inputs"][0];
+    assert_eq!(
+        (&plus["operator"], &sum["operator"], &up["operator"]),
+        (&json!("+"), &json!("sum"), &json!("up"))
+    );
+    assert_eq!((&sum["start"], &sum["end"], &up["series"]), (&json!(0), &json!(7), &json!(2)));
+    assert_eq!((&up["read"]["series"], &up["gathered"]["series"]), (&json!(2), &json!(2)));
+    let seconds = |node: &Value, name: &str| node[name].as_f64().expect("a number");
+    assert!(seconds(plus, "totalSeconds") >= seconds(sum, "totalSeconds"));
+    assert!(seconds(&explained["timings"], "evaluateSeconds") >= seconds(plus, "totalSeconds"));
+    let range = b.data("/api/v1/explain?query=up&start=0&end=60&step=30");
+    assert_eq!((&range["plan"]["steps"], &range["result"]["type"]), (&json!(3), &json!("matrix")));
+    let (status, body) = b.get("/api/v1/explain?query=sum(&start=1");
+    assert!(
+        status == 400 && body["error"].as_str().is_some_and(|e| e.contains("missing") || e.contains("parse"))
+    );
+    let (status, text) =
+        b.post("/api/v1/explain", &[("query", "up[1m]"), ("start", "0"), ("end", "1"), ("step", "1")]);
+    assert!(status == 400 && text.contains("invalid expression type"), "{text}");
+}
+
+#[test]
 fn bad_requests_get_precise_errors() {
     let b = started();
     let check = |path: &str, status: u16, error_type: &str, message: &str| {
