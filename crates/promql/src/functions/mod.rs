@@ -10,6 +10,7 @@ pub(crate) mod info;
 pub(crate) mod label;
 pub(crate) mod mixed;
 pub(crate) mod over_time;
+pub(crate) mod prefix;
 pub(crate) mod rate;
 pub(crate) mod regression;
 pub(crate) mod rollup;

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use base::{Error, Result};
 
+use super::prefix::PrefixSums;
 use super::rollup::{Rolled, Series};
 use crate::Function;
 use crate::number::{self, kahan_add};
@@ -12,8 +13,17 @@ use crate::number::{self, kahan_add};
 pub(crate) fn roll(function: Function, series: &Series<'_>) -> Result<Rolled> {
     let (times, values) = (series.times, series.values);
     Ok(match function {
-        Function::SumOverTime => series.slide(|from, to, _| sum(&values[from..to])),
-        Function::AvgOverTime => series.slide(|from, to, _| average(&values[from..to])),
+        Function::SumOverTime => match PrefixSums::of(series) {
+            Some(prefixes) => series.slide(|from, to, _| prefixes.sum(from, to).0),
+            None => series.slide(|from, to, _| sum(&values[from..to])),
+        },
+        Function::AvgOverTime => match PrefixSums::of(series) {
+            Some(prefixes) => series.slide(|from, to, _| {
+                let ((sum, rest), count) = (prefixes.sum(from, to), (to - from) as f64);
+                sum / count + rest / count
+            }),
+            None => series.slide(|from, to, _| average(&values[from..to])),
+        },
         Function::CountOverTime => series.slide(|from, to, _| (to - from) as f64),
         Function::PresentOverTime | Function::AbsentOverTime => series.slide(|_, _, _| 1.0),
         Function::FirstOverTime => series.slide(|from, _, _| values[from]),
