@@ -34,6 +34,10 @@ impl Querier for RuleStore {
             QueryFailure::Rejected(e) | QueryFailure::Execute(e) => e,
         })?;
         match reply.output.value {
+            // Their place among the floats would be taken by a zero, which is worse than a rule that says why it fails.
+            Value::Vector(samples) if samples.iter().any(|s| s.histogram.is_some()) => Err(Error::invalid(
+                "rule result holds native histograms, which rules do not record yet: take a number of them, such as histogram_count(…)",
+            )),
             Value::Vector(samples) => Ok(samples
                 .into_iter()
                 .map(|s| ResultSample { labels: s.labels, value: s.sample.value })
