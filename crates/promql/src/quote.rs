@@ -88,6 +88,8 @@ fn push_escaped(out: &mut String, c: char, quote: char) {
             out.push('\\');
             out.push(c);
         }
+        // A query that has it bare is refused as broken.
+        char::REPLACEMENT_CHARACTER => out.push_str("\\ufffd"),
         _ if is_printable(c) => out.push(c),
         '\x07' => out.push_str("\\a"),
         '\x08' => out.push_str("\\b"),
@@ -140,6 +142,7 @@ mod tests {
             quote("a\"\\\n\x00\x7fü☺'\u{ad}\u{301}\u{e0001}"),
             r#""a\"\\\n\x00\x7fü☺'\u00ad"#.to_string() + "\u{301}\\U000e0001\""
         );
+        assert_eq!(quote("\u{fffd}"), r#""\ufffd""#);
         assert_eq!((quote_char('\''), quote_char('"')), (r"'\''".into(), "'\"'".into()));
         assert_eq!((code_point('.'), code_point('\n')), ("U+002E '.'".into(), "U+000A".into()));
     }

@@ -2,6 +2,7 @@
 
 use base::Result;
 
+use crate::ast::AggregateOp;
 use crate::eval::column::{
     ABSENT, Column, Frame, is_metadata_label, is_present, merge_same_labels, without_metadata,
 };
@@ -135,7 +136,12 @@ pub(crate) fn finish(ev: &mut Evaluator<'_>, mut frame: Frame, sink: &mut Sink<'
 fn names_are_gone(node: &Node<'_>) -> bool {
     match &node.kind {
         Kind::Call { function, .. } => functions::drops_name(*function),
-        Kind::Aggregate { ast, .. } => !ast.without && !ast.grouping.iter().any(|l| is_metadata_label(l)),
+        Kind::Aggregate { ast, .. } => {
+            use AggregateOp::{Bottomk, CountValues, LimitRatio, Limitk, Topk};
+            // These keep series as they are, or name a label themselves.
+            let may_name = matches!(ast.op, Topk | Bottomk | Limitk | LimitRatio | CountValues);
+            !may_name && !ast.without && !ast.grouping.iter().any(|l| is_metadata_label(l))
+        }
         Kind::Unary { negative, inner } => *negative || names_are_gone(inner),
         Kind::Invariant(inner) => names_are_gone(inner),
         _ => false,

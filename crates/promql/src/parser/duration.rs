@@ -72,9 +72,7 @@ impl<'a> Parser<'a> {
             TokenKind::Preprocessor(_) => {
                 let inner = self.nested(Self::duration_call)?;
                 self.grow(0)?;
-                let duration = unary(inner);
-                self.require_duration_expressions(duration.span());
-                Ok(duration)
+                Ok(unary(inner))
             }
             TokenKind::LeftParen => {
                 self.shift();
@@ -113,7 +111,6 @@ impl<'a> Parser<'a> {
             let height = self.height;
             let rhs = self.duration(right_binding(op))?;
             self.grow(height)?;
-            self.require_duration_expressions(lhs.span());
             let zero = matches!(rhs, DurationExpr::Number { value: 0.0, .. });
             lhs = match op {
                 B::Div if zero => {
@@ -149,15 +146,12 @@ impl<'a> Parser<'a> {
                     self.shift();
                     let inner = self.duration(0)?;
                     self.expect(TokenKind::RightParen)?;
-                    self.require_duration_expressions(inner.span());
                     self.grow(0)?;
                     let span = Span { start: token.start, end: inner.span().end };
                     return Ok(in_parens(inner, span));
                 }
                 TokenKind::Preprocessor(p) if !matches!(p, Preprocessor::Start | Preprocessor::End) => {
-                    let call = self.duration_call()?;
-                    self.require_duration_expressions(call.span());
-                    return Ok(call);
+                    return self.duration_call();
                 }
                 _ => self.misfit()?,
             }
@@ -222,12 +216,6 @@ impl<'a> Parser<'a> {
                 Ok(DurationExpr::Unary { negative, expr: Box::new(inner), span })
             }
             inner => Ok(inner),
-        }
-    }
-
-    fn require_duration_expressions(&mut self, span: Span) {
-        if !self.options.duration_expressions {
-            self.error(span, "experimental duration expression is not enabled");
         }
     }
 }

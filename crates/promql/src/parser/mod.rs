@@ -25,8 +25,6 @@ use crate::parse_error::{ParseError, ParseErrors};
 pub struct ParseOptions {
     /// Experimental functions and aggregations: `info`, `limitk` and so on.
     pub experimental_functions: bool,
-    /// Arithmetic in durations: `[5m*2]`, `offset step()`.
-    pub duration_expressions: bool,
     /// `anchored` and `smoothed`.
     pub extended_range_selectors: bool,
     /// `fill`, `fill_left` and `fill_right`.
@@ -36,12 +34,7 @@ pub struct ParseOptions {
 impl ParseOptions {
     /// The whole language.
     pub fn all() -> Self {
-        Self {
-            experimental_functions: true,
-            duration_expressions: true,
-            extended_range_selectors: true,
-            fill_modifiers: true,
-        }
+        Self { experimental_functions: true, extended_range_selectors: true, fill_modifiers: true }
     }
 }
 

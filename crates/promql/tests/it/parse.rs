@@ -319,7 +319,6 @@ fn every_error_is_reported_in_order() {
         ],
     );
     check("info(a)", &["0-4 function \"info\" is not enabled"]);
-    check("a[5m*2]", &["2-4 experimental duration expression is not enabled"]);
     check("a smoothed", &["0-1 smoothed modifier is experimental and not enabled"]);
     check("a + fill(0) b", &["0-13 binop fill modifiers are experimental and not enabled"]);
     check("a offset nan", &["9-12 duration out of range"]);

@@ -1,0 +1,171 @@
+//! What is fuzzed: one function per target, which takes any bytes and panics if the program does not cope with them.
+//!
+//! `fuzz_targets/` hands them to libFuzzer, and the tests of the crate `bellwether` include this file.
+
+use std::path::Path;
+
+use alerting::rule_file::CheckOptions;
+use base::{Labels, Result};
+use collect::exposition::{Event, Format, Parser, read_openmetrics, validate};
+use ingest::LabelLimits;
+use ingest::remote_write::{Decoder, Message, decompressed_len};
+use promql::script::MemorySource;
+use promql::{EvalOptions, Grid, Interrupt, ParseOptions};
+use template::{Context, Functions, Sample, Template, Value};
+
+/// A target: its name, which is also that of its folder of seeds, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: [Target; 6] = [
+    ("promql", promql),
+    ("exposition", exposition),
+    ("remote_write", remote_write),
+    ("config", config),
+    ("rules", rules),
+    ("template", template),
+];
+
+/// PromQL: parsed, printed, parsed again and evaluated on a handful of samples.
+pub fn promql(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = promql::parse_metric_selector(&text);
+    for options in [ParseOptions::default(), ParseOptions::all()] {
+        let expr = match promql::parse_bytes(data, &options) {
+            Ok(expr) => expr,
+            Err(e) => {
+                let span = e.first().span;
+                assert!(span.start <= data.len() && span.end <= data.len(), "{e} is outside of the query");
+                continue;
+            }
+        };
+        let printed = expr.to_string();
+        for shown in [printed.clone(), promql::pretty(&expr)] {
+            if let Err(e) = promql::parse(&shown, &options) {
+                panic!("{text} prints as {shown}: {e}");
+            }
+        }
+        evaluate(&expr, &text);
+    }
+}
+
+/// Ends an evaluation that has gone on for long.
+struct Patience(std::sync::atomic::AtomicU32);
+
+impl Interrupt for Patience {
+    fn check(&self) -> Result<()> {
+        match self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+            0..10_000 => Ok(()),
+            _ => Err(base::Error::limit("it goes on for long")),
+        }
+    }
+}
+
+/// Errors are fine.
+fn evaluate(expr: &promql::Expr, text: &str) {
+    let mut source = MemorySource::default();
+    for (name, job) in [("a", "1"), ("a", "2"), ("b", "1")] {
+        let labels = Labels::from_pairs([("__name__", name), ("job", job), ("le", job)]);
+        (0..20).for_each(|i| source.insert(&labels, i * 15_000, i as f64));
+    }
+    let options = EvalOptions { max_samples: 10_000, ..EvalOptions::default() };
+    let patience = || Patience(0.into());
+    let _ = promql::evaluate_instant(expr, text, 200_000, &options, &source, &patience());
+    let grid = Grid { start_ms: 100_000, end_ms: 250_000, step_ms: 30_000 };
+    let _ = promql::evaluate_range(expr, text, &grid, &options, &source, &patience());
+}
+
+/// The text formats of exposition, in one piece and as a stream.
+pub fn exposition(data: &[u8]) {
+    let count = |format| {
+        let (mut parser, mut samples) = (Parser::new(format, data), 0);
+        loop {
+            match parser.next() {
+                Ok(Some(Event::Series(series))) => {
+                    samples += 1;
+                    let labels = series.to_builder().build();
+                    assert!(labels.iter().all(|(_, value)| !value.is_empty()));
+                    if let Some(exemplar) = series.exemplar {
+                        exemplar.labels().for_each(|(name, value)| drop((name.to_text(), value.to_text())));
+                    }
+                }
+                Ok(Some(Event::Help { text, .. })) => drop(text.to_text()),
+                Ok(Some(_)) => {}
+                Ok(None) => return Some(samples),
+                Err(e) => {
+                    assert!(e.line >= 1);
+                    return None;
+                }
+            }
+        }
+    };
+    let _ = count(Format::Prometheus);
+    let whole = count(Format::OpenMetrics);
+    let strict = validate::openmetrics(data).is_ok();
+    assert!(!strict || whole.is_some(), "the strict check takes what the parser does not");
+    let mut streamed = 0;
+    let outcome = read_openmetrics(&mut &data[..], &mut |_| {
+        streamed += 1;
+        Ok(())
+    });
+    if let (Some(whole), Ok(())) = (whole, outcome) {
+        assert_eq!(whole, streamed, "as a stream there are other samples");
+    }
+}
+
+/// Remote write, of both versions: the bytes as a body, and as the message in a sound one.
+pub fn remote_write(data: &[u8]) {
+    let mut decoder = Decoder::new(LabelLimits::default());
+    let _ = decompressed_len(data);
+    let body = ingest::testing::compress(data);
+    for message in Message::ALL {
+        let _ = decoder.decode(data, message);
+        let _ = decoder.decode(&body, message);
+    }
+}
+
+/// A configuration file.
+pub fn config(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = bellwether::config::load_str(&text, Path::new("/nonexistent"), &|_| None);
+}
+
+/// A rule file.
+pub fn rules(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    for legacy_names in [false, true] {
+        let options = CheckOptions { legacy_names, ..CheckOptions::default() };
+        if let Err(problems) = bellwether::config::parse_rule_file("rules.yml", &text, &options) {
+            assert!(!problems.is_empty(), "refused without a reason");
+        }
+    }
+}
+
+/// An outside in which there is nothing.
+struct Outside;
+
+impl Functions for Outside {
+    fn query(&self, _: &str) -> Result<Vec<Sample>, String> {
+        Ok(Vec::new())
+    }
+
+    fn now_ms(&self) -> i64 {
+        1_600_000_000_000
+    }
+
+    fn external_url(&self) -> &str {
+        "http://localhost/x"
+    }
+}
+
+/// A template of annotations, as text and as a page.
+pub fn template(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let labels = Value::string_map([("job", "x"), ("instance", "a:1")]);
+    let context = Context::new(Value::map([("Labels", labels), ("Value", Value::string("1.5"))]));
+    for parse in [Template::parse, Template::parse_html] {
+        if let Ok(template) = parse("fuzz", &text) {
+            let _ = template.expand(&context, &Outside);
+        }
+    }
+}
