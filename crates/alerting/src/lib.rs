@@ -13,6 +13,7 @@ mod manager;
 mod metrics;
 pub mod outside;
 mod quantiles;
+pub mod rehearse;
 mod restore;
 mod rule;
 pub mod rule_file;

@@ -7,9 +7,15 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ingest::remote_write::Message;
 
+use crate::check::args::Check;
+use crate::debug::Debug;
 use crate::export::args::Export;
 use crate::import::args::Import;
 pub use crate::lake_commands::args::Lake;
+use crate::promql_commands::Promql;
+use crate::query::args::Query;
+use crate::test::args::Test;
+use crate::tsdb_commands::args::Tsdb;
 
 /// Watches a fleet of services: metrics, queries and dashboards in one program.
 #[derive(Debug, Parser)]
@@ -30,14 +36,24 @@ pub struct Cli {
 pub enum Command {
     /// Collect, store and serve; without a configuration, watch this machine.
     Serve(Serve),
-    /// Check files without starting anything.
+    /// Check files, metrics or servers.
     Check(Check),
+    /// Run tests of queries and rules.
+    Test(Test),
+    /// Ask a server of Prometheus' API.
+    Query(Query),
+    /// Gather what a server says about itself.
+    Debug(Debug),
+    /// Write expressions anew.
+    Promql(Promql),
     /// Bring samples of another system into a data folder that no server uses.
     Import(Import),
     /// Write stored data as files for other programs, while no server uses it.
     Export(Export),
     /// Look after stored data while no server uses it.
     Lake(Lake),
+    /// Look at stored samples while no server uses them.
+    Tsdb(Tsdb),
     /// Print the version.
     Version,
 }
@@ -187,42 +203,6 @@ pub enum LogLevel {
     Debug,
     /// Everything.
     Trace,
-}
-
-/// Options of `bellwether check`.
-#[derive(Debug, Args)]
-pub struct Check {
-    /// What to check.
-    #[command(subcommand)]
-    pub what: CheckWhat,
-}
-
-/// What can be checked.
-#[derive(Debug, Subcommand)]
-pub enum CheckWhat {
-    /// Check a configuration file; exit with 1 if it cannot be loaded.
-    Config(CheckConfig),
-}
-
-/// Options of `bellwether check config`.
-#[derive(Debug, Args)]
-pub struct CheckConfig {
-    /// The file to check.
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
-
-    /// How the result is written.
-    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
-    pub format: CheckFormat,
-}
-
-/// How the result of a check is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum CheckFormat {
-    /// For people.
-    Text,
-    /// One JSON object.
-    Json,
 }
 
 fn parse_any_duration(text: &str) -> Result<Duration, String> {

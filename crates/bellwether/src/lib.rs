@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 mod clock;
 pub mod config;
+pub mod debug;
 pub mod export;
 mod features;
 pub mod import;
@@ -15,10 +16,15 @@ mod machine;
 mod place;
 mod process_metrics;
 mod progress;
+pub mod promql_commands;
 mod push;
+pub mod query;
+pub mod report;
 mod running;
 pub mod serve;
 mod settings;
+pub mod test;
+pub mod tsdb_commands;
 
 /// Version and source revision.
 pub fn version_line() -> String {

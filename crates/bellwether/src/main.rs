@@ -3,8 +3,11 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use bellwether::cli::{Check, CheckWhat, Cli, Command};
-use bellwether::{check, export, import, lake_commands, serve};
+use bellwether::cli::{Cli, Command};
+use bellwether::report::Report;
+use bellwether::{
+    check, debug, export, import, lake_commands, promql_commands, query, serve, test, tsdb_commands,
+};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -13,14 +16,16 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(&e.to_string()),
         },
-        Command::Check(Check { what: CheckWhat::Config(options) }) => {
-            let report = check::check_config(&options, &serve::environment);
-            match std::io::stdout().write_all(report.text.as_bytes()) {
-                Ok(()) if report.ok => ExitCode::SUCCESS,
-                Ok(()) => ExitCode::FAILURE,
-                Err(e) => fail(&format!("cannot write the report: {e}")),
-            }
-        }
+        Command::Check(options) => say(check::run(&options, &serve::environment)),
+        Command::Test(options) => say(test::run(&options)),
+        Command::Query(options) => say(query::run(&options)),
+        Command::Debug(options) => say(debug::run(&options)),
+        Command::Promql(options) => say(promql_commands::run(&options)),
+        Command::Tsdb(options) => match tsdb_commands::run(&options) {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => fail(&e.to_string()),
+        },
         Command::Import(options) => match import::run(&options) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
@@ -39,6 +44,17 @@ fn main() -> ExitCode {
         Command::Version => match writeln!(std::io::stdout(), "bellwether {}", bellwether::version_line()) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(&format!("cannot write the version: {e}")),
+        },
+    }
+}
+
+/// Writes what a command has to say, and exits as it wants.
+fn say(report: base::Result<Report>) -> ExitCode {
+    match report {
+        Err(e) => fail(&e.to_string()),
+        Ok(report) => match report.write() {
+            Ok(()) => ExitCode::from(report.code),
+            Err(e) => fail(&format!("cannot write the report: {e}")),
         },
     }
 }

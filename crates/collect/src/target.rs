@@ -107,7 +107,8 @@ pub fn populate(config: &ScrapeConfig, group: &TargetGroup, target: &Labels) -> 
     })))
 }
 
-fn discovered_labels(config: &ScrapeConfig, group: &TargetGroup, target: &Labels) -> Labels {
+/// The labels of a target before relabelling.
+pub fn discovered_labels(config: &ScrapeConfig, group: &TargetGroup, target: &Labels) -> Labels {
     let mut out = group.labels.to_builder();
     for (name, value) in target {
         out.set(name, value);

@@ -67,7 +67,7 @@ pub(crate) fn compare_nan_first(a: &f64, b: &f64) -> std::cmp::Ordering {
 }
 
 /// Go's `%g`: the shortest digits that read back as the same number, with an exponent below 1e-4 and from 1e6.
-pub(crate) fn format_g(v: f64) -> String {
+pub fn format_g(v: f64) -> String {
     general(v, None)
 }
 

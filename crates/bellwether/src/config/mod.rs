@@ -15,6 +15,7 @@ mod exporters;
 mod global;
 mod grammar;
 mod http_client;
+mod http_file;
 mod limits;
 mod otlp;
 mod pattern;
@@ -32,7 +33,9 @@ mod scrape;
 mod storage;
 #[cfg(test)]
 mod tests;
+mod unit_test;
 mod url;
+mod web;
 
 pub use alerting::{Alerting, AlertmanagerConfig};
 pub use bounds::Limits;
@@ -40,6 +43,9 @@ pub use checked::{Checked, NODE_SOURCE, SELF_SOURCE, load, load_str};
 pub use exporters::Exporters;
 pub use global::Global;
 pub use grammar::Notice;
+pub use http_file::load_http_config;
 pub use rules::{RuleFile, load_rules, parse_rule_file, read_rule_file};
 pub(crate) use scalar::parse_size;
 pub use storage::{Storage, TsdbRetention};
+pub use unit_test::{AlertTest, ExpectedSample, ExprTest, TestGroup, UnitTests, load_unit_tests};
+pub use web::check_web_config;

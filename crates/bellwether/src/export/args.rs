@@ -69,7 +69,7 @@ impl Format {
 }
 
 /// Reads a time as the HTTP API does; in milliseconds.
-fn parse_time(text: &str) -> Result<i64, String> {
+pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
     if let Ok(seconds) = text.parse::<f64>() {
         let ms = (seconds * 1000.0).round();
         // Beyond this a float has no exact milliseconds.

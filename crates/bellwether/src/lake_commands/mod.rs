@@ -7,7 +7,7 @@ mod compact;
 mod ls;
 mod progress;
 mod stat;
-mod text;
+pub(crate) mod text;
 mod vacuum;
 mod verify;
 

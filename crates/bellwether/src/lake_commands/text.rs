@@ -7,7 +7,7 @@ use base::{Error, Result, TimeRange};
 use jiff::Timestamp;
 
 /// Writes to standard output.
-pub(super) fn print(text: &str) -> Result<()> {
+pub(crate) fn print(text: &str) -> Result<()> {
     std::io::stdout()
         .write_all(text.as_bytes())
         .map_err(|e| Error::unavailable(format!("cannot write the result: {e}")))
@@ -15,29 +15,29 @@ pub(super) fn print(text: &str) -> Result<()> {
 
 /// On which side a column's cells begin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Left,
     Right,
 }
 
 /// Rows of cells under a head.
-pub(super) struct Grid {
+pub(crate) struct Grid {
     columns: Vec<(&'static str, Side)>,
     rows: Vec<Vec<String>>,
 }
 
 impl Grid {
-    pub(super) fn new(columns: &[(&'static str, Side)]) -> Self {
+    pub(crate) fn new(columns: &[(&'static str, Side)]) -> Self {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
     /// Adds a row of as many cells as there are columns.
-    pub(super) fn row(&mut self, cells: impl Into<Vec<String>>) {
+    pub(crate) fn row(&mut self, cells: impl Into<Vec<String>>) {
         self.rows.push(cells.into());
     }
 
     /// The lines, each behind `indent`.
-    pub(super) fn render(&self, indent: &str) -> String {
+    pub(crate) fn render(&self, indent: &str) -> String {
         let head: Vec<String> = self.columns.iter().map(|(name, _)| name.to_uppercase()).collect();
         let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(&self.rows).collect();
         let width = |i: usize| lines.iter().filter_map(|l| l.get(i)).map(|c| c.chars().count()).max();
@@ -60,7 +60,7 @@ impl Grid {
 }
 
 /// `1,234,567`.
-pub(super) fn count(n: u64) -> String {
+pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (i, digit) in digits.chars().enumerate() {
@@ -73,7 +73,7 @@ pub(super) fn count(n: u64) -> String {
 }
 
 /// `1.5 MiB`.
-pub(super) fn bytes(n: u64) -> String {
+pub(crate) fn bytes(n: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if n < 1024 {
         return format!("{n} B");
@@ -87,12 +87,12 @@ pub(super) fn bytes(n: u64) -> String {
 }
 
 /// `1 segment`, `2 segments`.
-pub(super) fn plural(n: u64, what: &str) -> String {
+pub(crate) fn plural(n: u64, what: &str) -> String {
     format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// A part by a whole with so many digits, or `-` if there is no whole.
-pub(super) fn ratio(part: u64, whole: u64, digits: usize) -> String {
+pub(crate) fn ratio(part: u64, whole: u64, digits: usize) -> String {
     match whole {
         0 => "-".into(),
         whole => format!("{:.digits$}", part as f64 / whole as f64),
@@ -100,7 +100,7 @@ pub(super) fn ratio(part: u64, whole: u64, digits: usize) -> String {
 }
 
 /// Beginning and end of a time, in seconds of UTC; `-` if it is not known.
-pub(super) fn time(range: Option<TimeRange>) -> [String; 2] {
+pub(crate) fn time(range: Option<TimeRange>) -> [String; 2] {
     match range {
         Some(range) => [range.start_ms, range.end_ms].map(instant),
         None => ["-".into(), "-".into()],

@@ -29,7 +29,7 @@ fn a_good_file_passes_and_a_bad_one_names_line_and_key() {
 fn what_is_not_supported_yet_is_said() {
     let (ok, said) = check("remote_read: [{url: http://a}]\n");
     assert!(ok, "{said}");
-    assert!(said.contains("warning") && said.contains("remote_read"), "{said}");
+    assert!(said.contains("WARNING") && said.contains("remote_read"), "{said}");
 }
 
 #[test]

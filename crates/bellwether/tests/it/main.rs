@@ -23,6 +23,7 @@ mod lake;
 mod lifecycle;
 mod otlp;
 mod peers;
+mod promtool;
 mod random_numbers;
 mod remote_write;
 mod remote_write_v2;

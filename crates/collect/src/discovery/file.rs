@@ -184,7 +184,7 @@ async fn read(path: &Path) -> Result<Vec<TargetGroup>> {
         return Err(fail(format!("it has {length} bytes, the limit is {TARGET_FILE_BYTES_MAX}")));
     }
     let text = tokio::fs::read_to_string(path).await.map_err(|e| fail(e.to_string()))?;
-    parse(path, &text).map_err(|e| fail(e.message().to_owned()))
+    target_groups(path, &text).map_err(|e| fail(e.message().to_owned()))
 }
 
 #[derive(Deserialize)]
@@ -217,7 +217,8 @@ impl Scalar {
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<TargetGroup>> {
+/// The groups in the text of a target file; the name says which format it has.
+pub fn target_groups(path: &Path, text: &str) -> Result<Vec<TargetGroup>> {
     let extension = path.extension().map(|e| e.to_string_lossy().to_lowercase()).unwrap_or_default();
     let raw: Option<Vec<RawGroup>> = match extension.as_str() {
         "json" => serde_json::from_str(text).map_err(|e| Error::invalid(e.to_string()))?,

@@ -21,7 +21,8 @@ fn show(groups: &[TargetGroup]) -> Vec<String> {
 #[test]
 fn reads_json_and_yaml() {
     let check = |name: &str, text: &str, want: &[&str]| {
-        let got = parse(Path::new(name), text).map_or_else(|e| vec![e.message().to_owned()], |g| show(&g));
+        let got =
+            target_groups(Path::new(name), text).map_or_else(|e| vec![e.message().to_owned()], |g| show(&g));
         assert_eq!(got, want, "{text}");
     };
     check("a.json", r#"[{"targets": ["a:1", "b:2"], "labels": {"x": "y"}}]"#, &[r#"a:1,b:2 {x="y"}"#]);
@@ -32,8 +33,8 @@ fn reads_json_and_yaml() {
     );
     check("a.yaml", "", &[]);
     check("a.txt", "", &[r#"unknown file extension "txt": use json, yml or yaml"#]);
-    assert!(parse(Path::new("a.json"), r#"[{"targets": [], "label": {}}]"#).is_err());
-    assert!(parse(Path::new("a.yml"), "- targets: a\n").is_err());
+    assert!(target_groups(Path::new("a.json"), r#"[{"targets": [], "label": {}}]"#).is_err());
+    assert!(target_groups(Path::new("a.yml"), "- targets: a\n").is_err());
 }
 
 #[tokio::test]

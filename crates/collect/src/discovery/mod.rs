@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::config::{ScrapeConfig, TargetGroup};
 use crate::scrape::ScrapeMetrics;
 
-pub use file::FileProvider;
+pub use file::{FileProvider, target_groups};
 pub use static_config::StaticProvider;
 
 /// A source of target groups.

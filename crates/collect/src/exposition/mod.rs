@@ -6,6 +6,7 @@
 //! asked, and knows nothing of targets or time.
 
 mod lexer;
+mod lint;
 mod number;
 mod quote;
 mod stream;
@@ -17,6 +18,7 @@ use std::fmt;
 
 use base::{LabelsBuilder, METRIC_NAME, MetricType};
 
+pub use lint::{Cardinality, Problem, cardinality, lint};
 pub use number::format_openmetrics_float;
 pub use stream::{StreamSample, read_openmetrics};
 pub use write::{OPENMETRICS_EOF, openmetrics_series, put_openmetrics_sample};

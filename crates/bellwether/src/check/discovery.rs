@@ -1,0 +1,85 @@
+//! `bellwether check service-discovery`: the targets of a job, before and after relabelling.
+
+use base::{Labels, Result};
+use collect::config::{ScrapeConfig, TargetGroup};
+use collect::target::{Populated, discovered_labels, populate};
+use serde_json::{Map, Value, json};
+
+use super::args::ServiceDiscovery;
+use super::config::read_targets;
+use crate::config;
+use crate::report::{FAILURE, Report};
+
+/// Shows the targets that are written in the configuration and in target files.
+pub(super) fn run(options: &ServiceDiscovery, env: &dyn Fn(&str) -> Option<String>) -> Result<Report> {
+    let checked = config::load(&options.file, env)?;
+    let mut report = Report::default();
+    let Some(config) = checked.scrape_configs.iter().find(|c| c.job_name == options.job) else {
+        report.err(format_args!("Job {} not found. Select one of:", options.job));
+        checked.scrape_configs.iter().for_each(|c| report.err(format_args!("\t{}", c.job_name)));
+        report.code = FAILURE;
+        return Ok(report);
+    };
+    let mut groups = config.static_configs.clone();
+    for pattern in config.file_sd_configs.iter().flat_map(|c| &c.files) {
+        let paths = glob::glob(&pattern.display().to_string()).into_iter().flatten();
+        for path in paths.filter_map(std::result::Result::ok) {
+            groups.extend(read_targets(&path)?);
+        }
+    }
+    report.out(format_args!("{:#}", Value::Array(targets(config, &groups))));
+    Ok(report)
+}
+
+/// Each target once.
+fn targets(config: &ScrapeConfig, groups: &[TargetGroup]) -> Vec<Value> {
+    let mut out: Vec<Value> = Vec::new();
+    for group in groups {
+        for target in &group.targets {
+            let discovered = object(&discovered_labels(config, group, target));
+            let found = match populate(config, group, target) {
+                Ok(Populated::Active(t)) => {
+                    json!({ "discoveredLabels": discovered, "labels": object(&t.labels) })
+                }
+                Ok(Populated::Dropped(_)) => json!({ "discoveredLabels": discovered, "labels": {} }),
+                Err(e) => json!({ "discoveredLabels": discovered, "labels": {}, "error": e.message() }),
+            };
+            if !out.contains(&found) {
+                out.push(found);
+            }
+        }
+    }
+    out
+}
+
+fn object(labels: &Labels) -> Value {
+    Value::Object(labels.iter().map(|(n, v)| (n.to_owned(), Value::from(v))).collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_shown_before_and_after_relabelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.yml");
+        let config = "scrape_configs: [{job_name: a, static_configs: [{targets: ['x:1', 'x:1', 'y:2']}], \
+                      relabel_configs: [{source_labels: [__address__], regex: 'y.*', action: drop}]}]\n";
+        std::fs::write(&file, config).unwrap();
+        let show =
+            |job: &str| run(&ServiceDiscovery { file: file.clone(), job: job.into() }, &|_| None).unwrap();
+        let found: Value = serde_json::from_str(&show("a").out_text()).unwrap();
+        assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
+        assert_eq!(found[0]["labels"], json!({ "instance": "x:1", "job": "a" }));
+        assert_eq!(
+            (&found[1]["labels"], &found[1]["discoveredLabels"]["__address__"]),
+            (&json!({}), &json!("y:2"))
+        );
+        let missing = show("b");
+        assert_eq!(
+            (missing.code, missing.err_text().as_str()),
+            (FAILURE, "Job b not found. Select one of:\n\ta\n")
+        );
+    }
+}

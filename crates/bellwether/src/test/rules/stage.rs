@@ -1,0 +1,92 @@
+//! The series of a test: what was loaded so far, and what rules wrote.
+
+use alerting::outside::ResultSample;
+use alerting::rehearse::Stage;
+use base::{Error, Labels, Result};
+use promql::script::{Command, Load, MemorySource, Point, Script};
+use promql::{EvalOptions, Interrupt, ParseOptions, Value, VectorSample, evaluate_instant, parse};
+
+use super::duration;
+use crate::config::TestGroup;
+
+/// Series in memory that grow with the time of the test.
+pub(super) struct Series {
+    load: Load,
+    start_ms: i64,
+    /// Points of each series that are in `data`.
+    loaded: usize,
+    pub(super) data: MemorySource,
+    options: EvalOptions,
+}
+
+/// Nobody gives up a test's queries.
+struct Never;
+
+impl Interrupt for Never {
+    fn check(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Series {
+    /// Reads the series of a group; subqueries without a step use the evaluation interval.
+    pub(super) fn new(group: &TestGroup, evaluation_interval: std::time::Duration) -> Result<Self> {
+        let mut text = format!("load {}\n", duration(group.interval));
+        for (series, values) in &group.input_series {
+            text.push_str(&format!("  {series} {values}\n"));
+        }
+        let mut commands = Script::parse(&text)?.commands;
+        let Some(Command::Load(load)) = commands.pop() else {
+            return Err(Error::internal("cannot load the series of a test"));
+        };
+        let options = EvalOptions { default_subquery_step: evaluation_interval, ..EvalOptions::default() };
+        Ok(Self { load, start_ms: group.start_ms, loaded: 0, data: MemorySource::default(), options })
+    }
+
+    /// Adds the points up to a time, which must not go back.
+    pub(super) fn load_until(&mut self, t_ms: i64) {
+        let step_ms = self.load.step_ms.max(1);
+        let count = usize::try_from((t_ms - self.start_ms).div_euclid(step_ms) + 1).unwrap_or(0);
+        for (line, _) in &self.load.series {
+            let end = count.min(line.points.len());
+            for (i, point) in line.points.iter().enumerate().take(end).skip(self.loaded) {
+                let at_ms = self.start_ms + step_ms * i as i64;
+                match point {
+                    Point::Omitted => {}
+                    Point::Float(v) => self.data.insert(&line.labels, at_ms, *v),
+                    Point::Histogram { histogram, .. } => {
+                        self.data.insert_histogram(&line.labels, at_ms, (**histogram).clone());
+                    }
+                }
+            }
+        }
+        self.loaded = self.loaded.max(count);
+    }
+
+    /// The result of an expression, a number as a series without labels.
+    pub(super) fn evaluate(&self, query: &str, t_ms: i64) -> Result<Vec<VectorSample>> {
+        let expr = parse(query, &ParseOptions::all()).map_err(|e| Error::invalid(e.to_string()))?;
+        let output = evaluate_instant(&expr, query, t_ms, &self.options, &self.data, &Never)?;
+        match output.value {
+            Value::Vector(samples) => Ok(samples),
+            Value::Scalar(sample) => {
+                Ok(vec![VectorSample { labels: Labels::empty(), sample, histogram: None }])
+            }
+            _ => Err(Error::invalid("rule result is not a vector or scalar")),
+        }
+    }
+}
+
+impl Stage for Series {
+    fn query(&self, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>> {
+        let found = self.evaluate(expr, t_ms)?;
+        if found.iter().any(|s| s.histogram.is_some()) {
+            return Err(Error::invalid("cannot evaluate a rule whose result is a native histogram"));
+        }
+        Ok(found.into_iter().map(|s| ResultSample { labels: s.labels, value: s.sample.value }).collect())
+    }
+
+    fn append(&mut self, labels: &Labels, t_ms: i64, value: f64) {
+        self.data.insert(labels, t_ms, value);
+    }
+}
