@@ -88,8 +88,9 @@ fn unit_tests_of_rules_fail_with_promtools_words() {
     let test = "unit_tests_of_rules_fail_with_promtools_words";
     let Some(folder) = testdata(test) else { return };
     let Some(promtool) = find_program("promtool") else { return skip(test, "promtool is not installed") };
-    // Those without anything that came after Debian's version.
-    for file in ["failing.yml", "bad-promql.yml", "bad-rules-error-test.yml", "long-period.yml"] {
+    // Those without anything that came after Debian's version. bad-promql.yml is not among them: which of two duplicates
+    // Prometheus names first differs from run to run.
+    for file in ["failing.yml", "bad-rules-error-test.yml", "long-period.yml"] {
         let (code, _, err) = ours(&folder, &["test", "rules", file], "");
         let (their_code, _, their_err) = theirs(&promtool, &folder, &["test", "rules", file], "");
         assert_eq!(code, their_code, "{file}: {err}\n{their_err}");
