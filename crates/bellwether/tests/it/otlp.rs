@@ -220,8 +220,8 @@ fn sdk_exports(test: &str, kind: &str) {
     assert_eq!(value(&format!("took_seconds_bucket{{le=\"+Inf\",{of}}}")), 4.0);
     assert_eq!(value(&format!("took_seconds_sum{{{of}}}")), 51.05);
     assert_eq!(value(&format!("target_info{{deployment_environment=\"test\",{of}}}")), 1.0);
-    let series = b.data("/api/v1/series?match[]=size_bytes");
-    assert_eq!(series.as_array().map(Vec::len), Some(1), "{series}");
+    assert_eq!(value(&format!("histogram_count(size_bytes{{{of}}})")), 4.0);
+    assert_eq!(value(&format!("histogram_sum(size_bytes{{{of}}})")), 4006.0);
     let metadata = b.data("/api/v1/metadata?metric=orders_placed_total");
     assert_eq!(metadata["orders_placed_total"][0]["help"], "Orders placed.");
     let page = b.get_text("/metrics").1;
