@@ -31,3 +31,6 @@ pub const CELL_BYTES: u64 = 8;
 
 /// Change of what an evaluation holds, in bytes, after which it tells: often enough to stop in time, too seldom to cost anything.
 pub const TELL_BYTES: u64 = 1 << 20;
+
+/// Samples that a query of a script may hold at a time, as in Prometheus' own runs of scripts: one that forgets to let go is found.
+pub const SCRIPT_MAX_SAMPLES: u64 = 10_000;

@@ -38,7 +38,10 @@ pub(crate) fn streams(function: Function) -> bool {
 
 /// Whether the result of a function is no longer of the metric that went in.
 pub(crate) fn drops_name(function: Function) -> bool {
-    streams(function) && !matches!(function, Function::FirstOverTime | Function::LastOverTime)
+    // Type and unit stay with the numbers of a histogram, as upstream.
+    streams(function)
+        && histogram_value::statistic(function).is_none()
+        && !matches!(function, Function::FirstOverTime | Function::LastOverTime)
 }
 
 /// Evaluates a function that streams.

@@ -52,13 +52,17 @@ pub fn literal(h: &Histogram) -> String {
         if *first != 0 {
             parts.push(format!("{offset_name}:{first}"));
         }
-        let width = usize::try_from(i64::from(*last) - i64::from(*first)).unwrap_or(0);
-        if width > MAX_WIDTH {
+        let place = |index: i32| usize::try_from(i64::from(index) - i64::from(*first));
+        let Some(width) = place(*last).ok().filter(|w| *w <= MAX_WIDTH) else {
             parts.push(format!("{name}:{populated:?}"));
             continue;
-        }
+        };
         let mut row = vec![0.0; width + 1];
-        populated.iter().for_each(|(i, c)| row[usize::try_from(i - first).unwrap_or(0)] = *c);
+        for (index, count) in &populated {
+            if let Some(cell) = place(*index).ok().and_then(|i| row.get_mut(i)) {
+                *cell = *count;
+            }
+        }
         parts.push(format!("{name}:[{}]", list(&row)));
     }
     format!("{{{{{}}}}}", parts.join(" "))

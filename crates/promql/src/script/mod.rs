@@ -12,5 +12,5 @@ mod sequence;
 
 pub use data::MemorySource;
 pub use parse::{Command, Eval, Expectation, Load, Script, When};
-pub use run::{Case, Outcome, Report, run};
+pub use run::{Case, Outcome, Report, options, run};
 pub use sequence::{Point, SeriesLine};

@@ -8,6 +8,7 @@ use super::data::MemorySource;
 use super::parse::{Command, Eval, Script, When};
 use crate::ast::{AtModifier, ExprKind, VectorSelector};
 use crate::eval::plan::depends_on_time;
+use crate::limits::SCRIPT_MAX_SAMPLES;
 use crate::{
     EvalOptions, Expr, Function, Grid, Interrupt, ParseOptions, QueryOutput, Value, VectorSample,
     evaluate_instant, evaluate_range, parse,
@@ -53,6 +54,16 @@ impl Report {
             _ => None,
         };
         self.cases.iter().filter_map(text).collect()
+    }
+}
+
+/// The options that Prometheus runs its scripts with.
+pub fn options() -> EvalOptions {
+    EvalOptions {
+        delayed_name_removal: true,
+        use_start_timestamps: true,
+        max_samples: SCRIPT_MAX_SAMPLES,
+        ..EvalOptions::default()
     }
 }
 

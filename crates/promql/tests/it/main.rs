@@ -7,5 +7,6 @@
 
 mod evaluate;
 mod explain;
+mod histograms;
 mod parse;
 mod scripts;

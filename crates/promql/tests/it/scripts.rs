@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use promql::EvalOptions;
-use promql::script::{Report, run};
+use promql::script::{Report, options, run};
 
 /// Prometheus' files, with the number of their cases.
 const PROMETHEUS: [(&str, usize); 21] = [
@@ -29,16 +29,6 @@ const PROMETHEUS: [(&str, usize); 21] = [
     ("trig_functions", 18),
     ("type_and_unit", 58),
 ];
-
-/// As Prometheus runs its own scripts.
-fn prometheus_options() -> EvalOptions {
-    EvalOptions {
-        delayed_name_removal: true,
-        use_start_timestamps: true,
-        max_samples: 10_000,
-        ..EvalOptions::default()
-    }
-}
 
 fn run_file(path: &Path, options: &EvalOptions) -> Report {
     let text =
@@ -75,7 +65,7 @@ fn prometheus_scripts() {
     }
     let (mut passed, mut wrong) = (0, Vec::new());
     for (name, cases) in PROMETHEUS {
-        let report = run_file(&folder.join(format!("{name}.test")), &prometheus_options());
+        let report = run_file(&folder.join(format!("{name}.test")), &options());
         wrong.extend(report.failures().into_iter().map(|f| format!("{name}: {f}")));
         if report.cases.len() != cases {
             wrong.push(format!("{name}: {} cases, but {cases} are expected", report.cases.len()));
