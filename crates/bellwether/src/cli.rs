@@ -117,6 +117,10 @@ pub struct Serve {
     #[arg(long = "enable-feature", value_name = "NAME")]
     pub enable_feature: Vec<String>,
 
+    /// Expression that the origins of web pages have to satisfy whose scripts may read the API.
+    #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*")]
+    pub web_cors_origin: String,
+
     /// Delete series, free their space and take snapshots when asked to, below /api/v1/admin/tsdb.
     #[arg(long = "web.enable-admin-api")]
     pub web_enable_admin_api: bool,

@@ -3,12 +3,17 @@
 //! Owns the names. What a feature does is decided where it is done.
 
 use base::{Error, Result, nearest};
+use engine::ParseOptions;
 
 /// Features that can be asked for, and what each does.
 const KNOWN: &[(&str, &str)] = &[
     ("created-timestamp-zero-ingestion", "store a zero where a counter started, if its sender says when"),
     ("otlp-deltatocumulative", "add up the deltas that OTLP senders send"),
     ("otlp-native-delta-ingestion", "store the deltas that OTLP senders send as they are"),
+    ("promql-binop-fill-modifiers", "take fill, fill_left and fill_right in queries"),
+    ("promql-duration-expr", "take arithmetic in durations of queries"),
+    ("promql-experimental-functions", "take functions and aggregations that may still change"),
+    ("promql-extended-range-selectors", "take anchored and smoothed in queries"),
     ("type-and-unit-labels", "give pushed series the labels __type__ and __unit__"),
 ];
 
@@ -26,11 +31,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "native-histograms",
     "old-ui",
     "ooo-native-histograms",
-    "promql-binop-fill-modifiers",
     "promql-delayed-name-removal",
-    "promql-duration-expr",
-    "promql-experimental-functions",
-    "promql-extended-range-selectors",
     "promql-per-step-stats",
     "search-api",
     "st-storage",
@@ -71,6 +72,16 @@ impl Features {
     pub(crate) fn has(&self, name: &str) -> bool {
         debug_assert!(KNOWN.iter().any(|(known, _)| *known == name), "{name} is no feature");
         self.0.contains(&name)
+    }
+
+    /// The parts of the query language that were asked for.
+    pub(crate) fn language(&self) -> ParseOptions {
+        ParseOptions {
+            experimental_functions: self.has("promql-experimental-functions"),
+            duration_expressions: self.has("promql-duration-expr"),
+            extended_range_selectors: self.has("promql-extended-range-selectors"),
+            fill_modifiers: self.has("promql-binop-fill-modifiers"),
+        }
     }
 
     /// The names as the command line takes them.

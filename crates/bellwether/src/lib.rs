@@ -1,5 +1,6 @@
 //! The parts of the binary: the command line, the configuration, and the wiring of everything else.
 
+mod abilities;
 mod alerts;
 mod assets;
 pub mod check;
@@ -19,6 +20,7 @@ mod progress;
 pub mod promql_commands;
 mod push;
 pub mod query;
+mod query_log;
 pub mod report;
 mod running;
 pub mod serve;

@@ -2,6 +2,7 @@
 //! HTTP server asks.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use alerting::GroupConfig;
@@ -23,7 +24,11 @@ use crate::cli::Serve;
 use crate::config::{self, Checked};
 use crate::features::Features;
 use crate::push::Receivers;
+use crate::query_log::{QueryLogFile, QueryLogMetrics};
 use crate::settings::Settings;
+
+/// What the notifications say when a configuration could not be loaded, in Prometheus' words.
+const RELOAD_FAILED: &str = "Configuration reload has failed.";
 
 /// Hands scraped samples to the engine.
 pub(crate) struct EngineSink(pub(crate) Arc<Engine>);
@@ -85,6 +90,8 @@ pub(crate) struct Running {
     pub(crate) start_ms: i64,
     pub(crate) listen_port: u16,
     pub(crate) reload_metrics: ReloadMetrics,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) query_log_metrics: QueryLogMetrics,
     /// Held while a reload runs, so that two cannot mix.
     pub(crate) reloading: tokio::sync::Mutex<()>,
     pub(crate) current: Mutex<Current>,
@@ -97,6 +104,9 @@ pub(crate) struct Current {
     pub(crate) yaml: String,
     pub(crate) applied_ms: i64,
     pub(crate) last_reload_succeeded: bool,
+    /// When reloading failed, if the last one did.
+    pub(crate) reload_failed_ms: Option<i64>,
+    pub(crate) external_labels: Labels,
 }
 
 /// Prometheus' gauges for reloads.
@@ -126,14 +136,30 @@ impl ReloadMetrics {
 impl Running {
     /// Makes a configuration and its rules the ones in force.
     pub(crate) async fn apply(&self, checked: &Checked, rules: Vec<GroupConfig>) -> Result<()> {
+        self.open_query_log(checked)?;
         self.manager.apply(checked.pools(&self.hostname)).await?;
         self.alerts.apply(checked, rules).await;
         let now_ms = self.clock.now_ms();
         let yaml = checked.original_text_without_secrets.clone();
         let settings = self.apply_settings(checked);
-        *self.current.lock() = Current { settings, yaml, applied_ms: now_ms, last_reload_succeeded: true };
+        *self.current.lock() = Current {
+            settings,
+            yaml,
+            applied_ms: now_ms,
+            last_reload_succeeded: true,
+            reload_failed_ms: None,
+            external_labels: checked.external_labels.clone(),
+        };
         self.reload_metrics.succeeded.set(1.0);
         self.reload_metrics.succeeded_at_seconds.set(now_ms as f64 / 1000.0);
+        Ok(())
+    }
+
+    /// Opens the query log, also one that is open: somebody may have moved it away.
+    fn open_query_log(&self, checked: &Checked) -> Result<()> {
+        let open = |path: &PathBuf| QueryLogFile::open(path, self.query_log_metrics.clone());
+        let log = checked.global.query_log_file.as_ref().map(open).transpose()?;
+        self.engine.set_query_log(log.map(|log| Arc::new(log) as _));
         Ok(())
     }
 
@@ -173,7 +199,9 @@ impl Process for Running {
             Ok(()) => tracing::info!("configuration reloaded"),
             Err(error) => {
                 tracing::error!(%error, "configuration not reloaded, the old one stays in force");
-                self.current.lock().last_reload_succeeded = false;
+                let mut current = self.current.lock();
+                current.last_reload_succeeded = false;
+                current.reload_failed_ms = Some(self.clock.now_ms());
                 self.reload_metrics.succeeded.set(0.0);
             }
         }
@@ -202,6 +230,7 @@ impl Process for Running {
             ("web.enable-otlp-receiver".into(), o.web_enable_otlp_receiver.to_string()),
             ("otlp.grpc-listen-address".into(), o.otlp_grpc_listen_address.clone().unwrap_or_default()),
             ("enable-feature".into(), self.features.text()),
+            ("web.cors.origin".into(), o.web_cors_origin.clone()),
             ("web.enable-admin-api".into(), o.web_enable_admin_api.to_string()),
             ("web.allow-unauthenticated".into(), o.web_allow_unauthenticated.to_string()),
             ("web.external-url".into(), self.alerts.external_url.clone()),
@@ -236,6 +265,20 @@ impl Process for Running {
             worker_threads: tokio::runtime::Handle::current().metrics().num_workers(),
             storage_retention: current.settings.retention_text(),
         }
+    }
+
+    fn external_labels(&self) -> Labels {
+        self.current.lock().external_labels.clone()
+    }
+
+    fn notifications(&self) -> Vec<process::Notification> {
+        let failed = self.current.lock().reload_failed_ms;
+        let of = |since_ms| process::Notification { text: RELOAD_FAILED.into(), since_ms };
+        failed.map(of).into_iter().collect()
+    }
+
+    fn features(&self) -> BTreeMap<String, BTreeMap<String, bool>> {
+        crate::abilities::abilities(&self.features)
     }
 
     async fn node_exposition(&self) -> Result<Vec<u8>> {

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Error, Result};
+use base::{Clock, Error, Labels, MatchOp, Matcher, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
 use collect::scrape::{HttpTransport, ScrapeManager, Transports};
 use engine::{Engine, EngineOptions};
 use lake::{MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
-use server::{AdminApi, Front, HttpMetrics, HttpServer, PushedMetadata, Readiness, ServerState};
+use server::{
+    AdminApi, Front, HttpMetrics, HttpServer, NOTIFICATION_PLACES, PushedMetadata, Readiness, RemoteRead,
+    ServerState,
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
 
 use crate::alerts::{Alerts, RuleStore, external_url};
@@ -24,6 +27,7 @@ use crate::features::Features;
 use crate::place::Place;
 use crate::process_metrics::ProcessMetrics;
 use crate::push;
+use crate::query_log::QueryLogMetrics;
 use crate::running::{Current, EngineSink, NodeSource, ReloadMetrics, Running, SelfSource};
 use crate::settings::Settings;
 
@@ -93,7 +97,8 @@ async fn serve(options: Serve) -> Result<()> {
     let exemplars = ExemplarStore::open(Arc::clone(&lake), exemplar_options, &registry);
     let exemplars = Arc::new(Box::pin(exemplars).await?);
     let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
-    let engine = Engine::new(Arc::clone(&store), EngineOptions::default(), Arc::clone(&clock), &registry)?;
+    let engine_options = EngineOptions { language: features.language(), ..EngineOptions::default() };
+    let engine = Engine::new(Arc::clone(&store), engine_options, Arc::clone(&clock), &registry)?;
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
@@ -121,6 +126,8 @@ async fn serve(options: Serve) -> Result<()> {
     let room_bytes = memory.pool_limit_bytes(Pool::Requests);
     let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);
+    let cors_origin = Matcher::new("origin", MatchOp::Regex, &options.web_cors_origin)
+        .map_err(|e| e.context("cannot read --web.cors.origin"))?;
     let running = Arc::new(Running {
         options,
         features,
@@ -135,12 +142,16 @@ async fn serve(options: Serve) -> Result<()> {
         start_ms,
         listen_port: address.port(),
         reload_metrics,
+        engine: Arc::clone(&engine),
+        query_log_metrics: QueryLogMetrics::register(&registry)?,
         reloading: tokio::sync::Mutex::new(()),
         current: parking_lot::Mutex::new(Current {
             settings,
             yaml: String::new(),
             applied_ms: start_ms,
             last_reload_succeeded: true,
+            external_labels: Labels::empty(),
+            reload_failed_ms: None,
         }),
     });
     running.apply(&checked, rules).await?;
@@ -151,6 +162,7 @@ async fn serve(options: Serve) -> Result<()> {
         write_receiver: receivers.write,
         otlp_receiver: receivers.otlp,
         pushed_metadata: Arc::new(PushedMetadata::register(&registry)?),
+        remote_read: RemoteRead::register(&registry)?,
         admin,
         targets: Arc::clone(&running) as _,
         rules: Arc::clone(&alerts.rules),
@@ -160,6 +172,8 @@ async fn serve(options: Serve) -> Result<()> {
         http_metrics: HttpMetrics::register(&registry)?,
         registry,
         readiness: Arc::clone(&readiness),
+        cors_origin,
+        notification_places: Arc::new(Semaphore::new(NOTIFICATION_PLACES)),
         clock,
         version: crate::VERSION,
         revision: crate::REVISION,

@@ -6,7 +6,7 @@ use base::{Matcher, Result, TimeRange};
 use promql::ast::{Expr, ExprKind};
 use tsdb::{ExemplarStore, SelectedExemplars};
 
-use crate::query::{QueryFailure, parse};
+use crate::query::QueryFailure;
 use crate::{AppendOutcome, Engine};
 
 impl Engine {
@@ -23,7 +23,7 @@ impl Engine {
         query: &str,
         range: TimeRange,
     ) -> Result<Option<SelectedExemplars>, QueryFailure> {
-        let expr = parse(query)?;
+        let expr = self.parse_query(query)?;
         let mut sets = Vec::new();
         selectors(&expr, &mut sets);
         if sets.is_empty() {
@@ -74,13 +74,16 @@ fn selectors(expr: &Expr, out: &mut Vec<Vec<Matcher>>) {
 
 #[cfg(test)]
 mod tests {
+    use promql::ParseOptions;
+
     use super::*;
+    use crate::query::parse;
 
     #[test]
     fn every_selector_of_a_query_counts() {
         let check = |query: &str, want: &[&str]| {
             let mut sets = Vec::new();
-            selectors(&parse(query).unwrap(), &mut sets);
+            selectors(&parse(query, &ParseOptions::default()).unwrap(), &mut sets);
             let got: Vec<String> = sets
                 .iter()
                 .map(|set| set.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))

@@ -3,6 +3,7 @@
 //! Knows no HTTP and no configuration file. A query holds one of a bounded number of places, has a deadline, and ends
 //! when its caller drops the future.
 
+mod active;
 mod cancel;
 mod choose;
 mod exemplars;
@@ -11,6 +12,7 @@ mod limits;
 mod lookup;
 mod metrics;
 mod query;
+mod read;
 mod source;
 
 use std::sync::Arc;
@@ -20,17 +22,22 @@ use base::{Clock, Matcher, Result, TimeRange, WriteBatch};
 use tokio::sync::Semaphore;
 use tsdb::{ExemplarStore, MetricStore};
 
+use crate::active::Watch;
 use crate::metrics::QueryMetrics;
 
+pub use active::{ActiveQuery, QueryLog, QueryOrigin, QueryRecord};
 pub use fetch::{Gathered, RollupUse};
 pub use promql::ast;
 pub use promql::histogram::{Bucket, buckets};
 pub use promql::{
-    Annotations, Grid, HistogramSample, PlanNode, QueryOutput, QueryStats, Read, Series, Value, VectorSample,
+    Annotations, Function, Grid, HistogramSample, ParseOptions, PlanNode, QueryOutput, QueryStats, Read,
+    Series, Value, ValueType, VectorSample,
 };
 pub use query::{Explained, QueryFailure, QueryOptions, QueryReply, Timings};
+pub use read::{Latest, LatestSample};
 pub use tsdb::{
-    AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, Refusal, SelectedExemplars, StoreStats,
+    AppendOutcome, ExemplarOutcome, ExemplarSeries, NameCount, Refusal, Reservation, SegmentStats,
+    SelectedExemplars, SelectedSeries, StoreStats,
 };
 
 /// Limits of queries, for the process as a whole.
@@ -44,6 +51,8 @@ pub struct EngineOptions {
     pub query_max_samples: u64,
     /// How far back a selector looks for a series' last sample.
     pub lookback: Duration,
+    /// Which parts of the language are on that are off by default.
+    pub language: ParseOptions,
 }
 
 impl Default for EngineOptions {
@@ -53,6 +62,7 @@ impl Default for EngineOptions {
             query_max_concurrency: limits::QUERY_MAX_CONCURRENCY,
             query_max_samples: limits::QUERY_MAX_SAMPLES,
             lookback: limits::LOOKBACK,
+            language: ParseOptions::default(),
         }
     }
 }
@@ -60,6 +70,15 @@ impl Default for EngineOptions {
 /// Reads a selector such as `up{job="node"}`.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>> {
     Ok(promql::parse_metric_selector(text)?)
+}
+
+/// The beginning of a text, at most so many bytes.
+fn clip(text: &str, bytes: usize) -> &str {
+    let mut end = text.len().min(bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Owns the stores and answers queries against them.
@@ -70,6 +89,7 @@ pub struct Engine {
     places: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     metrics: QueryMetrics,
+    watch: Watch,
 }
 
 impl Engine {
@@ -82,7 +102,12 @@ impl Engine {
     ) -> Result<Self> {
         let places = Arc::new(Semaphore::new(options.query_max_concurrency));
         let metrics = QueryMetrics::register(registry, &options)?;
-        Ok(Self { store, exemplars: None, options, places, clock, metrics })
+        Ok(Self { store, exemplars: None, options, places, clock, metrics, watch: Watch::default() })
+    }
+
+    /// The settings.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
     }
 
     /// Writes samples and exemplars; durable when it resolves.
@@ -108,6 +133,16 @@ impl Engine {
     /// Facts about what the store holds in memory.
     pub fn store_stats(&self) -> StoreStats {
         self.store.stats()
+    }
+
+    /// The segments of samples, oldest first.
+    pub fn segments(&self) -> Vec<SegmentStats> {
+        self.store.segments_stored()
+    }
+
+    /// Files of the write-ahead log that were read at start.
+    pub fn wal_files_replayed(&self) -> usize {
+        self.store.wal_files_replayed()
     }
 
     /// Damaged places found in the write-ahead log at start.

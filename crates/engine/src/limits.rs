@@ -14,5 +14,8 @@ pub(crate) const QUERY_MAX_SAMPLES: u64 = 50_000_000;
 /// How far back a selector looks for a series' last sample; `--query.lookback-delta` of Prometheus.
 pub(crate) const LOOKBACK: Duration = Duration::from_secs(300);
 
+/// Bytes of a query's text in the list of active queries: up to 220 of them are held beside the queries' own.
+pub(crate) const ACTIVE_QUERY_BYTES: usize = 16 << 10;
+
 /// Queries that may wait for a place. Beyond that the server is overloaded and says so at once.
 pub(crate) const QUERY_MAX_WAITING: usize = 200;

@@ -7,6 +7,7 @@ use base::{Clock, Error, Result};
 use promql::{EvalOptions, Expr, Grid, ParseOptions, PlanNode, QueryOutput, ValueType};
 use tsdb::Pool;
 
+use crate::active::QueryOrigin;
 use crate::cancel::{Deadline, Guard, timed_out};
 use crate::fetch::{Gathered, Notes, RollupUse};
 use crate::source::Fetched;
@@ -21,6 +22,8 @@ pub struct QueryOptions {
     pub lookback: Option<Duration>,
     /// Whether to say what each part of the query took.
     pub explain: bool,
+    /// Who asks, for the list of active queries and the log.
+    pub origin: Option<QueryOrigin>,
 }
 
 /// Why a query has no result.
@@ -82,7 +85,7 @@ impl Engine {
         options: &QueryOptions,
     ) -> Result<QueryReply, QueryFailure> {
         let grid = Grid { start_ms: t_ms, end_ms: t_ms, step_ms: 1 };
-        self.run(query, grid, true, options).await
+        self.watched(query, grid, true, options).await
     }
 
     /// Evaluates a query at every step of a range.
@@ -92,23 +95,28 @@ impl Engine {
         grid: Grid,
         options: &QueryOptions,
     ) -> Result<QueryReply, QueryFailure> {
-        self.run(query, grid, false, options).await
+        self.watched(query, grid, false, options).await
+    }
+
+    /// The tree of a query.
+    pub fn parse_query(&self, query: &str) -> Result<Expr, QueryFailure> {
+        parse(query, &self.options.language)
     }
 
     /// The query in Prometheus' canonical layout.
     pub fn format_query(&self, query: &str) -> Result<String, QueryFailure> {
-        let expr = parse(query)?;
+        let expr = parse(query, &self.options.language)?;
         Ok(promql::pretty(&expr))
     }
 
-    async fn run(
+    pub(crate) async fn run(
         &self,
         query: &str,
         grid: Grid,
         instant: bool,
         options: &QueryOptions,
     ) -> Result<QueryReply, QueryFailure> {
-        let expr = parse(query)?;
+        let expr = parse(query, &self.options.language)?;
         if !instant && matches!(expr.value_type(), ValueType::Matrix | ValueType::String) {
             let got = expr.value_type().as_str();
             return Err(QueryFailure::Rejected(Error::invalid(format!(
@@ -189,6 +197,6 @@ fn evaluate(
     }
 }
 
-pub(crate) fn parse(query: &str) -> Result<Expr, QueryFailure> {
-    promql::parse(query, &ParseOptions::default()).map_err(|e| QueryFailure::Rejected(e.into()))
+pub(crate) fn parse(query: &str, language: &ParseOptions) -> Result<Expr, QueryFailure> {
+    promql::parse(query, language).map_err(|e| QueryFailure::Rejected(e.into()))
 }

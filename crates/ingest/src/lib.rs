@@ -1,5 +1,5 @@
-//! Push protocols: the bytes that a sender brings become a [`base::WriteBatch`], checked and within limits. And data folders of
-//! other programs: [`prometheus_tsdb`].
+//! Push protocols: the bytes that a sender brings become a [`base::WriteBatch`], checked and within limits. The way back:
+//! [`remote_read`]. And data folders of other programs: [`prometheus_tsdb`].
 //!
 //! Owns foreign formats and their bounds. Knows no HTTP, no store and no clock: it is handed a body or a folder and hands back what is
 //! in it.
@@ -10,6 +10,8 @@ mod native;
 pub mod otlp;
 pub mod prometheus_tsdb;
 mod protobuf;
+pub mod put;
+pub mod remote_read;
 pub mod remote_write;
 mod snappy;
 mod starts;

@@ -97,3 +97,15 @@ pub const TSDB_RECORD_BYTES: usize = 256 << 20;
 
 /// Bytes read ahead at once. The chunks of a series are neighbours, a few kilobytes each.
 pub const TSDB_READ_BYTES: usize = 32 << 10;
+
+/// Queries of one remote read request. Prometheus sends one.
+pub const READ_QUERIES: usize = 1000;
+
+/// Matchers of one query of a remote read request.
+pub const READ_MATCHERS: usize = 1000;
+
+/// Samples of a chunk that answers a remote read, as many as Prometheus' own have.
+pub const READ_CHUNK_SAMPLES: usize = 120;
+
+/// Bytes of a frame of a streamed answer after which another begins; Prometheus' `--storage.remote.read-max-bytes-in-frame`.
+pub const READ_FRAME_BYTES: usize = 1 << 20;

@@ -43,7 +43,7 @@ impl ApiError {
         Self { error_type: ApiErrorType::Disabled, message: message.into() }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self.error_type {
             ApiErrorType::BadData => StatusCode::BAD_REQUEST,
             ApiErrorType::Execution => StatusCode::UNPROCESSABLE_ENTITY,

@@ -20,9 +20,10 @@ use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_service::Service;
 
+use crate::client::ClientAddress;
 use crate::limits::{MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::state::ServerState;
-use crate::{assets, exposition, lifecycle, metrics, otlp, prometheus};
+use crate::{assets, cors, exposition, federate, lifecycle, metrics, otlp, prometheus};
 
 /// Bodies below this are not worth the compressor's time, in bytes: they fit one packet.
 const COMPRESS_ABOVE_BYTES: u16 = 1024;
@@ -31,14 +32,21 @@ const COMPRESS_ABOVE_BYTES: u16 = 1024;
 pub fn router(state: Arc<ServerState>) -> Router {
     let compress = SizeAbove::new(COMPRESS_ABOVE_BYTES)
         .and(NotForContentType::IMAGES)
-        .and(NotForContentType::const_new("font/"));
+        .and(NotForContentType::const_new("font/"))
+        .and(NotForContentType::SSE)
+        .and(NotForContentType::const_new("application/x-protobuf"))
+        .and(NotForContentType::const_new("application/x-streamed-protobuf"));
     Router::new()
         .route("/-/healthy", get(lifecycle::healthy).head(lifecycle::healthy))
         .route("/-/ready", get(lifecycle::ready))
         .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
         .route("/metrics", get(exposition::own))
+        .route("/federate", get(federate::federate))
         .route("/node/metrics", get(exposition::node))
-        .nest("/api/v1", prometheus::routes())
+        .nest(
+            "/api/v1",
+            prometheus::routes().layer(middleware::from_fn_with_state(Arc::clone(&state), cors::allow)),
+        )
         .route("/v1/metrics", post(otlp::http::metrics))
         .fallback(assets::serve)
         .layer(middleware::from_fn(security_headers))
@@ -124,7 +132,8 @@ impl HttpServer {
             let _ = stopping.send(());
         };
         let listener = Limited { inner: self.listener, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
-        let serving = axum::serve(listener, router).with_graceful_shutdown(signal).into_future();
+        let service = router.into_make_service_with_connect_info::<ClientAddress>();
+        let serving = axum::serve(listener, service).with_graceful_shutdown(signal).into_future();
         tokio::pin!(serving);
         tokio::select! {
             done = &mut serving => return done.map_err(|e| Error::internal(format!("cannot serve HTTP: {e}"))),
@@ -141,7 +150,7 @@ impl HttpServer {
 }
 
 /// Accepts at most so many connections at a time.
-struct Limited {
+pub(crate) struct Limited {
     inner: TcpListener,
     free: Arc<Semaphore>,
 }
@@ -175,7 +184,7 @@ impl axum::serve::Listener for Limited {
 }
 
 /// A connection, and its place among those allowed.
-struct Connection {
+pub(crate) struct Connection {
     stream: TcpStream,
     _permit: OwnedSemaphorePermit,
 }

@@ -4,8 +4,11 @@
 //! the traits in [`process`], which the binary implements.
 
 mod assets;
+mod client;
+mod cors;
 mod error;
 mod exposition;
+mod federate;
 mod http;
 mod lifecycle;
 mod limits;
@@ -19,9 +22,10 @@ mod state;
 
 pub use self::otlp::OtlpReceiver;
 pub use self::otlp::grpc::grpc_router;
-pub use self::prometheus::{AdminApi, WriteOptions, WriteReceiver};
+pub use self::prometheus::{AdminApi, RemoteRead, WriteOptions, WriteReceiver};
 pub use self::push::{PushedMetadata, Room};
 pub use assets::{Asset, Assets};
 pub use http::{Front, HttpServer, router};
+pub use limits::NOTIFICATION_PLACES;
 pub use metrics::HttpMetrics;
 pub use state::{Readiness, ServerState};

@@ -53,3 +53,23 @@ pub(crate) const PUSHED_METADATA: usize = 100_000;
 
 /// Bytes of those descriptions: names, helps and units are some hundred each.
 pub(crate) const PUSHED_METADATA_BYTES: usize = 32 << 20;
+/// Terms of one search, as in Prometheus: each is compared with every name.
+pub(crate) const MAX_SEARCH_TERMS: usize = 32;
+
+/// Results of one search: more is a download, for which there are `labels` and `series`. Prometheus' `--web.search.max-limit`.
+pub(crate) const MAX_SEARCH_LIMIT: usize = 10_000;
+
+/// Clients that may follow the notifications at a time, as Prometheus' `--web.max-notifications-subscribers`.
+pub const NOTIFICATION_PLACES: usize = 16;
+
+/// How often it is looked whether there is something to notify of.
+pub(crate) const NOTIFICATION_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Remote reads that are answered at a time; Prometheus' `--storage.remote.read-concurrent-limit`.
+pub(crate) const READ_CONCURRENCY: usize = 10;
+
+/// Samples of one answer that is not streamed; Prometheus' `--storage.remote.read-sample-limit`.
+pub(crate) const READ_SAMPLES: usize = 50_000_000;
+
+/// Bytes that a streamed answer prepares at a time, and so holds for each client.
+pub(crate) const READ_STEP_BYTES: usize = 256 << 10;

@@ -30,6 +30,15 @@ pub trait Process: Send + Sync {
     /// Facts for `/api/v1/status/runtimeinfo`.
     fn runtime(&self) -> RuntimeInfo;
 
+    /// Labels that tell this server's series from another's.
+    fn external_labels(&self) -> Labels;
+
+    /// What an operator should know now.
+    fn notifications(&self) -> Vec<Notification>;
+
+    /// What the program can do apart from this API and the query language, and whether it is on, by Prometheus' categories and names.
+    fn features(&self) -> BTreeMap<String, BTreeMap<String, bool>>;
+
     /// The built-in node collector's exposition, whether or not it is scraped.
     async fn node_exposition(&self) -> Result<Vec<u8>>;
 }
@@ -100,6 +109,15 @@ pub struct DroppedTarget {
     pub discovered_labels: Labels,
     /// Name of the scrape configuration.
     pub scrape_pool: String,
+}
+
+/// Something that an operator should know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// The sentence.
+    pub text: String,
+    /// Since when it holds, in milliseconds since the epoch.
+    pub since_ms: i64,
 }
 
 /// Facts about the running process.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use alerting::{Notifier, RuleManager};
-use base::Clock;
+use base::{Clock, Matcher};
 use engine::Engine;
+use tokio::sync::Semaphore;
 
 use crate::assets::Assets;
 use crate::metrics::HttpMetrics;
 use crate::otlp::OtlpReceiver;
 use crate::process::{Process, Targets};
-use crate::prometheus::{AdminApi, WriteReceiver};
+use crate::prometheus::{AdminApi, RemoteRead, WriteReceiver};
 use crate::push::PushedMetadata;
 
 /// What the handlers need; the binary fills it in once.
@@ -24,6 +25,8 @@ pub struct ServerState {
     pub otlp_receiver: Option<Arc<OtlpReceiver>>,
     /// What senders say of their metrics.
     pub pushed_metadata: Arc<PushedMetadata>,
+    /// Answers remote reads.
+    pub remote_read: RemoteRead,
     /// Deletes series and takes snapshots; `None` unless that was asked for.
     pub admin: Option<AdminApi>,
     /// Knows the scrape targets.
@@ -42,6 +45,10 @@ pub struct ServerState {
     pub http_metrics: HttpMetrics,
     /// Whether the process is ready to serve.
     pub readiness: Arc<Readiness>,
+    /// Origins whose scripts may read answers.
+    pub cors_origin: Matcher,
+    /// Places for those who follow the notifications.
+    pub notification_places: Arc<Semaphore>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// The program's version.

@@ -39,6 +39,6 @@ pub use lake::{MemoryBudget, Pool, Reservation};
 pub use maintain::Maintenance;
 pub use retention::Retention;
 pub use select::SelectedSeries;
-pub use stats::{NameCount, StoreStats};
+pub use stats::{NameCount, SegmentStats, StoreStats};
 pub use store::{AppendOutcome, MetricStore, Refusal, StoreOptions, Tunable};
 pub use table::METRICS_TABLE;

@@ -14,6 +14,19 @@ pub struct NameCount {
     pub count: u64,
 }
 
+/// A segment of samples, which readers of other systems' API call a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentStats {
+    /// Its path within the table.
+    pub path: String,
+    /// First and last millisecond.
+    pub time: TimeRange,
+    /// Chunks.
+    pub chunks: u64,
+    /// Bytes.
+    pub size_bytes: u64,
+}
+
 /// Statistics of the head. Lists are sorted by count, then name, and hold the first ten.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreStats {

@@ -21,7 +21,7 @@ use crate::metrics::StoreMetrics;
 use crate::record::RecordReader;
 use crate::retention::Retention;
 use crate::rollup::{RollupOptions, Rollups};
-use crate::stats::{self, StoreStats};
+use crate::stats::{self, SegmentStats, StoreStats};
 use crate::table::{self, METRICS_TABLE};
 use crate::tombstones::Tombstones;
 
@@ -153,6 +153,7 @@ pub struct MetricStore {
     pub(crate) catch_up_due: Notify,
     /// Tells appends that wait for room that a window was sealed.
     pub(crate) sealed: Notify,
+    wal_files_replayed: usize,
 }
 
 impl MetricStore {
@@ -214,6 +215,7 @@ impl MetricStore {
             retention,
             tombstones,
             inspections: Inspections::default(),
+            wal_files_replayed: report.files,
             lake,
             manifest: Mutex::new(loaded.manifest),
             catch_up_due: Notify::new(),
@@ -286,6 +288,27 @@ impl MetricStore {
     /// Statistics of the head.
     pub fn stats(&self) -> StoreStats {
         stats::of_head(&self.state.read().head)
+    }
+
+    /// The segments of samples, oldest first.
+    pub fn segments_stored(&self) -> Vec<SegmentStats> {
+        let state = self.state.read();
+        let own = state.view.segments.iter().filter(|s| s.tenant() == self.options.tenant);
+        let mut segments: Vec<SegmentStats> = own
+            .map(|s| SegmentStats {
+                path: s.path().to_owned(),
+                time: s.time(),
+                chunks: s.rows(),
+                size_bytes: s.size_bytes(),
+            })
+            .collect();
+        segments.sort_by(|a, b| a.time.start_ms.cmp(&b.time.start_ms).then_with(|| a.path.cmp(&b.path)));
+        segments
+    }
+
+    /// Files of the write-ahead log that were read when the store was opened.
+    pub fn wal_files_replayed(&self) -> usize {
+        self.wal_files_replayed
     }
 
     /// Damaged places found in the write-ahead log since the store was opened.

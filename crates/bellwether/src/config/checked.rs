@@ -142,7 +142,7 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
     grammar::check(&root::SECTION, document, &mut notices)?;
     let map = Map::of(document);
     let global_map = map.map("global");
-    let global = global::read(&global_map)?;
+    let global = global::read(&global_map, dir)?;
     let external_labels = global::read_external_labels(&global_map, env, &mut notices)?;
     let scrape_configs = read_scrape_configs(&map, &global_map, &global, dir, &mut notices)?;
     let alerting = alerting::read(&map.map("alerting"), global.name_validation, dir)?;

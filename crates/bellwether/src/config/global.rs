@@ -1,5 +1,6 @@
 //! The section `global`: defaults for every scrape configuration, and the labels of this server.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base::Labels;
@@ -21,7 +22,7 @@ pub(super) static SECTION: Section = Section {
             Key::new("scrape_protocols", Shape::Texts),
             Key::new("evaluation_interval", Shape::Duration),
             Key::new("rule_query_offset", Shape::Duration),
-            Key::new("query_log_file", Shape::Text).without_effect("queries are not logged to a file"),
+            Key::new("query_log_file", Shape::Text),
             Key::new("scrape_failure_log_file", Shape::Text)
                 .without_effect("scrape failures are logged with everything else"),
             Key::new("external_labels", Shape::Labels),
@@ -71,6 +72,8 @@ pub struct Global {
     pub rule_query_offset: Duration,
     /// Which metric and label names are accepted.
     pub name_validation: NameValidation,
+    /// Where queries are logged, if anywhere.
+    pub query_log_file: Option<PathBuf>,
 }
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
@@ -84,6 +87,7 @@ impl Default for Global {
             evaluation_interval: DEFAULT_INTERVAL,
             rule_query_offset: Duration::ZERO,
             name_validation: NameValidation::Utf8,
+            query_log_file: None,
         }
     }
 }
@@ -120,8 +124,8 @@ fn check_rules(map: &Map<'_>) -> Outcome<()> {
     Ok(())
 }
 
-/// Reads the section.
-pub(super) fn read(map: &Map<'_>) -> Outcome<Global> {
+/// Reads the section. A relative path is relative to `dir`.
+pub(super) fn read(map: &Map<'_>, dir: &Path) -> Outcome<Global> {
     let scrape_interval = or_default(map.duration("scrape_interval")?, DEFAULT_INTERVAL);
     Ok(Global {
         scrape_interval,
@@ -129,6 +133,10 @@ pub(super) fn read(map: &Map<'_>) -> Outcome<Global> {
         evaluation_interval: or_default(map.duration("evaluation_interval")?, DEFAULT_INTERVAL),
         rule_query_offset: map.duration("rule_query_offset")?,
         name_validation: name_validation(map)?.unwrap_or_default(),
+        query_log_file: match map.text("query_log_file")? {
+            "" => None,
+            file => Some(dir.join(file)),
+        },
     })
 }
 

@@ -51,7 +51,7 @@ impl SeriesSamples {
 }
 
 /// Appends the samples of a chunk. The error says what is wrong with it.
-pub(super) fn decode(encoding: u8, data: &[u8], out: &mut SeriesSamples) -> Result<(), String> {
+pub(crate) fn decode(encoding: u8, data: &[u8], out: &mut SeriesSamples) -> Result<(), String> {
     let (name, decoded) = match encoding {
         1 => ("XOR", decode_xor(data, &mut out.floats)),
         2 => ("histogram", decode_whole(data, Header::Plain, &mut out.histograms)),

@@ -23,6 +23,8 @@ use base::{Error, Result};
 
 pub use block::{Block, BlockMeta, BlockStats, Compaction, Parent};
 pub use chunk::SeriesSamples;
+#[cfg(test)]
+pub(crate) use chunk::decode as decode_chunk;
 pub use head::{Head, HeadNotes, HeadSample};
 
 /// What happens at damage within a block or a log.

@@ -8,13 +8,18 @@ use engine::{Explained, Gathered, PlanNode, QueryOptions, QueryReply, Timings, V
 use serde_json::json;
 
 use super::{json, query};
+use crate::client::Origin;
 use crate::error::{ApiError, ApiResult};
 use crate::params::Params;
 use crate::state::ServerState;
 
 /// Takes the parameters of `query_range`, or without `start`, `end` and `step` those of `query`.
-pub(crate) async fn explain(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
-    let options = QueryOptions { explain: true, ..query::options(&params)? };
+pub(crate) async fn explain(
+    State(state): State<Arc<ServerState>>,
+    origin: Origin,
+    params: Params,
+) -> ApiResult<Response> {
+    let options = QueryOptions { explain: true, ..query::options(&params, origin)? };
     let text = params.get("query").unwrap_or("");
     let is_range = ["start", "end", "step"].iter().any(|name| params.get(name).is_some());
     let reply = match is_range {

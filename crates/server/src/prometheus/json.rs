@@ -97,7 +97,8 @@ pub(crate) fn write_query_data(out: &mut String, value: &Value) {
     write_result(out);
 }
 
-fn write_list<T>(out: &mut String, items: &[T], mut write_item: impl FnMut(&mut String, &T)) {
+/// A list.
+pub(crate) fn write_list<T>(out: &mut String, items: &[T], mut write_item: impl FnMut(&mut String, &T)) {
     out.push('[');
     for (i, item) in items.iter().enumerate() {
         if i > 0 {
@@ -128,7 +129,7 @@ pub(crate) fn write_labels(out: &mut String, labels: &Labels) {
 }
 
 /// `[1435781451.781,"1.5"]`
-fn write_point(out: &mut String, sample: Sample) {
+pub(crate) fn write_point(out: &mut String, sample: Sample) {
     out.push('[');
     write_timestamp(out, sample.t_ms);
     out.push_str(",\"");
@@ -169,7 +170,7 @@ fn write_histogram_point(out: &mut String, t_ms: i64, h: &Histogram) {
 }
 
 /// Seconds, with three digits of a fraction only if there is one.
-fn write_timestamp(out: &mut String, t_ms: i64) {
+pub(crate) fn write_timestamp(out: &mut String, t_ms: i64) {
     let magnitude = t_ms.unsigned_abs();
     if t_ms < 0 {
         out.push('-');
@@ -181,7 +182,7 @@ fn write_timestamp(out: &mut String, t_ms: i64) {
 }
 
 /// The shortest decimal that reads back as the same value; with an exponent below 1e-6 and from 1e21.
-fn write_float(out: &mut String, value: f64) {
+pub(crate) fn write_float(out: &mut String, value: f64) {
     let magnitude = value.abs();
     if magnitude.is_finite() && magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let text = format!("{value:e}");

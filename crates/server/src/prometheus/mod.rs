@@ -1,10 +1,18 @@
 //! The HTTP API of Prometheus below `/api/v1`, to the letter.
 
 mod admin;
+mod ast;
+mod exemplars;
 mod explain;
+mod features;
 mod json;
+mod notifications;
+mod openapi;
 mod query;
+mod read;
 mod rules;
+mod search;
+mod self_metrics;
 mod series;
 mod status;
 mod targets;
@@ -19,6 +27,7 @@ use crate::otlp;
 use crate::state::ServerState;
 
 pub use admin::AdminApi;
+pub use read::RemoteRead;
 pub use write::{WriteOptions, WriteReceiver};
 
 pub(crate) fn routes() -> Router<Arc<ServerState>> {
@@ -27,9 +36,19 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/query_range", get(query::range).post(query::range))
         .route("/explain", get(explain::explain).post(explain::explain))
         .route("/format_query", get(query::format).post(query::format))
+        .route("/parse_query", get(ast::parse_query).post(ast::parse_query))
+        .route("/query_exemplars", get(exemplars::query_exemplars).post(exemplars::query_exemplars))
+        .route("/search/metric_names", get(search::metric_names).post(search::metric_names))
+        .route("/search/label_names", get(search::label_names).post(search::label_names))
+        .route("/search/label_values", get(search::label_values).post(search::label_values))
+        .route("/features", get(features::features))
+        .route("/notifications", get(notifications::notifications))
+        .route("/notifications/live", get(notifications::live))
+        .route("/openapi.yaml", get(openapi::document))
         .route("/series", get(series::series).post(series::series))
         .route("/labels", get(series::label_names).post(series::label_names))
         .route("/label/{name}/values", get(series::label_values))
+        .route("/read", post(read::read))
         .route("/write", post(write::write))
         .route("/otlp/v1/metrics", post(otlp::http::metrics))
         .route("/metadata", get(targets::metadata))
@@ -44,6 +63,10 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/status/config", get(status::config))
         .route("/status/flags", get(status::flags))
         .route("/status/tsdb", get(status::tsdb))
+        .route("/status/tsdb/blocks", get(status::blocks))
+        .route("/status/walreplay", get(status::wal_replay))
+        .route("/status/self_metrics", get(self_metrics::self_metrics))
+        .route("/status/active_queries", get(status::active_queries))
         .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))

@@ -8,6 +8,7 @@ use base::ErrorKind;
 use engine::{Grid, QueryOptions, QueryReply, RollupUse, Value};
 
 use super::json;
+use crate::client::Origin;
 use crate::error::{ApiError, ApiErrorType, ApiResult};
 use crate::limits::MAX_POINTS_PER_SERIES;
 use crate::params::Params;
@@ -15,18 +16,26 @@ use crate::state::ServerState;
 
 const TRUNCATED: &str = "results truncated due to limit";
 
-pub(crate) async fn instant(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
+pub(crate) async fn instant(
+    State(state): State<Arc<ServerState>>,
+    origin: Origin,
+    params: Params,
+) -> ApiResult<Response> {
     let limit = params.limit()?;
     let t_ms = params.time_or("time", state.clock.now_ms())?;
-    let options = options(&params)?;
+    let options = options(&params, origin)?;
     let reply = state.engine.query_instant(params.get("query").unwrap_or(""), t_ms, &options).await;
     Ok(answer(&params, limit, reply.map_err(ApiError::from)?))
 }
 
-pub(crate) async fn range(State(state): State<Arc<ServerState>>, params: Params) -> ApiResult<Response> {
+pub(crate) async fn range(
+    State(state): State<Arc<ServerState>>,
+    origin: Origin,
+    params: Params,
+) -> ApiResult<Response> {
     let limit = params.limit()?;
     let grid = grid(&params)?;
-    let options = options(&params)?;
+    let options = options(&params, origin)?;
     let reply = state.engine.query_range(params.get("query").unwrap_or(""), grid, &options).await;
     Ok(answer(&params, limit, reply.map_err(ApiError::from)?))
 }
@@ -51,7 +60,7 @@ pub(crate) async fn format(State(state): State<Arc<ServerState>>, params: Params
     Ok(json::success(&text))
 }
 
-pub(super) fn options(params: &Params) -> ApiResult<QueryOptions> {
+pub(super) fn options(params: &Params, origin: Origin) -> ApiResult<QueryOptions> {
     let lookback = params.duration("lookback_delta").map_err(|e| {
         ApiError::bad_data(
             e.message
@@ -62,6 +71,7 @@ pub(super) fn options(params: &Params) -> ApiResult<QueryOptions> {
         timeout: params.duration("timeout")?,
         lookback: lookback.filter(|d| !d.is_zero()),
         explain: false,
+        origin: Some(origin.0),
     })
 }
 
@@ -75,6 +85,11 @@ fn answer(params: &Params, limit: Option<usize>, mut reply: QueryReply) -> Respo
         if len {
             reply.output.annotations.warnings.push(TRUNCATED.into());
         }
+    }
+    if let Some(other) = params.get("stats").filter(|s| !matches!(*s, "true" | "all")) {
+        reply.output.annotations.warnings.push(format!(
+            "value {other:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""
+        ));
     }
     let mut data = String::new();
     json::write_query_data(&mut data, &reply.output.value);

@@ -60,7 +60,7 @@ pub(crate) async fn label_values(
 }
 
 /// The selectors of `match[]`. One that every series satisfies is refused, as it would read the whole store.
-pub(super) fn matcher_sets(params: &Params) -> ApiResult<Vec<Vec<Matcher>>> {
+pub(crate) fn matcher_sets(params: &Params) -> ApiResult<Vec<Vec<Matcher>>> {
     params
         .all("match[]")
         .map(|text| {

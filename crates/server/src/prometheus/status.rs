@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use base::TimeRange;
-use engine::NameCount;
+use engine::{NameCount, QueryOrigin};
 use serde::Serialize;
 use serde_json::json;
 
@@ -91,4 +91,63 @@ pub(crate) async fn tsdb(State(state): State<Arc<ServerState>>, params: Params) 
         "memoryInBytesByLabelName": counts(stats.bytes_by_label),
         "seriesCountByLabelValuePair": counts(stats.series_by_pair),
     })))
+}
+
+/// Segments as Prometheus' blocks. What is not known without reading them, as the number of samples, is left out.
+pub(crate) async fn blocks(State(state): State<Arc<ServerState>>) -> Response {
+    let blocks: Vec<_> = state
+        .engine
+        .segments()
+        .iter()
+        .map(|s| {
+            json!({
+                "ulid": s.path,
+                "minTime": s.time.start_ms,
+                "maxTime": s.time.end_ms.saturating_add(1),
+                "stats": {"numChunks": s.chunks},
+                "compaction": {"level": 1},
+                "version": 1,
+            })
+        })
+        .collect();
+    json::success(&json!({"blocks": blocks}))
+}
+
+/// The log is replayed before requests are answered, so that all of it has been.
+pub(crate) async fn wal_replay(State(state): State<Arc<ServerState>>) -> Response {
+    let files = state.engine.wal_files_replayed();
+    json::success(&json!({"min": 0, "max": files, "current": files}))
+}
+
+/// The queries that wait or run, longest first.
+pub(crate) async fn active_queries(State(state): State<Arc<ServerState>>) -> Response {
+    let mut active = state.engine.active_queries();
+    active.sort_by(|a, b| b.elapsed.cmp(&a.elapsed).then(a.id.cmp(&b.id)));
+    let queries: Vec<_> = active
+        .into_iter()
+        .map(|q| {
+            let (start_ms, end_ms, step_ms) = q.grid;
+            let origin = match q.origin {
+                Some(QueryOrigin::Http { client_ip, method, path }) => {
+                    json!({"httpRequest": {"clientIP": client_ip, "method": method, "path": path}})
+                }
+                Some(QueryOrigin::RuleGroup { name, file }) => {
+                    json!({"ruleGroup": {"name": name, "file": file}})
+                }
+                None => json!({}),
+            };
+            json!({
+                "id": q.id,
+                "query": q.query,
+                "since": json::rfc3339(q.since_ms),
+                "elapsedSeconds": q.elapsed.as_secs_f64(),
+                "start": json::rfc3339(start_ms),
+                "end": json::rfc3339(end_ms),
+                "stepSeconds": step_ms as f64 / 1000.0,
+                "origin": origin,
+            })
+        })
+        .collect();
+    let most = state.engine.options().query_max_concurrency;
+    json::success(&json!({"queries": queries, "maxConcurrent": most}))
 }

@@ -1,0 +1,139 @@
+//! Live answers against Prometheus' own description of its API.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use crate::harness::{Bellwether, eventually, skip};
+use crate::schema::Schemas;
+
+/// Endpoints of Prometheus that this server does not have yet.
+const MISSING: [&str; 2] = ["/scrape_pools/config", "/targets/relabel_steps"];
+
+/// Endpoints that others check, because they need rules, or change what is stored, or are no JSON.
+const ELSEWHERE: [&str; 12] = [
+    "/rules",
+    "/alerts",
+    "/alertmanagers",
+    "/admin/tsdb/delete_series",
+    "/admin/tsdb/clean_tombstones",
+    "/admin/tsdb/snapshot",
+    "/read",
+    "/write",
+    "/otlp/v1/metrics",
+    "/search/metric_names",
+    "/search/label_names",
+    "/search/label_values",
+];
+
+/// What an answer may have although the description does not know it: who looks at the version should see what answers.
+const MORE: [&str; 2] = ["$.data.application: it is not known", "$.data.applicationVersion: it is not known"];
+
+/// What each endpoint is asked, beside nothing at all where that is a question.
+fn questions() -> BTreeMap<&'static str, Vec<&'static str>> {
+    BTreeMap::from([
+        (
+            "/query",
+            vec![
+                "query=up",
+                "query=1",
+                "query=up[1m]",
+                "query=sum(rate(up[1m]))&stats=all",
+                "query=up&limit=1",
+            ],
+        ),
+        (
+            "/query_range",
+            vec!["query=up&start=0&end=10&step=1&stats=true", "query=vector(1)&start=0&end=10&step=5"],
+        ),
+        ("/query_exemplars", vec!["query=up"]),
+        ("/format_query", vec!["query=sum(up)by(job)"]),
+        (
+            "/parse_query",
+            vec!["query=sum by (job) (rate(up{a!=\"b\"}[5m] offset 1m)) / on(job) group_left(x) b"],
+        ),
+        ("/labels", vec!["", "match[]=up&start=0&limit=1"]),
+        ("/label/{name}/values", vec!["", "match[]=up&start=0&limit=1"]),
+        ("/series", vec!["match[]=up"]),
+        ("/metadata", vec!["", "metric=up&limit=1", "limit_per_metric=1"]),
+        ("/targets", vec!["", "state=active"]),
+        ("/targets/metadata", vec!["", "metric=node_load1"]),
+    ])
+}
+
+#[test]
+fn answers_are_as_prometheus_describes_them() {
+    let Some(root) = std::env::var_os("BELLWETHER_CONFORMANCE") else {
+        return skip("answers_are_as_prometheus_describes_them", "BELLWETHER_CONFORMANCE is not set");
+    };
+    let file = std::path::Path::new(&root).join("prometheus/web/api/v1/testdata/openapi_3.1_golden.yaml");
+    let schemas = Schemas::read(&std::fs::read_to_string(&file).expect("the description is there"));
+    let b = Bellwether::start(None);
+    eventually("both targets are up", || (b.value("count(up == 1)") == Some(2.0)).then_some(()));
+    let questions = questions();
+    let mut checked = 0;
+    for (path, methods) in schemas.paths() {
+        if MISSING.contains(&path.as_str()) || ELSEWHERE.contains(&path.as_str()) {
+            continue;
+        }
+        for question in questions.get(path.as_str()).map_or(&[""][..], |q| q) {
+            let url = format!("/api/v1{}?{question}", path.replace("{name}", "job"));
+            let mut answers = vec![b.get(&url)];
+            if methods.iter().any(|m| m == "post") {
+                answers.push(posted(&b, &url));
+            }
+            for (status, body) in answers {
+                assert_eq!(status, 200, "{url}: {body}");
+                let schema = schemas.success(&path, "get").unwrap_or_else(|| panic!("{path} has no schema"));
+                let mut violations = schemas.violations(schema, &body);
+                violations.retain(|v| !MORE.contains(&v.as_str()));
+                assert_eq!(violations, [""; 0], "{url} answers {body}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked > 40, "{checked} answers");
+    for bad in [
+        "query",
+        "query?query=sum(",
+        "query_range?query=up&start=x",
+        "series",
+        "labels?start=x",
+        "search/label_values",
+    ] {
+        let (status, body) = b.get(&format!("/api/v1/{bad}"));
+        assert_eq!(
+            (status, schemas.violations(schemas.error(), &body)),
+            (400, vec![]),
+            "{bad} answers {body}"
+        );
+    }
+}
+
+/// The same question as a posted form.
+fn posted(b: &Bellwether, url: &str) -> (u16, Value) {
+    let (path, question) = url.split_once('?').expect("a question");
+    let form: Vec<(String, String)> = form_urlencoded::parse(question.as_bytes()).into_owned().collect();
+    let form: Vec<(&str, &str)> = form.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+    let (status, text) = b.post(path, &form);
+    (status, serde_json::from_str(&text).unwrap_or_else(|e| panic!("{url} posted: {text:?}: {e}")))
+}
+
+#[test]
+fn our_own_description_names_what_is_there() {
+    let b = Bellwether::start(None);
+    let (status, text) = b.get_text("/api/v1/openapi.yaml");
+    assert_eq!(status, 200);
+    let schemas = Schemas::read(&text);
+    let paths = schemas.paths();
+    assert!(paths.len() > 30, "{} paths", paths.len());
+    for (path, methods) in paths.iter().filter(|(path, _)| path != "/notifications/live") {
+        let (status, text) = match methods.iter().any(|m| m == "get") {
+            true => b.get_text(&format!("/api/v1{}", path.replace("{name}", "job"))),
+            false => b.post(&format!("/api/v1{path}"), &[]),
+        };
+        // What is off, or wants parameters, says so; what is not there would be the pages' answer.
+        let known = status != 405 && (status != 404 || text.contains("receiver"));
+        assert!(known, "{path} answers {status} {text}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Writes protobuf's wire format, field by field. Numbers that are zero are written too: who reads takes them as they are.
+
+/// Appends a `varint`.
+pub fn varint(out: &mut Vec<u8>, mut n: u64) {
+    while n >= 0x80 {
+        out.push((n & 0x7f) as u8 | 0x80);
+        n >>= 7;
+    }
+    out.push(n as u8);
+}
+
+/// The bits of a `sint32` or `sint64`.
+pub fn zigzag(n: i64) -> u64 {
+    ((n << 1) ^ (n >> 63)) as u64
+}
+
+/// Appends a field of a whole number: `uint64`, an `int64`'s bits, an enum, a truth value.
+pub fn number(out: &mut Vec<u8>, field: u64, n: u64) {
+    varint(out, field << 3);
+    varint(out, n);
+}
+
+/// Appends a field of type `double`.
+pub fn double(out: &mut Vec<u8>, field: u64, value: f64) {
+    varint(out, field << 3 | 1);
+    out.extend_from_slice(&value.to_le_bytes());
+}
+
+/// Appends a field of bytes, text or a message.
+pub fn bytes(out: &mut Vec<u8>, field: u64, bytes: &[u8]) {
+    varint(out, field << 3 | 2);
+    varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Appends a field with a message that `write` appends to its argument.
+pub fn message(out: &mut Vec<u8>, field: u64, write: impl FnOnce(&mut Vec<u8>)) {
+    let mut inner = Vec::new();
+    write(&mut inner);
+    bytes(out, field, &inner);
+}
+
+/// Appends a field of packed `double`s.
+pub fn doubles(out: &mut Vec<u8>, field: u64, values: &[f64]) {
+    varint(out, field << 3 | 2);
+    varint(out, 8 * values.len() as u64);
+    values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
+}
