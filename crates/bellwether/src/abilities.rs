@@ -15,6 +15,7 @@ pub(crate) fn abilities(features: &Features) -> BTreeMap<String, BTreeMap<String
     BTreeMap::from([
         ("otlp_receiver".into(), otlp.into_iter().collect()),
         ("prometheus".into(), on(&["server_mode"])),
+        ("rules".into(), on(&["concurrent_rule_eval", "keep_firing_for", "query_offset"])),
         ("service_discovery_providers".into(), on(&["file", "static"])),
         ("tsdb".into(), on(&["exemplar_storage", "isolation", "native_histograms"])),
         ("ui".into(), on(&["ui_v3"])),

@@ -10,8 +10,10 @@ use async_trait::async_trait;
 use base::{
     Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesSample, WriteBatch, format_duration,
 };
+use collect::config::ScrapeConfig;
 use collect::exporters::node::NodeCollector;
 use collect::family::encode_text;
+use collect::relabel::{self, RuleFields};
 use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
 use engine::Engine;
 use parking_lot::Mutex;
@@ -107,6 +109,8 @@ pub(crate) struct Current {
     /// When reloading failed, if the last one did.
     pub(crate) reload_failed_ms: Option<i64>,
     pub(crate) external_labels: Labels,
+    pub(crate) pools: Vec<ScrapeConfig>,
+    pub(crate) pool_texts: BTreeMap<String, String>,
 }
 
 /// Prometheus' gauges for reloads.
@@ -137,7 +141,8 @@ impl Running {
     /// Makes a configuration and its rules the ones in force.
     pub(crate) async fn apply(&self, checked: &Checked, rules: Vec<GroupConfig>) -> Result<()> {
         self.open_query_log(checked)?;
-        self.manager.apply(checked.pools(&self.hostname)).await?;
+        let pools = checked.pools(&self.hostname);
+        self.manager.apply(pools.clone()).await?;
         self.alerts.apply(checked, rules).await;
         let now_ms = self.clock.now_ms();
         let yaml = checked.original_text_without_secrets.clone();
@@ -149,6 +154,8 @@ impl Running {
             last_reload_succeeded: true,
             reload_failed_ms: None,
             external_labels: checked.external_labels.clone(),
+            pools,
+            pool_texts: checked.scrape_config_texts.clone(),
         };
         self.reload_metrics.succeeded.set(1.0);
         self.reload_metrics.succeeded_at_seconds.set(now_ms as f64 / 1000.0);
@@ -287,6 +294,27 @@ impl Process for Running {
 }
 
 impl Targets for Running {
+    fn pool_yaml(&self, pool: &str) -> Option<String> {
+        let current = self.current.lock();
+        let own = || current.pools.iter().any(|p| p.job_name == pool);
+        // A built-in pool has no configuration of its own to show.
+        current.pool_texts.get(pool).cloned().or_else(|| own().then(|| format!("job_name: {pool}\n")))
+    }
+
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<process::RelabelStep>> {
+        let rules = {
+            let current = self.current.lock();
+            current.pools.iter().find(|p| p.job_name == pool)?.relabel_configs.clone()
+        };
+        let (mut builder, mut keep) = (labels.to_builder(), true);
+        let step = |rule: &relabel::Rule| {
+            keep = keep && relabel::apply(std::slice::from_ref(rule), &mut builder);
+            let output = if keep { builder.clone().build() } else { Labels::empty() };
+            process::RelabelStep { rule: shown(rule.fields()), output, keep }
+        };
+        Some(rules.iter().map(step).collect())
+    }
+
     fn targets(&self) -> TargetsView {
         let snapshot = self.manager.targets();
         let port = self.listen_port.to_string();
@@ -327,5 +355,17 @@ impl Targets for Running {
 
     fn metadata(&self) -> Vec<(Labels, Arc<str>, Metadata)> {
         self.manager.metadata().into_iter().map(|m| (m.target, m.metric, m.metadata)).collect()
+    }
+}
+
+fn shown(f: &RuleFields) -> process::RelabelRule {
+    process::RelabelRule {
+        source_labels: f.source_labels.clone(),
+        separator: f.separator.clone(),
+        regex: f.regex.clone(),
+        modulus: f.modulus,
+        target_label: f.target_label.clone(),
+        replacement: f.replacement.clone(),
+        action: f.action.as_str(),
     }
 }

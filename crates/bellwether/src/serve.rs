@@ -1,5 +1,6 @@
 //! `bellwether serve`: start-up from top to bottom, and its reverse.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -151,6 +152,8 @@ async fn serve(options: Serve) -> Result<()> {
             applied_ms: start_ms,
             last_reload_succeeded: true,
             external_labels: Labels::empty(),
+            pools: Vec::new(),
+            pool_texts: BTreeMap::new(),
             reload_failed_ms: None,
         }),
     });

@@ -130,9 +130,9 @@ impl Engine {
         self.store.snapshot(skip_head).await
     }
 
-    /// Facts about what the store holds in memory.
-    pub fn store_stats(&self) -> StoreStats {
-        self.store.stats()
+    /// Facts about what the store holds in memory, with lists of so many entries.
+    pub fn store_stats(&self, entries: usize) -> StoreStats {
+        self.store.stats_with(entries)
     }
 
     /// The segments of samples, oldest first.

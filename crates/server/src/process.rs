@@ -13,6 +13,42 @@ pub trait Targets: Send + Sync {
 
     /// What the targets say of their metrics: the target's labels, the metric's name, and its metadata.
     fn metadata(&self) -> Vec<(Labels, Arc<str>, Metadata)>;
+
+    /// A scrape configuration as YAML, secrets blanked; `None` if there is none of that name.
+    fn pool_yaml(&self, pool: &str) -> Option<String>;
+
+    /// What each rule of a scrape configuration makes of a target's labels; `None` if there is none of that name.
+    fn relabel_steps(&self, pool: &str, labels: &Labels) -> Option<Vec<RelabelStep>>;
+}
+
+/// A rule, and what it makes of the labels that the ones before it left.
+#[derive(Debug, Clone)]
+pub struct RelabelStep {
+    /// The rule.
+    pub rule: RelabelRule,
+    /// The labels after it; none if the target is dropped.
+    pub output: Labels,
+    /// Whether the target is still there.
+    pub keep: bool,
+}
+
+/// A relabelling rule as a configuration states it.
+#[derive(Debug, Clone)]
+pub struct RelabelRule {
+    /// Labels whose values are joined.
+    pub source_labels: Vec<String>,
+    /// What stands between them.
+    pub separator: String,
+    /// What they have to match.
+    pub regex: String,
+    /// Divisor of a hash.
+    pub modulus: u64,
+    /// Label to write.
+    pub target_label: String,
+    /// What to write.
+    pub replacement: String,
+    /// What to do.
+    pub action: &'static str,
 }
 
 /// The process around the server.

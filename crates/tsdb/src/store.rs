@@ -287,7 +287,12 @@ impl MetricStore {
 
     /// Statistics of the head.
     pub fn stats(&self) -> StoreStats {
-        stats::of_head(&self.state.read().head)
+        self.stats_with(limits::STATS_ENTRIES)
+    }
+
+    /// The same with lists of so many entries.
+    pub fn stats_with(&self, entries: usize) -> StoreStats {
+        stats::of_head(&self.state.read().head, entries)
     }
 
     /// The segments of samples, oldest first.

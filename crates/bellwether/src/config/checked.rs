@@ -1,5 +1,6 @@
 //! The configuration as the program uses it: every default applied, nothing optional.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Checked {
     pub global: Global,
     /// What to scrape, built-in collectors left out.
     pub scrape_configs: Vec<ScrapeConfig>,
+    /// Those as YAML by name, without secrets.
+    pub scrape_config_texts: BTreeMap<String, String>,
     /// Labels that tell this server's series from another's, sent along with whatever leaves it.
     pub external_labels: Labels,
     /// Which built-in collectors run.
@@ -62,6 +65,7 @@ impl Checked {
                 ..Global::default()
             },
             scrape_configs: Vec::new(),
+            scrape_config_texts: BTreeMap::new(),
             external_labels: Labels::empty(),
             exporters: Exporters { node: true, bellwether: true },
             rule_files: Vec::new(),
@@ -152,6 +156,7 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
     notices.sort_by_key(|n| n.line);
     Ok(Checked {
         external_labels,
+        scrape_config_texts: scrape_config_texts(&map, &scrape_configs)?,
         scrape_configs,
         global,
         rule_files,
@@ -164,6 +169,13 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
         unsupported: notices,
         original_text_without_secrets: render::without_secrets(&root::SECTION, document),
     })
+}
+
+/// Each scrape configuration of a document as YAML.
+fn scrape_config_texts(map: &Map<'_>, configs: &[ScrapeConfig]) -> Outcome<BTreeMap<String, String>> {
+    let text = |node: &Node| render::without_secrets(&scrape::SECTION, node);
+    let nodes = map.nodes("scrape_configs")?;
+    Ok(configs.iter().zip(nodes).map(|(config, node)| (config.job_name.clone(), text(node))).collect())
 }
 
 fn read_scrape_configs(
@@ -203,6 +215,8 @@ fn read_scrape_files(checked: &mut Checked, map: &Map<'_>, patterns: &[&str], di
         let configs =
             read_scrape_configs(&Map::of(&document), &global_map, &checked.global, dir, &mut notices)
                 .map_err(from_problem)?;
+        let texts = scrape_config_texts(&Map::of(&document), &configs).map_err(from_problem)?;
+        checked.scrape_config_texts.extend(texts);
         for config in configs {
             if let Some(i) = checked.scrape_configs.iter().position(|c| c.job_name == config.job_name) {
                 return Err(failed(Error::invalid(format!(

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
-use ingest::testing::RequestWriter;
+use ingest::put;
+use ingest::testing::{RequestWriter, compress};
 use serde_json::Value;
 
 use crate::harness::{Bellwether, Process, eventually, fetch, find_program, free_port, skip};
@@ -170,4 +171,36 @@ fn debians_prometheus_reads_from_here() {
     }
     let read = result(&url, "/api/v1/query?query=job:fed:sum");
     assert_eq!(read[0]["metric"]["region"], "eu");
+}
+
+#[test]
+fn remote_reads_that_are_none_do_no_harm() {
+    let b = with_series();
+    let send = |body: &[u8]| -> (u16, String) {
+        let request =
+            ureq::post(format!("{}/api/v1/read", b.url)).config().http_status_as_error(false).build();
+        let mut answer = request.send(body).expect("it answers");
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default())
+    };
+    let check = |body: &[u8], want: &str| {
+        let (status, text) = send(body);
+        assert!(status == 400 && text.contains(want), "{status} {text}");
+    };
+    check(b"", "snappy");
+    check(b"not snappy at all", "snappy");
+    // 4 GiB, said in five bytes.
+    check(&[0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0], "limit decompressed_bytes");
+    check(&compress(b"\x0a\x05ab"), "unexpected EOF");
+    check(&compress(b"\x12\x01\x09"), "does not support any of the requested response types");
+    let mut regex = Vec::new();
+    put::message(&mut regex, 1, |query| {
+        put::message(query, 3, |m| {
+            put::number(m, 1, 2);
+            put::bytes(m, 2, b"a");
+            put::bytes(m, 3, b"(((((((x{1000}){1000}){1000})");
+        });
+    });
+    check(&compress(&regex), "cannot compile regular expression");
+    assert_eq!(b.get_text("/api/v1/read").0, 405);
+    assert_eq!(b.value("count(fed)"), Some(2.0), "nothing else is disturbed");
 }

@@ -158,6 +158,36 @@ fn streams_have_histograms_of_every_kind() {
 }
 
 #[test]
+fn whole_answers_have_every_query_and_sample() {
+    let labels = Labels::from_pairs([("__name__", "h"), ("a", "ü")]);
+    let samples = [Sample { t_ms: -15, value: 1.5 }, Sample { t_ms: 20, value: f64::NEG_INFINITY }];
+    let histograms = [(10, histogram(false)), (20, histogram(true))];
+    let mut out = SampleResponse::new();
+    out.series(&labels, &samples, &histograms);
+    out.series(&Labels::from_pairs([("__name__", "none")]), &[], &[]);
+    out.end_query();
+    out.end_query();
+    let mut buffer = Vec::new();
+    let body = out.body().unwrap();
+    let message = snappy::decompress(&body, &mut buffer).unwrap();
+    let mut reader = Reader::new(message);
+    let mut results = Vec::new();
+    while let Some((number, value)) = reader.field().unwrap() {
+        assert_eq!(number, 1);
+        results.push(value.bytes().unwrap().to_vec());
+    }
+    assert_eq!((results.len(), results[1].len()), (2, 0));
+    // The result of a query has its series where a write request has them.
+    let decoded =
+        crate::remote_write::Decoder::new(crate::LabelLimits::default()).decode(&compress(&results[0]));
+    let decoded = decoded.unwrap();
+    let series: Vec<_> = decoded.batch.series().collect();
+    assert_eq!((series.len(), series[0].to_labels()), (2, labels));
+    assert_eq!((series[0].samples, series[0].histograms), (&samples[..], &histograms[..]));
+    assert!(series[1].samples.is_empty() && series[1].histograms.is_empty());
+}
+
+#[test]
 fn long_series_are_divided_over_frames() {
     let value = |i: i64| Sample { t_ms: i * 15_000 + i * i % 977, value: (i as f64).sin() };
     let samples: Vec<Sample> = (0..300_000).map(value).collect();

@@ -8,6 +8,7 @@ mod features;
 mod json;
 mod notifications;
 mod openapi;
+mod pools;
 mod query;
 mod read;
 mod rules;
@@ -58,6 +59,8 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/rules", get(rules::rules))
         .route("/alerts", get(rules::alerts))
         .route("/alertmanagers", get(rules::alertmanagers))
+        .route("/scrape_pools/config", get(pools::config))
+        .route("/targets/relabel_steps", get(pools::relabel_steps))
         .route("/status/buildinfo", get(status::build_info))
         .route("/status/runtimeinfo", get(status::runtime_info))
         .route("/status/config", get(status::config))

@@ -73,10 +73,10 @@ pub(crate) async fn tsdb(State(state): State<Arc<ServerState>>, params: Params) 
         Some(Ok(n)) if n > 0 => n,
         Some(_) => return Err(ApiError::bad_data("limit must be a positive number")),
     };
-    let stats = state.engine.store_stats();
+    let stats = state.engine.store_stats(limit);
     let time = stats.head_time.unwrap_or(TimeRange::new(i64::MAX, i64::MIN));
     let counts = |rows: Vec<NameCount>| -> Vec<CountJson> {
-        rows.into_iter().take(limit).map(|c| CountJson { name: c.name, value: c.count }).collect()
+        rows.into_iter().map(|c| CountJson { name: c.name, value: c.count }).collect()
     };
     Ok(json::success(&json!({
         "headStats": {

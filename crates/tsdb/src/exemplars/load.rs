@@ -16,7 +16,10 @@ const FIRST_STRETCH_MS: i64 = 2 * 3_600_000;
 
 /// The newest exemplars, up to a number of them.
 pub(super) async fn newest(rows: &RowStore, tenant: &str, capacity: usize) -> Result<Ring> {
-    let Some(all) = rows.time().filter(|_| capacity > 0) else { return Ok(Ring::new(capacity, i64::MIN)) };
+    let Some(all) = rows.time() else { return Ok(Ring::new(capacity, i64::MIN)) };
+    if capacity == 0 {
+        return Ok(Ring::new(0, i64::MAX));
+    }
     let mut found = Newest::new(capacity);
     let (mut end_ms, mut length_ms) = (all.end_ms, FIRST_STRETCH_MS);
     while end_ms >= all.start_ms && found.kept.len() < capacity {

@@ -75,12 +75,15 @@ async fn values(state: &ServerState, search: &SearchParams, label: &str) -> ApiR
     Ok(search.pick(values))
 }
 
-/// What the first target that has a metric says of it.
+/// What the first target that has a metric says of it, or else what a sender said.
 fn metadata(state: &ServerState) -> BTreeMap<Arc<str>, Metadata> {
     let mut all = BTreeMap::new();
     for (_, metric, m) in state.targets.metadata() {
         all.entry(metric).or_insert(m);
     }
+    state.pushed_metadata.visit(None, |metric, m| {
+        all.entry(Arc::clone(metric)).or_insert_with(|| m.clone());
+    });
     all
 }
 
