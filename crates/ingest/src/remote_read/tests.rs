@@ -178,8 +178,8 @@ fn whole_answers_have_every_query_and_sample() {
     }
     assert_eq!((results.len(), results[1].len()), (2, 0));
     // The result of a query has its series where a write request has them.
-    let decoded =
-        crate::remote_write::Decoder::new(crate::LabelLimits::default()).decode(&compress(&results[0]));
+    let decoded = crate::remote_write::Decoder::new(crate::LabelLimits::default())
+        .decode(&compress(&results[0]), crate::remote_write::Message::V1);
     let decoded = decoded.unwrap();
     let series: Vec<_> = decoded.batch.series().collect();
     assert_eq!((series.len(), series[0].to_labels()), (2, labels));
