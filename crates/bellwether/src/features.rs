@@ -11,7 +11,6 @@ const KNOWN: &[(&str, &str)] = &[
     ("otlp-deltatocumulative", "add up the deltas that OTLP senders send"),
     ("otlp-native-delta-ingestion", "store the deltas that OTLP senders send as they are"),
     ("promql-binop-fill-modifiers", "take fill, fill_left and fill_right in queries"),
-    ("promql-duration-expr", "take arithmetic in durations of queries"),
     ("promql-experimental-functions", "take functions and aggregations that may still change"),
     ("promql-extended-range-selectors", "take anchored and smoothed in queries"),
     ("type-and-unit-labels", "give pushed series the labels __type__ and __unit__"),
@@ -78,7 +77,6 @@ impl Features {
     pub(crate) fn language(&self) -> ParseOptions {
         ParseOptions {
             experimental_functions: self.has("promql-experimental-functions"),
-            duration_expressions: self.has("promql-duration-expr"),
             extended_range_selectors: self.has("promql-extended-range-selectors"),
             fill_modifiers: self.has("promql-binop-fill-modifiers"),
         }

@@ -64,6 +64,7 @@ fn language(all: &mut Features, on: ParseOptions) {
         "at_modifier",
         "bool",
         "by",
+        "duration_expr",
         "group_left",
         "group_right",
         "ignoring",
@@ -79,7 +80,6 @@ fn language(all: &mut Features, on: ParseOptions) {
     for (keyword, on) in [
         ("anchored", on.extended_range_selectors),
         ("smoothed", on.extended_range_selectors),
-        ("duration_expr", on.duration_expressions),
         ("fill", on.fill_modifiers),
         ("fill_left", on.fill_modifiers),
         ("fill_right", on.fill_modifiers),
