@@ -50,6 +50,20 @@ pub fn parse_wal_file(name: &str) -> Option<(i64, u64)> {
     (wal_file(epoch, sequence) == name).then_some((epoch, sequence))
 }
 
+const READER_SUFFIX: &str = ".reader";
+
+/// The file that says how far a reader of a log has got. Its name has lower-case letters, digits and `-`.
+pub fn reader_file(name: &str) -> String {
+    format!("{name}{READER_SUFFIX}")
+}
+
+/// The name of the reader whose file this is; `None` for other files.
+pub fn parse_reader_file(name: &str) -> Option<&str> {
+    let reader = name.strip_suffix(READER_SUFFIX)?;
+    let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    (!reader.is_empty() && reader.chars().all(is_plain)).then_some(reader)
+}
+
 /// What a file of a checkpoint holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum CheckpointPart {

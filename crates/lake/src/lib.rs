@@ -36,12 +36,15 @@ pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use location::{Bucket, Location, Provider};
 pub use remote::{Environment, RemoteMetrics};
-pub use rows::{RowMaintenance, RowOptions, RowStore};
+pub use rows::{RowMaintenance, RowOptions, RowStore, RowTail, TailedRows};
 pub use table::{
     Block, ColumnSize, Findings, Garbage, Keys, Layout, NewSegment, Reason, RowChecker, RowPredicate,
     RowRules, Scan, Segment, SegmentWriter, Table, TableSpec, TableView, TimeColumns,
 };
-pub use wal::{Group, Origin, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay};
+pub use wal::{
+    Found, Group, HeldLimits, LogReader, Look, Mark, Origin, Position, ReaderHandle, ReplayFrom,
+    ReplayReport, Wal, WalClient, WalMetrics, WalOptions, replay,
+};
 
 use fs::{Fs, LocalFs};
 use lock::FolderLock;

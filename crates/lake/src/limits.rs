@@ -21,6 +21,17 @@ pub const QUEUE_KIB: usize = 64 << 10;
 /// Bytes that replay reads at once.
 pub const REPLAY_BUFFER_BYTES: usize = 1 << 20;
 
+/// Bytes of log files that are kept only because a reader lags behind. Two hours of a million samples a minute are about a tenth of it;
+/// beyond it the disk belongs to what is stored for good.
+pub const HELD_LOG_BYTES: u64 = 4 << 30;
+
+/// How long a log file is kept only because a reader lags behind: a receiver that is away over night misses nothing. Prometheus
+/// keeps its log for two to three hours.
+pub const HELD_LOG_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Bytes of the file that says how far a reader has got: some hundred open files at fifty bytes each are far below.
+pub const READER_FILE_BYTES: usize = 256 << 10;
+
 /// Rows of a row group of single records: a few MiB of spans or log records, which is what finding one trace reads.
 pub const ROWS_PER_GROUP: usize = 32 << 10;
 

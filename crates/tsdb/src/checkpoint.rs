@@ -101,6 +101,37 @@ fn has_spare_names(named: u64, live: usize) -> bool {
     named > 2 * live as u64 + CHECKPOINT_SPARE_NAMES
 }
 
+/// A file of names that is complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NamesPart {
+    /// Its number: records of files with this number and above may refer to it.
+    pub(crate) sequence: u64,
+    /// Whether it has all names that count, and not only those that the ones before it lack.
+    pub(crate) all: bool,
+}
+
+impl Manifest {
+    /// The files of names that there are at a start, in order of their numbers; those that only readers of the log need come first.
+    pub(crate) fn names_parts(&self, fs: &Arc<dyn Fs>, dir: &Path) -> Result<Vec<NamesPart>> {
+        let names = fs
+            .list(dir)
+            .map_err(|e| Error::unavailable(format!("cannot list WAL folder {}: {e}", dir.display())))?;
+        let mut sequences: Vec<u64> = names
+            .iter()
+            .filter_map(|name| match parse_checkpoint_file(name) {
+                Some((sequence, CheckpointPart::Names)) if sequence <= self.sequence => Some(sequence),
+                _ => None,
+            })
+            .collect();
+        sequences.sort_unstable();
+        let first = self.names.first().map(|(sequence, _)| *sequence);
+        Ok(sequences
+            .into_iter()
+            .map(|sequence| NamesPart { sequence, all: Some(sequence) == first })
+            .collect())
+    }
+}
+
 impl MetricStore {
     /// Whether the log is long enough for a checkpoint, or the last one mostly names series that are gone.
     pub(crate) fn is_checkpoint_due(&self) -> bool {
@@ -138,6 +169,7 @@ impl MetricStore {
             return Ok(());
         }
         let (fs, dir, state) = (self.lake.fs().clone(), self.wal_dir(), self.state.clone());
+        let names_parts = self.names_parts.clone();
         let manifest = tokio::task::spawn_blocking(move || {
             let all_names = has_spare_names(before.named(), state.read().head.series_count());
             let mut writer = Writer::new(&fs, &dir, sequence)?;
@@ -148,7 +180,9 @@ impl MetricStore {
                 writer.take(&mut parts, from.is_none())?;
             }
             let manifest = writer.finish(before, all_names, parts.name_count)?;
-            // From here on the checkpoint is there, whatever happens.
+            // From here on the checkpoint is there, whatever happens. Who follows the log has to know of its names before
+            // the log relies on them.
+            names_parts.lock().push(NamesPart { sequence, all: all_names });
             let mut from = Some(0);
             while let Some(at) = from {
                 from = state.write().head.note_saved(&parts, at);
@@ -170,12 +204,18 @@ impl MetricStore {
     /// Removes the files of checkpoints that the last one does not need. What cannot be removed goes with the next.
     pub(crate) fn remove_stale_parts(&self) {
         let manifest = self.manifest.lock().clone();
-        if let Err(error) = remove_stale(self.lake.fs(), &self.wal_dir(), &manifest) {
+        // Who is behind the first file of the names in force may refer to older ones.
+        let oldest = manifest.names.first().map_or(manifest.sequence, |(sequence, _)| *sequence);
+        let keep_names = self.wal.lowest_read().is_some_and(|sequence| sequence < oldest);
+        if !keep_names {
+            self.names_parts.lock().retain(|part| part.sequence >= oldest);
+        }
+        if let Err(error) = remove_stale(self.lake.fs(), &self.wal_dir(), &manifest, keep_names) {
             tracing::warn!("{error}");
         }
     }
 
-    fn wal_dir(&self) -> PathBuf {
+    pub(crate) fn wal_dir(&self) -> PathBuf {
         self.lake.wal_dir(crate::METRICS_TABLE)
     }
 }
@@ -256,12 +296,13 @@ fn create(fs: &Arc<dyn Fs>, dir: &Path, sequence: u64, part: CheckpointPart) -> 
     FrameWriter::create(fs, &dir.join(checkpoint_file(sequence, part)))
 }
 
-fn remove_stale(fs: &Arc<dyn Fs>, dir: &Path, manifest: &Manifest) -> Result<()> {
+fn remove_stale(fs: &Arc<dyn Fs>, dir: &Path, manifest: &Manifest, keep_names: bool) -> Result<()> {
     let fail = |e: std::io::Error| {
         Error::unavailable(format!("cannot remove old checkpoints in {}: {e}", dir.display()))
     };
     let is_state = |name: &str| matches!(parse_checkpoint_file(name), Some((_, CheckpointPart::State)));
     let is_stale = |name: &str| match parse_checkpoint_file(name) {
+        Some((_, CheckpointPart::Names)) if keep_names => false,
         Some((sequence, part)) => !manifest.has(sequence, part),
         None => name.ends_with(TEMPORARY_SUFFIX),
     };

@@ -30,10 +30,13 @@ mod snapshot;
 mod stats;
 mod store;
 mod table;
+pub mod tail;
 mod tombstones;
 
 pub use delete::Deletion;
-pub use exemplars::{ExemplarOptions, ExemplarOutcome, ExemplarSeries, ExemplarStore, SelectedExemplars};
+pub use exemplars::{
+    ExemplarOptions, ExemplarOutcome, ExemplarSeries, ExemplarStore, ExemplarTail, SelectedExemplars,
+};
 pub use head::SeriesLimits;
 pub use lake::{MemoryBudget, Pool, Reservation};
 pub use maintain::Maintenance;

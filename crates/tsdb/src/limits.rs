@@ -120,6 +120,15 @@ pub const IMPORT_BATCH_SAMPLES: usize = 1 << 20;
 /// Bytes of a segment after which an import begins another one, so that compaction and queries meet no giants.
 pub const IMPORT_SEGMENT_BYTES: u64 = 256 << 20;
 
+/// What is held of the log for those who lag behind is at most one part of so many of the disk: an endpoint that is away must not fill it.
+pub const HELD_LOG_DISK_PARTS: u64 = 10;
+
+/// Bytes of the log that who follows it reads at once: tens of thousands of samples.
+pub const TAIL_READ_BYTES: usize = 256 << 10;
+
+/// Series beyond twice those in use that who follows the log keeps in mind before it looks which are used: a few megabytes.
+pub const TAIL_SPARE_SERIES: usize = 16 << 10;
+
 /// Deletions in force: each is compared with every series that is read. More have to be cleaned first.
 pub const TOMBSTONES: usize = 1000;
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use base::{Error, Result};
-use lake::Segment;
 use lake::compact::{Job, Outcome, Policy, decide};
+use lake::limits::COMPACTION_SPARE_BYTES;
+use lake::{HeldLimits, Segment};
 
 use crate::compact::merge_chunks;
 use crate::complete::{Moment, complete};
 use crate::hidden::Visibility;
-use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND, REWRITE_SHARE, SEAL_WAIT};
+use crate::limits::{COMPACTION_FAN_IN, COMPACTION_ROUND, HELD_LOG_DISK_PARTS, REWRITE_SHARE, SEAL_WAIT};
 use crate::rollup::RollupReport;
 use crate::store::MetricStore;
 
@@ -42,6 +43,7 @@ impl MetricStore {
         let _one = self.maintenance.lock().await;
         let mut done = Maintenance::default();
         let now_ms = self.clock.now_ms();
+        self.bound_held();
         let sealed = self.seal_complete(now_ms, &mut done).await;
         let learned = self.learn_deletions().await;
         let compacted = Box::pin(self.compact(now_ms, &self.policy(), &mut done)).await;
@@ -77,6 +79,17 @@ impl MetricStore {
         self.install(self.table.view());
         self.update_gauges();
         compacted.and(vacuumed).map(|()| done)
+    }
+
+    /// Bounds what is held for those who follow the log, by the space that there is: what is stored for good comes first.
+    fn bound_held(&self) {
+        let default = HeldLimits::default();
+        let bytes = match self.lake.disk().space() {
+            Ok(Some(space)) if space.available_bytes < COMPACTION_SPARE_BYTES => 0,
+            Ok(Some(space)) => default.bytes.min(space.total_bytes / HELD_LOG_DISK_PARTS),
+            Ok(None) | Err(_) => default.bytes,
+        };
+        self.wal.limit_held(HeldLimits { bytes, ..default });
     }
 
     async fn seal_complete(&self, now_ms: i64, done: &mut Maintenance) -> Result<()> {

@@ -209,6 +209,14 @@ impl StoreMetrics {
                     "prometheus_tsdb_wal_writes_failed_total",
                     "Total number of writes to the WAL that failed.",
                 )?,
+                held_bytes: gauge(
+                    "bellwether_wal_held_bytes",
+                    "Bytes of WAL files that are kept only because remote write has not sent them yet.",
+                )?,
+                dropped_unread_bytes: counter(
+                    "bellwether_wal_dropped_unread_bytes_total",
+                    "Bytes of WAL files that were dropped before remote write had sent all of them.",
+                )?,
             },
         })
     }

@@ -77,6 +77,53 @@ impl<'a> RecordWriter<'a> {
     }
 }
 
+/// What is done with the entries of a frame, in their order.
+pub(crate) trait Entries {
+    /// What a reference means from here on: packed labels.
+    fn define(&mut self, reference: usize, packed: &[u8]) -> Result<()>;
+
+    /// A sample, and whether it came late.
+    fn sample(&mut self, reference: usize, t_ms: i64, value: Value<'_>, late: bool);
+}
+
+/// Reads the entries of a frame.
+pub(crate) fn decode(payload: &[u8], entries: &mut dyn Entries) -> Result<()> {
+    let (version, mut rest) = payload.split_first().ok_or_else(|| bad("it is empty"))?;
+    // Version 1 had references themselves rather than steps, and one flag.
+    let (flag_bits, steps) = match *version {
+        1 => (1, false),
+        VERSION => (FLAG_BITS, true),
+        other => {
+            return Err(bad(&format!("its version is {other}, this program reads up to {VERSION}")));
+        }
+    };
+    let (mut t_ms, mut reference) = (0i64, 0i64);
+    let mut scratch = Vec::new();
+    while !rest.is_empty() {
+        let first = take_varint(&mut rest)?;
+        let flags = first & ((1 << flag_bits) - 1);
+        let number = first >> flag_bits;
+        reference = if steps { reference.wrapping_add(unzigzag(number)) } else { number as i64 };
+        if !(0..MAX_REFERENCE).contains(&reference) {
+            return Err(bad("a reference is out of range"));
+        }
+        if flags & DEFINES != 0 {
+            entries.define(reference as usize, take_bytes(&mut rest)?)?;
+        }
+        t_ms = t_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
+        let late = flags & LATE != 0;
+        if flags & HISTOGRAM == 0 {
+            let value = f64::from_bits(take_varint(&mut rest)?.swap_bytes());
+            entries.sample(reference as usize, t_ms, Value::Float(value), late);
+        } else {
+            scratch.clear();
+            histogram::decode(take_bytes(&mut rest)?, 1, &mut scratch)?;
+            entries.sample(reference as usize, t_ms, Value::Histogram(&scratch[0]), late);
+        }
+    }
+    Ok(())
+}
+
 /// Reads frames in the order in which they were written, into a head from which nothing is dropped meanwhile.
 pub(crate) struct RecordReader {
     origin: Option<Origin>,
@@ -93,6 +140,27 @@ const NONE: SeriesId = SeriesId::MAX;
 /// One more than the highest reference: beyond it no head goes.
 const MAX_REFERENCE: i64 = 1 << 30;
 
+/// The entries of a frame on their way into a head.
+struct Replay<'a> {
+    reader: &'a mut RecordReader,
+    origin: Origin,
+    head: &'a mut Head,
+}
+
+impl Entries for Replay<'_> {
+    fn define(&mut self, reference: usize, packed: &[u8]) -> Result<()> {
+        let labels = Labels::from_packed(packed)?;
+        self.reader.define(reference, self.head.find_or_insert(&labels));
+        Ok(())
+    }
+
+    fn sample(&mut self, reference: usize, t_ms: i64, value: Value<'_>, late: bool) {
+        if let Some(id) = self.reader.resolve(self.origin, reference, t_ms, late, self.head) {
+            replay(self.head, id, self.origin.epoch, t_ms, value, late);
+        }
+    }
+}
+
 impl RecordReader {
     pub(crate) fn new(min_valid_ms: i64) -> Self {
         Self { origin: None, series: Vec::new(), min_valid_ms, orphans: 0 }
@@ -104,45 +172,7 @@ impl RecordReader {
         if self.origin.replace(origin) != Some(origin) {
             self.series.clear();
         }
-        let (version, mut rest) = payload.split_first().ok_or_else(|| bad("it is empty"))?;
-        // Version 1 had references themselves rather than steps, and one flag.
-        let (flag_bits, steps) = match *version {
-            1 => (1, false),
-            VERSION => (FLAG_BITS, true),
-            other => {
-                return Err(bad(&format!("its version is {other}, this program reads up to {VERSION}")));
-            }
-        };
-        let (mut t_ms, mut reference) = (0i64, 0i64);
-        let mut scratch = Vec::new();
-        while !rest.is_empty() {
-            let first = take_varint(&mut rest)?;
-            let flags = first & ((1 << flag_bits) - 1);
-            let number = first >> flag_bits;
-            reference = if steps { reference.wrapping_add(unzigzag(number)) } else { number as i64 };
-            if !(0..MAX_REFERENCE).contains(&reference) {
-                return Err(bad("a reference is out of range"));
-            }
-            if flags & DEFINES != 0 {
-                let labels = Labels::from_packed(take_bytes(&mut rest)?)?;
-                self.define(reference as usize, head.find_or_insert(&labels));
-            }
-            t_ms = t_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
-            let late = flags & LATE != 0;
-            if flags & HISTOGRAM == 0 {
-                let value = f64::from_bits(take_varint(&mut rest)?.swap_bytes());
-                if let Some(id) = self.resolve(origin, reference as usize, t_ms, late, head) {
-                    replay(head, id, origin.epoch, t_ms, Value::Float(value), late);
-                }
-            } else {
-                scratch.clear();
-                histogram::decode(take_bytes(&mut rest)?, 1, &mut scratch)?;
-                if let Some(id) = self.resolve(origin, reference as usize, t_ms, late, head) {
-                    replay(head, id, origin.epoch, t_ms, Value::Histogram(&scratch[0]), late);
-                }
-            }
-        }
-        Ok(())
+        decode(payload, &mut Replay { reader: self, origin, head })
     }
 
     fn define(&mut self, reference: usize, id: SeriesId) {

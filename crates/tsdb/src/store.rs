@@ -11,7 +11,7 @@ use prometheus::Registry;
 use tokio::sync::Notify;
 
 use crate::blocks::BlockCache;
-use crate::checkpoint::{self, Loaded, Manifest};
+use crate::checkpoint::{self, Loaded, Manifest, NamesPart};
 use crate::exemplars::ExemplarOutcome;
 use crate::head::SeriesLimits;
 use crate::inspect::Inspections;
@@ -150,6 +150,8 @@ pub struct MetricStore {
     tunable: RwLock<Tunable>,
     /// The last checkpoint.
     pub(crate) manifest: Mutex<Manifest>,
+    /// The files of names of checkpoints, in order, for who follows the log.
+    pub(crate) names_parts: Arc<Mutex<Vec<NamesPart>>>,
     pub(crate) catch_up_due: Notify,
     /// Tells appends that wait for room that a window was sealed.
     pub(crate) sealed: Notify,
@@ -196,6 +198,7 @@ impl MetricStore {
             metrics: metrics.wal.clone(),
         };
         let wal = Wal::start(wal_options, &report, client)?;
+        let names_parts = loaded.manifest.names_parts(lake.fs(), &lake.wal_dir(METRICS_TABLE))?;
         let retention = RwLock::new(Arc::new(options.retention.clone()));
         let tombstones = Tombstones::open(&table, &options.tenant).await?;
         let blocks = BlockCache::new(lake.memory(), &metrics.block_lookups);
@@ -217,6 +220,7 @@ impl MetricStore {
             inspections: Inspections::default(),
             wal_files_replayed: report.files,
             lake,
+            names_parts: Arc::new(Mutex::new(names_parts)),
             manifest: Mutex::new(loaded.manifest),
             catch_up_due: Notify::new(),
             sealed: Notify::new(),

@@ -74,6 +74,14 @@ impl RowMetrics {
                     "bellwether_rows_wal_writes_failed_total",
                     "Writes to the write-ahead log that failed.",
                 )?,
+                held_bytes: gauge(
+                    "bellwether_rows_wal_held_bytes",
+                    "Bytes of files of the write-ahead log that only its readers need.",
+                )?,
+                dropped_unread_bytes: counter(
+                    "bellwether_rows_wal_dropped_unread_bytes_total",
+                    "Bytes of files of the write-ahead log that were dropped before a reader had read them to their end.",
+                )?,
             },
         })
     }

@@ -14,6 +14,7 @@ mod metrics;
 mod read;
 mod record;
 mod seal;
+mod tail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use check::Rows;
 use head::Head;
 use log::{Append, RowLog};
 use metrics::RowMetrics;
+pub use tail::{RowTail, TailedRows};
 
 /// How a store keeps its rows.
 #[derive(Debug, Clone)]
@@ -162,6 +164,7 @@ impl RowStore {
     pub async fn maintain(&self) -> Result<RowMaintenance> {
         let mut litter = self.maintenance.lock().await;
         let now_ms = self.clock.now_ms();
+        self.wal.sweep_held();
         let due = self.state.read().head.is_due(now_ms, self.options.seal_bytes, self.options.seal_age);
         let mut done = RowMaintenance::default();
         // A seal that fails, on a full disk say, must not keep retention from making room.

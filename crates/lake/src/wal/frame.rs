@@ -84,6 +84,11 @@ impl FrameReader {
         Ok(At::Frame)
     }
 
+    /// Gives the memory back until the next call.
+    pub(crate) fn release(&mut self) {
+        (self.buf, self.buf_start) = (Vec::new(), 0);
+    }
+
     /// Reads the frame at [`Self::offset`] and moves behind it if it is good.
     pub(crate) fn next(&mut self) -> io::Result<At> {
         let at = self.offset;

@@ -7,20 +7,27 @@
 //! Owns framing, group commit, replay and repair. Does not know tables, samples or the Delta log.
 
 mod examine;
+mod files;
 pub(crate) mod frame;
+mod position;
+mod reader;
 mod replay;
 mod writer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Clock, Error, Result};
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 pub(crate) use examine::examine;
+pub use files::HeldLimits;
+pub use position::{Mark, Position};
+pub use reader::{Found, LogReader, Look, ReaderHandle};
 pub use replay::{Origin, ReplayFrom, ReplayReport, replay};
+
+use files::Files;
 
 use crate::fs::Fs;
 use crate::limits::{QUEUE_KIB, QUEUE_RECORDS};
@@ -79,6 +86,10 @@ pub struct WalMetrics {
     pub written_bytes: prometheus::IntCounter,
     /// Groups that could not be made durable.
     pub failures: prometheus::IntCounter,
+    /// Bytes of files that only readers need.
+    pub held_bytes: prometheus::IntGauge,
+    /// Bytes of files that were dropped although a reader had not read them to their end.
+    pub dropped_unread_bytes: prometheus::IntCounter,
 }
 
 /// Where a log lies and what it uses.
@@ -99,7 +110,7 @@ pub struct Wal<C: WalClient> {
     queue: Option<mpsc::Sender<Message<C>>>,
     budget: Arc<Semaphore>,
     thread: Mutex<Option<std::thread::JoinHandle<()>>>,
-    live_bytes: Arc<AtomicU64>,
+    files: Arc<Files>,
 }
 
 enum Message<C: WalClient> {
@@ -122,8 +133,8 @@ impl<C: WalClient> Wal<C> {
     pub fn start(options: WalOptions, replayed: &ReplayReport, client: C) -> Result<Self> {
         let (queue, messages) = mpsc::channel(QUEUE_RECORDS);
         let name = options.dir.file_name().map_or_else(String::new, |n| n.to_string_lossy().into_owned());
-        let live_bytes = Arc::new(AtomicU64::new(0));
-        let writer = writer::Writer::new(options, replayed, client, live_bytes.clone());
+        let files = Arc::new(Files::new(&options, replayed));
+        let writer = writer::Writer::new(options, replayed, client, files.clone());
         let thread = std::thread::Builder::new()
             .name(format!("wal-{name}"))
             .spawn(move || writer.run(messages))
@@ -132,7 +143,7 @@ impl<C: WalClient> Wal<C> {
             queue: Some(queue),
             budget: Arc::new(Semaphore::new(QUEUE_KIB)),
             thread: Mutex::new(Some(thread)),
-            live_bytes,
+            files,
         })
     }
 
@@ -178,7 +189,38 @@ impl<C: WalClient> Wal<C> {
 
     /// Bytes in files that a replay would read: the measure of how long it would take.
     pub fn live_bytes(&self) -> u64 {
-        self.live_bytes.load(Ordering::Relaxed)
+        self.files.live_bytes()
+    }
+
+    /// A reader of what is appended. One that is new begins with what comes from now on, one that is known where it said that it was
+    /// done; until it is forgotten, files that it has not read are held. There is to be one reader of a name at a time.
+    pub fn reader(&self, name: &str) -> Result<LogReader> {
+        LogReader::open(self.files.clone(), name)
+    }
+
+    /// Names of the readers that are known.
+    pub fn readers(&self) -> Vec<String> {
+        self.files.readers()
+    }
+
+    /// Forgets a reader: nothing is held for it any more.
+    pub fn forget_reader(&self, name: &str) -> Result<()> {
+        self.files.forget(name)
+    }
+
+    /// The lowest number of a file that a reader wants something of, or the next one that there will be; `None` without readers.
+    pub fn lowest_read(&self) -> Option<u64> {
+        self.files.lowest_read()
+    }
+
+    /// Bounds what is held for readers.
+    pub fn limit_held(&self, limits: HeldLimits) {
+        self.files.set_limits(limits);
+    }
+
+    /// Drops what is held beyond its limits: to be called from time to time.
+    pub fn sweep_held(&self) {
+        self.files.sweep();
     }
 
     /// Finishes what is queued and ends the thread. Later appends are refused.

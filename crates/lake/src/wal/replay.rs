@@ -7,6 +7,7 @@ use std::sync::Arc;
 use base::{Error, Result};
 
 use super::frame::{At, FILE_HEADER, FrameReader, put_frame};
+use super::position::Position;
 use crate::filenames;
 use crate::fs::Fs;
 
@@ -25,6 +26,10 @@ pub struct ReplayReport {
     pub(crate) next_sequence: u64,
     /// Bytes of the files that are there, by epoch and number.
     pub(crate) sizes: BTreeMap<(i64, u64), u64>,
+    /// Bytes of files that were not read, because only a reader of the log wants them.
+    pub(super) held: BTreeMap<(i64, u64), u64>,
+    /// Readers of the log, with how far they got.
+    pub(super) readers: BTreeMap<String, Position>,
 }
 
 /// Where a frame was found.
@@ -46,7 +51,7 @@ pub struct ReplayFrom {
 }
 
 /// Hands over the payload of every good frame that `from` names, in the order of epochs and, within one, of
-/// appends; removes the other files. Cuts torn tails off. A file with damage in its middle is kept under a
+/// appends; removes the other files, if no reader of the log wants them. Cuts torn tails off. A file with damage in its middle is kept under a
 /// name that ends in `.corrupt`, and its good frames live on in a new file.
 pub fn replay(
     fs: &Arc<dyn Fs>,
@@ -60,12 +65,24 @@ pub fn replay(
     fs.create_dir_all(dir).map_err(|e| io("create WAL folder", dir, e))?;
     let mut report = ReplayReport { next_sequence: from.sequence, ..ReplayReport::default() };
     let mut files = Vec::new();
-    for name in fs.list(dir).map_err(|e| io("list WAL folder", dir, e))? {
+    let names = fs.list(dir).map_err(|e| io("list WAL folder", dir, e))?;
+    report.readers = Position::load_all(fs.as_ref(), dir, &names)
+        .map_err(|e| io("read the positions of readers in", dir, e))?;
+    // A number that a reader is done with must not come again.
+    let read_until = report.readers.values().map(|r| r.next).max().unwrap_or(0);
+    report.next_sequence = report.next_sequence.max(read_until);
+    for name in names {
         match filenames::parse_wal_file(&name) {
             Some((epoch, sequence)) => {
                 report.next_sequence = report.next_sequence.max(sequence + 1);
                 if epoch > from.sealed_until && sequence >= from.sequence {
                     files.push((epoch, sequence));
+                    continue;
+                }
+                if report.readers.values().any(|r| r.needs(epoch, sequence)) {
+                    let bytes =
+                        size(fs, &dir.join(&name)).map_err(|e| io("read WAL file", &dir.join(&name), e))?;
+                    report.held.insert((epoch, sequence), bytes);
                     continue;
                 }
             }
@@ -83,6 +100,21 @@ pub fn replay(
     }
     fs.sync_dir(dir).map_err(|e| io("sync WAL folder", dir, e))?;
     Ok(report)
+}
+
+/// Bytes of a file, found with a few reads of one byte.
+fn size(fs: &Arc<dyn Fs>, path: &Path) -> std::io::Result<u64> {
+    let has = |at: u64| fs.read_at(path, at, &mut [0]).map(|n| n > 0);
+    let (mut below, mut beyond) = (0, 1);
+    while has(beyond - 1)? {
+        (below, beyond) = (beyond, beyond * 2);
+    }
+    // The first `below` bytes are there, the one at `beyond - 1` is not.
+    while below + 1 < beyond {
+        let middle = below + (beyond - below) / 2;
+        if has(middle - 1)? { below = middle } else { beyond = middle }
+    }
+    Ok(below)
 }
 
 /// Replays one file, and leaves it durable: what a process wrote that died before its fsync may only be in the page cache,

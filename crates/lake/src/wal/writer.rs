@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use base::{Error, Result};
 use tokio::sync::mpsc;
 
+use super::files::Files;
 use super::frame::FILE_HEADER;
 use super::{Group, Message, Record, ReplayReport, WalClient, WalOptions};
 use crate::filenames;
@@ -23,9 +23,8 @@ pub(super) struct Writer<C: WalClient> {
     next_sequence: u64,
     /// Files with bytes behind `durable` that were never acknowledged and have to go before anything is written.
     repairs: Vec<Repair>,
-    /// Durable bytes of each file that is there, by epoch and number.
-    sizes: BTreeMap<(i64, u64), u64>,
-    live_bytes: Arc<AtomicU64>,
+    /// What readers see.
+    shared: Arc<Files>,
 }
 
 struct OpenFile {
@@ -42,27 +41,15 @@ struct Repair {
 }
 
 impl<C: WalClient> Writer<C> {
-    pub(super) fn new(
-        options: WalOptions,
-        replayed: &ReplayReport,
-        client: C,
-        live_bytes: Arc<AtomicU64>,
-    ) -> Self {
-        let writer = Self {
+    pub(super) fn new(options: WalOptions, replayed: &ReplayReport, client: C, shared: Arc<Files>) -> Self {
+        Self {
             options,
             client,
             files: BTreeMap::new(),
             next_sequence: replayed.next_sequence,
             repairs: Vec::new(),
-            sizes: replayed.sizes.clone(),
-            live_bytes,
-        };
-        writer.note_sizes();
-        writer
-    }
-
-    fn note_sizes(&self) {
-        self.live_bytes.store(self.sizes.values().sum(), Ordering::Relaxed);
+            shared,
+        }
     }
 
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message<C>>) {
@@ -77,6 +64,7 @@ impl<C: WalClient> Writer<C> {
                 Message::DeleteUpTo(epoch, done) => drop(done.send(self.delete(|e, _| e <= epoch))),
                 Message::Rotate(done) => {
                     self.files.clear();
+                    self.shared.close(|_| true, self.next_sequence);
                     self.client.rotated();
                     done.send(self.next_sequence).ok();
                 }
@@ -140,6 +128,8 @@ impl<C: WalClient> Writer<C> {
             // of the same handle may claim success for pages that never reached the disk. So the handles are given up.
             for (epoch, _) in &group.epochs {
                 if let Some(file) = self.files.remove(epoch) {
+                    let given_up = (*epoch, file.sequence);
+                    self.shared.close(|key| key == given_up, self.next_sequence);
                     self.repairs.push(Repair { path: file.path, durable: file.durable });
                 }
             }
@@ -176,9 +166,12 @@ impl<C: WalClient> Writer<C> {
         for (epoch, bytes) in &group.epochs {
             let file = self.files.get_mut(epoch).expect("written above");
             file.durable = file.durable.max(FILE_HEADER.len() as u64) + bytes.len() as u64;
-            self.sizes.insert((*epoch, file.sequence), file.durable);
         }
-        self.note_sizes();
+        let grown = group.epochs.iter().map(|(epoch, _)| {
+            let file = &self.files[epoch];
+            ((*epoch, file.sequence), file.durable)
+        });
+        self.shared.grew(grown, self.next_sequence);
         Ok(())
     }
 
@@ -230,13 +223,18 @@ impl<C: WalClient> Writer<C> {
         self.files.retain(|epoch, file| !gone(*epoch, file.sequence));
         let is_gone = |name: &str| filenames::parse_wal_file(name).is_some_and(|(e, s)| gone(e, s));
         self.repairs.retain(|r| !r.path.file_name().is_some_and(|n| is_gone(&n.to_string_lossy())));
-        self.sizes.retain(|(epoch, sequence), _| !gone(*epoch, *sequence));
-        self.note_sizes();
+        self.shared.retire(&gone);
         let dir = &self.options.dir;
         let names = self.options.fs.list(dir).map_err(|e| cannot("list folder of", dir, &e))?;
-        for name in names.iter().filter(|n| is_gone(n)) {
+        let is_held =
+            |name: &str| filenames::parse_wal_file(name).is_some_and(|(e, s)| self.shared.is_held(e, s));
+        for name in names.iter().filter(|n| is_gone(n) && !is_held(n)) {
             let path = dir.join(name);
-            self.options.fs.remove(&path).map_err(|e| cannot("remove", &path, &e))?;
+            match self.options.fs.remove(&path) {
+                // A reader that got to its end may have been faster.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                other => other.map_err(|e| cannot("remove", &path, &e))?,
+            }
         }
         self.options.fs.sync_dir(dir).map_err(|e| cannot("sync folder of", dir, &e))
     }

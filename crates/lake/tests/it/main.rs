@@ -13,3 +13,4 @@ mod rows;
 mod table;
 mod verify;
 mod wal;
+mod wal_readers;

@@ -47,6 +47,8 @@ fn try_start(fs: &FaultFs) -> Result<Started> {
         fsync_seconds: prometheus::Histogram::with_opts(prometheus::HistogramOpts::new("a", "a")).unwrap(),
         written_bytes: prometheus::IntCounter::new("b", "b").unwrap(),
         failures: prometheus::IntCounter::new("c", "c").unwrap(),
+        held_bytes: prometheus::IntGauge::new("d", "d").unwrap(),
+        dropped_unread_bytes: prometheus::IntCounter::new("e", "e").unwrap(),
     };
     let clock = Arc::new(ManualClock::new(0));
     let options = WalOptions { fs: Arc::new(fs.clone()), dir: DIR.into(), clock, metrics };

@@ -7,6 +7,7 @@ mod load;
 mod metrics;
 mod ring;
 mod rows;
+mod tail;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use crate::limits::{EXEMPLAR_HEAD_BYTES, EXEMPLAR_SEAL_AGE, EXEMPLAR_SEAL_BYTES,
 use crate::store::millis;
 use metrics::ExemplarMetrics;
 use ring::{Ring, Verdict};
+pub use tail::ExemplarTail;
 
 /// How exemplars are kept.
 #[derive(Debug, Clone)]

@@ -169,17 +169,25 @@ pub(crate) struct Names(Vec<Option<Labels>>);
 impl Names {
     /// Reads a frame of labels.
     pub(crate) fn read(&mut self, payload: &[u8]) -> Result<()> {
-        let mut rest = body(payload)?;
-        while !rest.is_empty() {
-            let id = take_id(&mut rest)? as usize;
-            let labels = Labels::from_packed(take_bytes(&mut rest)?)?;
+        read_names(payload, &mut |id, packed| {
+            let id = id as usize;
             if id >= self.0.len() {
                 self.0.resize(id + 1, None);
             }
-            self.0[id] = Some(labels);
-        }
-        Ok(())
+            self.0[id] = Some(Labels::from_packed(packed)?);
+            Ok(())
+        })
     }
+}
+
+/// Hands over the numbers of series and their packed labels that a frame of names has.
+pub(crate) fn read_names(payload: &[u8], sink: &mut dyn FnMut(SeriesId, &[u8]) -> Result<()>) -> Result<()> {
+    let mut rest = body(payload)?;
+    while !rest.is_empty() {
+        let id = take_id(&mut rest)?;
+        sink(id, take_bytes(&mut rest)?)?;
+    }
+    Ok(())
 }
 
 impl Restored {

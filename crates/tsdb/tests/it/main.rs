@@ -21,3 +21,4 @@ mod import;
 mod memory;
 mod model;
 mod rollup;
+mod tail;
