@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use base::{Clock, Error, LabelsBuilder, Matcher, Result, TimeRange, WriteBatch};
 use collect::config::HttpConfig;
 use collect::endpoint::{self, Endpoints};
+use collect::post::{self, PostRequest};
 use collect::relabel::{self, Rule};
 use collect::scrape::HttpTransport;
 use engine::{Engine, QueryFailure, QueryOptions, Value};
@@ -94,11 +95,17 @@ struct Post {
 #[async_trait]
 impl AlertPost for Post {
     async fn post(&self, url: &str, body: Vec<u8>) -> Result<()> {
-        let answer = self.transport.post(url, &[], body, &self.http).await?;
+        let request = PostRequest {
+            url: url.to_owned(),
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: body.into(),
+            http: self.http.clone(),
+        };
+        let answer = post::Post::post(self.transport.as_ref(), request).await?;
         if answer.is_success() {
             return Ok(());
         }
-        let (status, text) = (answer.status, answer.text.trim());
+        let (status, text) = (answer.status, answer.text());
         Err(Error::unavailable(format!("bad response status {status}: {text}")))
     }
 }

@@ -82,3 +82,16 @@ pub const STREAM_CACHE_BYTES: usize = 64 << 20;
 
 /// Bytes that are kept of the answer to a body that was sent: enough for a message.
 pub const POST_ANSWER_BYTES_MAX: usize = 4 << 10;
+
+/// How long remote write waits before it reads a log again that could not be read.
+pub const REMOTE_WRITE_READ_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often the position of an endpoint in the log is made durable. A power failure so has at most this much sent twice; any other
+/// crash only what was under way.
+pub const REMOTE_WRITE_POSITION_SYNC: Duration = Duration::from_secs(10);
+
+/// How often descriptions of metrics are gathered that are sent along with samples.
+pub const REMOTE_WRITE_METADATA_REFRESH: Duration = Duration::from_secs(15);
+
+/// How long a reload waits for the samples of a queue that changes. What is not sent then the next one sends, from the log.
+pub const REMOTE_WRITE_RELOAD_FLUSH: Duration = Duration::from_secs(5);

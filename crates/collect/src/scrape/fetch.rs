@@ -23,9 +23,8 @@ use hyper::header::{
 use hyper::{Request, Response, StatusCode, Uri};
 
 use super::transport::{FetchRequest, FetchedBody, Transport, body_too_large};
-use crate::config::{Authorization, Secret, Source};
+use crate::config::{Authorization, HttpConfig, Secret, Source};
 use crate::limits::{REDIRECTS_MAX, SECRET_FILE_BYTES_MAX};
-pub use post::PostAnswer;
 use tls::Clients;
 
 /// What the `User-Agent` header says.
@@ -63,7 +62,7 @@ impl Transport for HttpTransport {
                 outgoing.headers_mut().remove(AUTHORIZATION);
             }
             let response = client.request(outgoing).await.map_err(|e| what(unavailable(&e)))?;
-            match redirect(request, &uri, &response).map_err(what)? {
+            match redirect(&request.http, &uri, &response).map_err(what)? {
                 Some(next) => uri = next,
                 None => return read(request, response).await,
             }
@@ -82,13 +81,19 @@ async fn headers(request: &FetchRequest) -> Result<HeaderMap> {
     );
     out.insert(USER_AGENT_HEADER, HeaderValue::from_static(USER_AGENT));
     out.insert(TIMEOUT_HEADER, text(&request.timeout.as_secs_f64().to_string())?);
-    if let Some(authorization) = authorization(&request.http.authorization).await? {
+    authorize(&request.http, &mut out).await?;
+    Ok(out)
+}
+
+/// Adds the credentials.
+async fn authorize(http: &HttpConfig, headers: &mut HeaderMap) -> Result<()> {
+    if let Some(authorization) = authorization(&http.authorization).await? {
         let mut value = HeaderValue::from_str(&authorization)
             .map_err(|_| Error::invalid("the credentials hold bytes that a header cannot"))?;
         value.set_sensitive(true);
-        out.insert(AUTHORIZATION, value);
+        headers.insert(AUTHORIZATION, value);
     }
-    Ok(out)
+    Ok(())
 }
 
 async fn authorization(authorization: &Authorization) -> Result<Option<String>> {
@@ -127,7 +132,7 @@ async fn read_small_file(path: &std::path::Path) -> Result<String> {
 }
 
 /// Where a response sends the request, if it does and that is allowed.
-fn redirect(request: &FetchRequest, from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>> {
+fn redirect(http: &HttpConfig, from: &Uri, response: &Response<Incoming>) -> Result<Option<Uri>> {
     let moved = matches!(
         response.status(),
         StatusCode::MOVED_PERMANENTLY
@@ -136,8 +141,7 @@ fn redirect(request: &FetchRequest, from: &Uri, response: &Response<Incoming>) -
             | StatusCode::TEMPORARY_REDIRECT
             | StatusCode::PERMANENT_REDIRECT
     );
-    let Some(location) = response.headers().get(LOCATION).filter(|_| moved && request.http.follow_redirects)
-    else {
+    let Some(location) = response.headers().get(LOCATION).filter(|_| moved && http.follow_redirects) else {
         return Ok(None);
     };
     let bad = || Error::invalid(format!("cannot follow the redirect to {location:?}"));

@@ -18,7 +18,7 @@ mod transport;
 use async_trait::async_trait;
 use base::{SeriesExemplar, SeriesSample};
 
-pub use fetch::{HttpTransport, PostAnswer, USER_AGENT};
+pub use fetch::{HttpTransport, USER_AGENT};
 pub use manager::ScrapeManager;
 pub use metrics::ScrapeMetrics;
 pub use snapshot::{ActiveTarget, DroppedTarget, Health, PoolTargets, TargetMetadata, TargetsSnapshot};

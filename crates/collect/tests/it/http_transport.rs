@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::{ErrorKind, Result};
 use collect::config::{Authorization, HttpConfig, Scheme, Secret, Source, TlsConfig, TlsIdentity};
+use collect::post::{Post, PostRequest, PostResponse};
 use collect::scrape::{FetchRequest, FetchedBody, HttpTransport, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -58,8 +59,13 @@ async fn serve(mut stream: impl AsyncRead + AsyncWrite + Unpin, seen: &Mutex<Vec
                 Err(_) => return,
             }
         }
-        let head = String::from_utf8(head).unwrap();
+        let mut head = String::from_utf8(head).unwrap();
         let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+        let mut body = vec![0; header(&head, "content-length").map_or(0, |n| n.parse().unwrap())];
+        if stream.read_exact(&mut body).await.is_err() {
+            return;
+        }
+        head.push_str(&String::from_utf8(body).unwrap());
         seen.lock().unwrap().push(head);
         if path == "/never" {
             return std::future::pending().await;
@@ -85,6 +91,9 @@ fn response(path: &str) -> Vec<u8> {
         "/nogzip" => plain("200 OK", "Content-Encoding: gzip\r\n", b"m 1\n"),
         "/brotli" => plain("200 OK", "Content-Encoding: br\r\n", b"m 1\n"),
         "/moved" => plain("302 Found", "Location: /metrics\r\n", b""),
+        "/kept" => plain("307 Temporary Redirect", "Location: /write\r\n", b""),
+        "/write" => plain("204 No Content", "X-Written: 7\r\n", b""),
+        "/refuse" => plain("400 Bad Request", "", &b"why ".repeat(5000)),
         "/loop" => plain("302 Found", "Location: /loop\r\n", b""),
         "/away" => plain("302 Found", "Location: file:///etc/passwd\r\n", b""),
         "/cut" => b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nm 1\n".to_vec(),
@@ -132,6 +141,47 @@ async fn fetches_with_the_headers_of_a_scrape() {
     assert_eq!(header(&head, "host").as_deref(), Some(server.address.as_str()));
     assert!(header(&head, "user-agent").is_some_and(|v| v.starts_with("Bellwether/")));
     assert_eq!(header(&head, "authorization"), None);
+}
+
+async fn post(server: &Server, path: &str, http: HttpConfig) -> Result<PostResponse> {
+    let request = PostRequest {
+        url: format!("http://{}{path}", server.address),
+        headers: vec![("content-type".into(), "text/x".into()), ("X-Scope".into(), "me".into())],
+        body: "the body".into(),
+        http,
+    };
+    HttpTransport::new().post(request).await
+}
+
+#[tokio::test]
+async fn posts_a_body_and_keeps_it_over_redirects_that_say_so() {
+    let server = Server::start().await;
+    let http = HttpConfig {
+        authorization: Authorization::Basic {
+            username: Source::Inline("u".into()),
+            password: Source::Inline(Secret::new("p")),
+        },
+        ..HttpConfig::default()
+    };
+    for path in ["/write", "/kept"] {
+        let answer = post(&server, path, http.clone()).await.unwrap();
+        assert_eq!((answer.status, answer.header("x-written")), (204, Some("7")), "{path}");
+        let head = server.last_head();
+        assert!(head.starts_with("POST /write HTTP/1.1") && head.ends_with("\r\n\r\nthe body"), "{head}");
+        assert_eq!(header(&head, "authorization").as_deref(), Some("Basic dTpw"));
+        assert_eq!(
+            (header(&head, "content-type"), header(&head, "x-scope")),
+            (Some("text/x".into()), Some("me".into()))
+        );
+    }
+    let stays = HttpConfig { follow_redirects: false, ..http.clone() };
+    assert_eq!(post(&server, "/kept", stays).await.unwrap().status, 307);
+    assert_eq!(post(&server, "/moved", http.clone()).await.unwrap().status, 302, "it would lose the body");
+    let refused = post(&server, "/refuse", http.clone()).await.unwrap();
+    assert_eq!((refused.status, refused.body.len()), (400, collect::limits::POST_ANSWER_BYTES_MAX));
+    let nobody = Server { address: "127.0.0.1:1".into(), heads: Arc::default() };
+    let error = post(&nobody, "/write", http).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
 }
 
 #[tokio::test]

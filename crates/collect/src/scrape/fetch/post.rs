@@ -1,89 +1,99 @@
-//! Sending a body to a server, with the same clients, TLS and credentials as fetching one.
+//! Sending bodies over HTTP.
 
+use async_trait::async_trait;
 use base::{Error, Result};
-use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
-use hyper::header::{
-    AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT,
-};
-use hyper::{Request, Uri};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT as USER_AGENT_HEADER};
+use hyper::{Request, Response, StatusCode, Uri};
 
-use super::{HttpTransport, authorization, internal, unavailable};
-use crate::config::HttpConfig;
-use crate::limits::POST_ANSWER_BYTES_MAX;
+use super::{HttpTransport, USER_AGENT, authorize, internal, redirect, unavailable};
+use crate::limits::{POST_ANSWER_BYTES_MAX, REDIRECTS_MAX};
+use crate::post::{Post, PostRequest, PostResponse};
 
-/// What a server answers to a body that it was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PostAnswer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The `Retry-After` header, as it was written.
-    pub retry_after: Option<String>,
-    /// The headers, by name in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The beginning of the body, as text for messages.
-    pub text: String,
-}
-
-impl PostAnswer {
-    /// Whether the server took the body.
-    pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+#[async_trait]
+impl Post for HttpTransport {
+    async fn post(&self, request: PostRequest) -> Result<PostResponse> {
+        let what = |e: Error| e.context(format!("cannot post to {}", without_credentials(&request.url)));
+        let client = self.clients.get(&request.http).await.map_err(what)?;
+        let headers = headers(&request).await.map_err(what)?;
+        let first: Uri = request.url.parse().map_err(|e| what(Error::invalid(format!("{e}"))))?;
+        let mut uri = first.clone();
+        for _ in 0..=REDIRECTS_MAX {
+            let body = Full::new(request.body.clone());
+            let mut outgoing = Request::post(uri.clone()).body(body).map_err(|e| what(internal(&e)))?;
+            *outgoing.headers_mut() = headers.clone();
+            if uri.authority() != first.authority() || uri.scheme() != first.scheme() {
+                // Another server must not learn the credentials of this one.
+                outgoing.headers_mut().remove(AUTHORIZATION);
+            }
+            let response = client.request(outgoing).await.map_err(|e| what(unavailable(&e)))?;
+            // By the others a client asks for the new address without a body, which would not be what was meant.
+            let keeps_body =
+                matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+            let next =
+                if keeps_body { redirect(&request.http, &uri, &response).map_err(what)? } else { None };
+            match next {
+                Some(next) => uri = next,
+                None => return read(response).await.map_err(what),
+            }
+        }
+        Err(what(Error::unavailable(format!("stopped after {REDIRECTS_MAX} redirects"))))
     }
 }
 
-impl HttpTransport {
-    /// Posts a body with headers of its own, and returns what the server answers, whatever its status; an error means
-    /// that there was no answer. Redirects are not followed: a body goes where the configuration says. The caller
-    /// drops the future once its time is over.
-    pub async fn post(
-        &self,
-        url: &str,
-        headers: &[(&str, &str)],
-        body: impl Into<Bytes>,
-        config: &HttpConfig,
-    ) -> Result<PostAnswer> {
-        let what = |e: Error| e.context(format!("cannot post to {url}"));
-        let client = self.clients.get(config).await.map_err(what)?;
-        let uri: Uri = url.parse().map_err(|e| what(Error::invalid(format!("{e}"))))?;
-        let request = Request::post(uri).body(Full::new(body.into()));
-        let mut request = request.map_err(|e| what(internal(&e)))?;
-        *request.headers_mut() = own_headers(headers, config).await.map_err(what)?;
-        let response = client.request(request).await.map_err(|e| what(unavailable(&e)))?;
-        let status = response.status().as_u16();
-        let text = |v: &HeaderValue| v.to_str().unwrap_or_default().to_owned();
-        let retry_after = response.headers().get(RETRY_AFTER).map(text);
-        let headers = response.headers().iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect();
-        let mut bytes = Vec::new();
-        let mut body = response.into_body();
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|e| what(unavailable(&e)))?;
-            let left = POST_ANSWER_BYTES_MAX - bytes.len();
-            if let Some(data) = frame.data_ref() {
-                bytes.extend_from_slice(&data[..data.len().min(left)]);
-            }
-            if bytes.len() == POST_ANSWER_BYTES_MAX {
+async fn headers(request: &PostRequest) -> Result<HeaderMap> {
+    let mut out = HeaderMap::new();
+    out.insert(USER_AGENT_HEADER, HeaderValue::from_static(USER_AGENT));
+    for (name, value) in &request.headers {
+        let name: HeaderName =
+            name.parse().map_err(|_| Error::invalid(format!("{name:?} is not the name of a header")))?;
+        let mut value = HeaderValue::from_str(value)
+            .map_err(|_| Error::invalid(format!("the header {name} holds bytes that it cannot")))?;
+        // Headers of the configuration may hold keys.
+        value.set_sensitive(true);
+        out.insert(name, value);
+    }
+    authorize(&request.http, &mut out).await?;
+    Ok(out)
+}
+
+/// The whole body is read, so that the connection can be used again, and its beginning kept.
+async fn read(response: Response<Incoming>) -> Result<PostResponse> {
+    let text = |v: &HeaderValue| v.to_str().ok().map(str::to_owned);
+    let mut answer = PostResponse {
+        status: response.status().as_u16(),
+        headers: response
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), text(value)?)))
+            .collect(),
+        body: Vec::new(),
+    };
+    let mut body = response.into_body();
+    while let Some(frame) = body.frame().await {
+        // The status came, and it counts.
+        let Ok(frame) = frame else { break };
+        if let Some(data) = frame.data_ref() {
+            let room = POST_ANSWER_BYTES_MAX - answer.body.len();
+            answer.body.extend_from_slice(&data[..data.len().min(room)]);
+            if data.len() > room {
                 break;
             }
         }
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        Ok(PostAnswer { status, retry_after, headers, text })
     }
+    Ok(answer)
 }
 
-async fn own_headers(headers: &[(&str, &str)], config: &HttpConfig) -> Result<HeaderMap> {
-    let mut out = HeaderMap::new();
-    out.insert(USER_AGENT, HeaderValue::from_static(super::USER_AGENT));
-    out.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for (name, value) in headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|e| internal(&e))?;
-        out.insert(name, HeaderValue::from_str(value).map_err(|e| internal(&e))?);
+/// An address for messages.
+fn without_credentials(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) => {
+            // Only addresses without a host refuse, and they have no credentials.
+            let _ = parsed.set_password(None);
+            let _ = parsed.set_username("");
+            parsed.to_string()
+        }
+        Err(_) => "an address that cannot be read".to_owned(),
     }
-    if let Some(authorization) = authorization(&config.authorization).await? {
-        let mut value = HeaderValue::from_str(&authorization)
-            .map_err(|_| Error::invalid("the credentials hold bytes that a header cannot"))?;
-        value.set_sensitive(true);
-        out.insert(AUTHORIZATION, value);
-    }
-    Ok(out)
 }

@@ -1,0 +1,284 @@
+//! The queues of all endpoints: follows the configuration, and keeps queues that did not change.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use base::{Clock, Error, Labels, Result};
+use futures::future::join_all;
+use parking_lot::{Mutex, RwLock};
+use prometheus::{Gauge, IntCounter, Registry};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use xxhash_rust::xxh3::xxh3_64;
+
+use super::acks::Acks;
+use super::config::RemoteWriteConfig;
+use super::metrics::QueueMetrics;
+use super::queue::Queue;
+use super::rate::Events;
+use super::shard::Shared;
+use super::{Appended, Feed, Post};
+use crate::limits::REMOTE_WRITE_RELOAD_FLUSH;
+
+/// How often the metrics of what comes in are brought up to date.
+const METRICS_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What remote write works with.
+pub struct RemoteWriteOptions {
+    /// Where samples come from.
+    pub feed: Arc<dyn Feed>,
+    /// How requests are made.
+    pub post: Arc<dyn Post>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where metrics go.
+    pub registry: Registry,
+}
+
+/// Sends samples to the endpoints of the configuration.
+pub struct RemoteWrite {
+    options: RemoteWriteOptions,
+    /// `None` once stopped. Held while a configuration is applied.
+    running: tokio::sync::Mutex<Option<Running>>,
+    views: RwLock<Vec<(String, Arc<Shared>)>>,
+    incoming: JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Running {
+    external: Labels,
+    /// By the name under which the log knows them.
+    queues: BTreeMap<String, Queue>,
+}
+
+/// An endpoint as pages show it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EndpointView {
+    /// Its name in metrics.
+    pub name: String,
+    /// Its address, without a password.
+    pub url: String,
+    /// Shards that there are.
+    pub shards: i64,
+    /// Samples, histograms and exemplars that wait in shards.
+    pub pending: i64,
+    /// Those that were refused for good.
+    pub failed: u64,
+    /// The newest time of a sample that was sent, in seconds since 1970; zero if there is none.
+    pub highest_sent_seconds: f64,
+}
+
+impl RemoteWrite {
+    /// Without endpoints yet.
+    pub fn new(options: RemoteWriteOptions) -> Result<Self> {
+        let incoming = Incoming::register(&options.registry)?;
+        let incoming = tokio::spawn(incoming.run(options.feed.clone()));
+        let running = tokio::sync::Mutex::new(Some(Running::default()));
+        Ok(Self { options, running, views: RwLock::default(), incoming })
+    }
+
+    /// Makes the queues follow these configurations. Queues that stay the same run on; others are stopped, and those that take their
+    /// place go on where they were. With a configuration that cannot be, nothing changes.
+    pub async fn apply(&self, configs: Vec<RemoteWriteConfig>, external: &Labels) -> Result<()> {
+        let mut wanted: BTreeMap<String, RemoteWriteConfig> = BTreeMap::new();
+        for (at, config) in configs.iter().enumerate() {
+            if configs[..at].contains(config) {
+                return Err(Error::invalid(format!(
+                    "duplicate remote write configs are not allowed, found duplicate for URL: {}",
+                    redacted(&config.url)
+                )));
+            }
+            let same = |c: &&RemoteWriteConfig| identity(c) == identity(config);
+            let number = configs[..at].iter().filter(same).count();
+            wanted.insert(reader_name(config, number), config.clone());
+        }
+        let mut guard = self.running.lock().await;
+        let running = guard
+            .as_mut()
+            .ok_or_else(|| Error::unavailable("cannot apply remote write configurations: it is stopped"))?;
+        let stays = |id: &String, queue: &Queue| {
+            running.external == *external && wanted.get(id) == Some(&queue.shared.config)
+        };
+        let goes: Vec<String> =
+            running.queues.iter().filter(|(id, q)| !stays(id, q)).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<Queue> = goes.iter().filter_map(|id| running.queues.remove(id)).collect();
+        self.publish(running);
+        join_all(gone.into_iter().map(|queue| queue.stop(REMOTE_WRITE_RELOAD_FLUSH))).await;
+        running.external = external.clone();
+        for reader in self.options.feed.readers().iter().filter(|r| !wanted.contains_key(*r)) {
+            tracing::info!(reader, "remote write: an endpoint is gone, and what was kept for it goes");
+            self.options.feed.forget(reader)?;
+        }
+        let mut result = Ok(());
+        for (id, config) in wanted {
+            let Entry::Vacant(place) = running.queues.entry(id) else { continue };
+            // One that cannot start does not keep the others from running.
+            match self.start(place.key(), config, external) {
+                Ok(queue) => {
+                    place.insert(queue);
+                }
+                Err(e) => result = result.and(Err(e.context("cannot start remote write"))),
+            }
+        }
+        self.publish(running);
+        result
+    }
+
+    fn start(&self, id: &str, config: RemoteWriteConfig, external: &Labels) -> Result<Queue> {
+        let o = &self.options;
+        let name = metric_name(id, &config);
+        let metrics = QueueMetrics::register(&o.registry, &name, &redacted(&config.url), &config.queue)?;
+        let open = o.feed.open(id, config.send_exemplars)?;
+        let shared = Shared {
+            config,
+            metrics,
+            clock: o.clock.clone(),
+            post: o.post.clone(),
+            acks: Mutex::new(Acks::default()),
+            done: watch::Sender::new(None),
+            metadata: RwLock::default(),
+            out: Events::default(),
+            dropped: Events::default(),
+            send_micros: Events::default(),
+            // Nothing was sent yet.
+            last_send_ms: AtomicI64::new(i64::MIN / 2),
+            reshard_from_ms: AtomicI64::new(0),
+        };
+        Ok(Queue::start(shared, open, &o.feed, external.clone()))
+    }
+
+    fn publish(&self, running: &Running) {
+        let view = |(id, q): (&String, &Queue)| (metric_name(id, &q.shared.config), q.shared.clone());
+        *self.views.write() = running.queues.iter().map(view).collect();
+    }
+
+    /// The endpoints, as they are now.
+    pub fn endpoints(&self) -> Vec<EndpointView> {
+        let view = |(name, shared): &(String, Arc<Shared>)| {
+            let m = &shared.metrics;
+            EndpointView {
+                name: name.clone(),
+                url: redacted(&shared.config.url),
+                shards: m.shards.get(),
+                pending: m.pending.total(),
+                failed: m.failed.samples.get() + m.failed.histograms.get() + m.failed.exemplars.get(),
+                highest_sent_seconds: m.highest_sent.seconds(),
+            }
+        };
+        self.views.read().iter().map(view).collect()
+    }
+
+    /// Sends what the log has by now, for at most so long. What is not sent by then, or to an endpoint that is away, stays in the log for
+    /// the next start.
+    pub async fn stop(&self, deadline: Duration) {
+        let running = self.running.lock().await.take().unwrap_or_default();
+        self.views.write().clear();
+        join_all(running.queues.into_values().map(|queue| queue.stop(deadline))).await;
+        self.incoming.abort();
+    }
+}
+
+/// What makes an endpoint the same as before, although its settings changed.
+fn identity(config: &RemoteWriteConfig) -> &str {
+    if config.name.is_empty() { &config.url } else { &config.name }
+}
+
+/// The name under which the log knows a queue; `number` counts those of the same identity.
+fn reader_name(config: &RemoteWriteConfig, number: usize) -> String {
+    let kind = if config.name.is_empty() { "url" } else { "name" };
+    let hash = xxh3_64(format!("{kind} {}", identity(config)).as_bytes());
+    if number == 0 {
+        format!("remote-write-{hash:016x}")
+    } else {
+        format!("remote-write-{hash:016x}-{number}")
+    }
+}
+
+/// The name in metrics: the one that was given, or something short that no other has.
+fn metric_name(reader: &str, config: &RemoteWriteConfig) -> String {
+    if config.name.is_empty() {
+        reader.trim_start_matches("remote-write-").chars().take(6).chain(reader.chars().skip(29)).collect()
+    } else {
+        config.name.clone()
+    }
+}
+
+/// An address without its password, as Go writes it.
+fn redacted(url: &str) -> String {
+    match url::Url::parse(url) {
+        Ok(mut parsed) if parsed.password().is_some() => {
+            // An address with a password has a host, so it can take another one.
+            let _ = parsed.set_password(Some("xxxxx"));
+            parsed.to_string()
+        }
+        _ => url.to_owned(),
+    }
+}
+
+/// What comes in, for all endpoints together.
+struct Incoming {
+    samples: IntCounter,
+    histograms: IntCounter,
+    highest: Gauge,
+}
+
+impl Incoming {
+    fn register(registry: &Registry) -> Result<Self> {
+        let fail =
+            |e: prometheus::Error| Error::internal(format!("cannot register metrics of remote write: {e}"));
+        let counter = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("prometheus_remote_storage_{name}"), help).map_err(fail)?;
+            registry.register(Box::new(counter.clone())).map_err(fail)?;
+            Ok::<_, Error>(counter)
+        };
+        let highest = Gauge::new(
+            "prometheus_remote_storage_highest_timestamp_in_seconds",
+            "The newest time of a sample that was stored, in seconds since 1970.",
+        )
+        .map_err(fail)?;
+        registry.register(Box::new(highest.clone())).map_err(fail)?;
+        Ok(Self {
+            samples: counter(
+                "samples_in_total",
+                "Samples that were stored, to be compared with those sent.",
+            )?,
+            histograms: counter("histograms_in_total", "Histograms that were stored, likewise.")?,
+            highest,
+        })
+    }
+
+    async fn run(self, feed: Arc<dyn Feed>) {
+        let mut ticks = tokio::time::interval(METRICS_INTERVAL);
+        loop {
+            ticks.tick().await;
+            let Appended { samples, histograms, highest_ms } = feed.appended();
+            self.samples.inc_by(samples.saturating_sub(self.samples.get()));
+            self.histograms.inc_by(histograms.saturating_sub(self.histograms.get()));
+            self.highest.set(highest_ms.div_euclid(1000) as f64);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_keeps_its_place_in_the_log_when_its_settings_change() {
+        let mut config = RemoteWriteConfig::new("http://user:secret@h/api");
+        let before = reader_name(&config, 0);
+        config.queue.max_shards = 3;
+        assert_eq!(reader_name(&config, 0), before);
+        assert_ne!(reader_name(&config, 1), before);
+        config.name = "central".into();
+        assert_ne!(reader_name(&config, 0), before);
+        assert_eq!(metric_name(&before, &config), "central");
+        config.name.clear();
+        assert_eq!(metric_name(&before, &config).len(), 6);
+        assert_eq!(metric_name(&reader_name(&config, 1), &config).len(), 8);
+        assert_eq!(redacted(&config.url), "http://user:xxxxx@h/api");
+    }
+}
