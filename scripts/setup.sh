@@ -47,6 +47,7 @@ if [ "$purpose" = test ]; then
     has chromium || missing+=(chromium)
     { has prometheus && has promtool; } || missing+=(prometheus)
     has prometheus-node-exporter || missing+=(prometheus-node-exporter)
+    has victoria-metrics || missing+=(victoria-metrics)
     has java || missing+=(default-jre-headless) # for Spark
 fi
 

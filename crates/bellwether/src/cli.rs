@@ -84,6 +84,11 @@ pub struct Serve {
     #[arg(long = "storage.retention.size", value_name = "SIZE", value_parser = parse_size, alias = "storage.tsdb.retention.size")]
     pub storage_retention_size: Option<u64>,
 
+    /// How long remote write may take, when the program stops, to send what the log has. What is not sent then stays in the log for the
+    /// next start.
+    #[arg(long = "storage.remote.flush-deadline", value_name = "DURATION", default_value = "1m", value_parser = parse_duration)]
+    pub storage_remote_flush_deadline: Duration,
+
     /// Memory for samples that are being written, queries and caches together, such as 2GB [default: three fifths of what the
     /// machine or its control group has].
     #[arg(long = "limits.memory", value_name = "SIZE", value_parser = parse_memory)]

@@ -21,6 +21,7 @@ pub mod promql_commands;
 mod push;
 pub mod query;
 mod query_log;
+mod remote_write;
 pub mod report;
 mod running;
 pub mod serve;

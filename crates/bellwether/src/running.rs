@@ -14,6 +14,7 @@ use collect::config::ScrapeConfig;
 use collect::exporters::node::NodeCollector;
 use collect::family::encode_text;
 use collect::relabel::{self, RuleFields};
+use collect::remote_write::RemoteWrite;
 use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
 use engine::Engine;
 use parking_lot::Mutex;
@@ -83,6 +84,7 @@ pub(crate) struct Running {
     pub(crate) features: Features,
     pub(crate) hostname: String,
     pub(crate) manager: Arc<ScrapeManager>,
+    pub(crate) remote_write: Arc<RemoteWrite>,
     pub(crate) node: NodeSource,
     pub(crate) receivers: Receivers,
     pub(crate) alerts: Arc<Alerts>,
@@ -141,6 +143,8 @@ impl Running {
     /// Makes a configuration and its rules the ones in force.
     pub(crate) async fn apply(&self, checked: &Checked, rules: Vec<GroupConfig>) -> Result<()> {
         self.open_query_log(checked)?;
+        // Before scraping, so that an endpoint gets all from the first scrape on.
+        Box::pin(self.remote_write.apply(checked.remote_write.clone(), &checked.external_labels)).await?;
         let pools = checked.pools(&self.hostname);
         self.manager.apply(pools.clone()).await?;
         self.alerts.apply(checked, rules).await;
@@ -231,6 +235,7 @@ impl Process for Running {
                 settings.wal_path.as_ref().map(|p| p.display().to_string()).unwrap_or_default(),
             ),
             ("storage.retention".into(), settings.retention_text()),
+            ("storage.remote.flush-deadline".into(), format_duration(o.storage_remote_flush_deadline)),
             ("limits.memory".into(), settings.memory_bytes.to_string()),
             ("web.listen-address".into(), o.web_listen_address.clone()),
             ("web.enable-remote-write-receiver".into(), o.web_enable_remote_write_receiver.to_string()),

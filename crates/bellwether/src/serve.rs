@@ -29,6 +29,7 @@ use crate::place::Place;
 use crate::process_metrics::ProcessMetrics;
 use crate::push;
 use crate::query_log::QueryLogMetrics;
+use crate::remote_write::StoreFeed;
 use crate::running::{Current, EngineSink, NodeSource, ReloadMetrics, Running, SelfSource};
 use crate::settings::Settings;
 
@@ -124,11 +125,13 @@ async fn serve(options: Serve) -> Result<()> {
         &registry,
     )?;
     let alerts = Arc::new(alerts);
+    let remote_write = StoreFeed::new(&store, &exemplars, &manager).remote_write(&clock, &registry)?;
     let room_bytes = memory.pool_limit_bytes(Pool::Requests);
     let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);
     let cors_origin = Matcher::new("origin", MatchOp::Regex, &options.web_cors_origin)
         .map_err(|e| e.context("cannot read --web.cors.origin"))?;
+    let flush_deadline = options.storage_remote_flush_deadline;
     let running = Arc::new(Running {
         options,
         features,
@@ -138,6 +141,7 @@ async fn serve(options: Serve) -> Result<()> {
         alerts: Arc::clone(&alerts),
         hostname,
         manager: Arc::clone(&manager),
+        remote_write: Arc::clone(&remote_write),
         node: NodeSource(node),
         clock: Arc::clone(&clock),
         start_ms,
@@ -202,6 +206,7 @@ async fn serve(options: Serve) -> Result<()> {
         drop(stop);
         served = served.and(joined("the gRPC server", serving.await));
     }
+    remote_write.stop(flush_deadline).await;
     drop(stop_maintenance);
     store.stop_maintenance();
     let maintained = joined("maintenance", maintaining.await.map(Ok));

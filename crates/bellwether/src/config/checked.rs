@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use base::{Error, Labels, Result};
 use collect::config::{Scheme, ScrapeConfig, TargetGroup};
+use collect::remote_write::RemoteWriteConfig;
 
 use super::alerting::{self, Alerting};
 use super::bounds::{self, Limits};
@@ -34,6 +35,8 @@ pub struct Checked {
     pub scrape_configs: Vec<ScrapeConfig>,
     /// Those as YAML by name, without secrets.
     pub scrape_config_texts: BTreeMap<String, String>,
+    /// Where samples are sent on to.
+    pub remote_write: Vec<RemoteWriteConfig>,
     /// Labels that tell this server's series from another's, sent along with whatever leaves it.
     pub external_labels: Labels,
     /// Which built-in collectors run.
@@ -66,6 +69,7 @@ impl Checked {
             },
             scrape_configs: Vec::new(),
             scrape_config_texts: BTreeMap::new(),
+            remote_write: Vec::new(),
             external_labels: Labels::empty(),
             exporters: Exporters { node: true, bellwether: true },
             rule_files: Vec::new(),
@@ -152,11 +156,13 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
     let alerting = alerting::read(&map.map("alerting"), global.name_validation, dir)?;
     let rule_files = map.texts("rule_files")?.into_iter().map(|p| dir.join(p)).collect();
     remote::check_rules(&map, global.name_validation)?;
+    let remote_write = remote::read_write(&map, global.name_validation, dir)?;
     let otlp = otlp::read(&map.map("otlp"), global.name_validation)?;
     notices.sort_by_key(|n| n.line);
     Ok(Checked {
         external_labels,
         scrape_config_texts: scrape_config_texts(&map, &scrape_configs)?,
+        remote_write,
         scrape_configs,
         global,
         rule_files,

@@ -1,12 +1,16 @@
-//! The sections `remote_write` and `remote_read`: checked; nothing is sent or read yet.
+//! The sections `remote_write` and `remote_read`. The latter is checked; nothing is read yet.
 
+use std::path::Path;
 use std::time::Duration;
 
-use collect::config::NameValidation;
+use collect::config::{NameValidation, Secret};
+use collect::remote_write::{MetadataConfig, QueueConfig, RemoteWriteConfig, WriteMessage};
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::raw::Outcome;
 use super::{http_client, relabel};
+
+const UNSIGNED: &str = "requests go out without a signature or a token of a cloud";
 
 /// One endpoint to write to.
 pub(super) static WRITE: Section = Section {
@@ -26,14 +30,16 @@ pub(super) static WRITE: Section = Section {
             Key::new("name", Shape::Text),
             Key::new("send_exemplars", Shape::Bool),
             Key::new("send_native_histograms", Shape::Bool),
-            Key::new("round_robin_dns", Shape::Bool),
+            Key::new("round_robin_dns", Shape::Bool)
+                .without_effect_unless("false", "connections go to the first address that answers"),
             Key::new("protobuf_message", Shape::Text),
-            Key::new("failed_request_logging", Shape::Bool),
+            Key::new("failed_request_logging", Shape::Bool)
+                .without_effect_unless("false", "requests are not logged, only why they failed"),
             Key::new("queue_config", Shape::Section(&QUEUE)),
             Key::new("metadata_config", Shape::Section(&METADATA)),
-            Key::new("sigv4", Shape::Section(&SIGV4)),
-            Key::new("azuread", Shape::Section(&AZUREAD)),
-            Key::new("google_iam", Shape::Section(&GOOGLE_IAM)),
+            Key::new("sigv4", Shape::Section(&SIGV4)).without_effect(UNSIGNED),
+            Key::new("azuread", Shape::Section(&AZUREAD)).without_effect(UNSIGNED),
+            Key::new("google_iam", Shape::Section(&GOOGLE_IAM)).without_effect(UNSIGNED),
         ],
         http_client::KEYS,
     ],
@@ -197,6 +203,79 @@ fn check_queue(map: &Map<'_>) -> Outcome<()> {
         "max_backoff",
         "remote write queue max_backoff must not be less than min_backoff",
     )
+}
+
+/// Reads the endpoints to write to, after they were checked. File names are relative to `dir`.
+pub(super) fn read_write(
+    root: &Map<'_>,
+    validation: NameValidation,
+    dir: &Path,
+) -> Outcome<Vec<RemoteWriteConfig>> {
+    root.maps("remote_write")?.iter().map(|map| read_endpoint(map, validation, dir)).collect()
+}
+
+fn read_endpoint(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Outcome<RemoteWriteConfig> {
+    let mut config = RemoteWriteConfig::new(map.text("url")?);
+    let default = config.http;
+    config.http = http_client::read(map, dir)?;
+    config.http.follow_redirects = map.flag("follow_redirects", default.follow_redirects)?;
+    config.http.enable_http2 = map.flag("enable_http2", default.enable_http2)?;
+    config.take_credentials();
+    config.name = map.text("name")?.to_owned();
+    config.timeout = duration_or(map, "remote_timeout", config.timeout)?;
+    let headers = map.map("headers");
+    for entry in headers.entries {
+        let value = Secret::new(headers.text(&entry.key.text)?);
+        config.headers.push((entry.key.text.clone(), value));
+    }
+    config.write_relabel_configs = relabel::read(map, "write_relabel_configs", validation)?;
+    config.send_exemplars = map.flag("send_exemplars", false)?;
+    config.send_native_histograms = map.flag("send_native_histograms", false)?;
+    if map.text("protobuf_message")? == "io.prometheus.write.v2.Request" {
+        config.message = WriteMessage::V2;
+    }
+    config.queue = read_queue(&map.map("queue_config"))?;
+    let (metadata, default) = (map.map("metadata_config"), MetadataConfig::default());
+    config.metadata = MetadataConfig {
+        send: metadata.flag("send", default.send)?,
+        send_interval: duration_or(&metadata, "send_interval", default.send_interval)?,
+        max_samples_per_send: positive(&metadata, "max_samples_per_send", default.max_samples_per_send)?,
+    };
+    metadata.require(
+        !config.metadata.send_interval.is_zero(),
+        "send_interval",
+        "remote write metadata send_interval must be positive",
+    )?;
+    Ok(config)
+}
+
+fn read_queue(map: &Map<'_>) -> Outcome<QueueConfig> {
+    let default = QueueConfig::default();
+    Ok(QueueConfig {
+        capacity: positive(map, "capacity", default.capacity)?,
+        max_shards: positive(map, "max_shards", default.max_shards)?,
+        min_shards: positive(map, "min_shards", default.min_shards)?,
+        max_samples_per_send: positive(map, "max_samples_per_send", default.max_samples_per_send)?,
+        batch_send_deadline: duration_or(map, "batch_send_deadline", default.batch_send_deadline)?,
+        min_backoff: duration_or(map, "min_backoff", default.min_backoff)?,
+        max_backoff: duration_or(map, "max_backoff", default.max_backoff)?,
+        retry_on_http_429: map.flag("retry_on_http_429", default.retry_on_http_429)?,
+        sample_age_limit: map.duration("sample_age_limit")?,
+    })
+}
+
+fn duration_or(map: &Map<'_>, key: &str, default: Duration) -> Outcome<Duration> {
+    if map.has(key) { map.duration(key) } else { Ok(default) }
+}
+
+fn positive(map: &Map<'_>, key: &str, default: usize) -> Outcome<usize> {
+    if !map.has(key) {
+        return Ok(default);
+    }
+    match usize::try_from(map.integer(key, 1)?) {
+        Ok(n) if n > 0 => Ok(n),
+        _ => map.problem(key, format!("remote write {key} must be positive")),
+    }
 }
 
 /// Finds endpoints of one name and compiles every relabelling rule.

@@ -30,8 +30,7 @@ pub(super) static SECTION: Section = Section {
         Key::new(
             "remote_write",
             Shape::Sections(&remote::WRITE, Some("empty or null remote write config section")),
-        )
-        .without_effect("samples are not sent on yet"),
+        ),
         Key::new(
             "remote_read",
             Shape::Sections(&remote::READ, Some("empty or null remote read config section")),

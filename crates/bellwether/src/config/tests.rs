@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use base::Labels;
 use collect::config::{Authorization, Scheme, Secret, Source};
+use collect::remote_write::{MetadataConfig, QueueConfig, RemoteWriteConfig, WriteMessage};
 
 use super::{Checked, Exporters, load, load_str};
 
@@ -104,6 +105,43 @@ fn what_has_no_effect_is_said_once_with_its_line() {
     let seen: Vec<_> = c.unsupported.iter().map(|n| (n.line, n.key.as_str())).collect();
     assert_eq!(seen, [(1, "remote_read"), (6, "consul_sd_configs"), (9, "always_scrape_classic_histograms")]);
     assert_eq!(c.unsupported[0].text, "other stores are not read yet");
+}
+
+#[test]
+fn endpoints_of_remote_write_are_read_with_their_defaults() {
+    let c = loaded("remote_write:\n- url: http://h/write\n");
+    assert_eq!(c.remote_write, [RemoteWriteConfig::new("http://h/write")]);
+    assert!(c.unsupported.is_empty(), "{:?}", c.unsupported);
+    let c = loaded(
+        "remote_write:\n- url: https://u:p%40@h/w\n  name: a\n  remote_timeout: 5s\n  headers: {X-Scope: s}\n  write_relabel_configs: [{action: labeldrop, regex: x}]\n  send_exemplars: true\n  send_native_histograms: true\n  protobuf_message: io.prometheus.write.v2.Request\n  enable_http2: true\n  queue_config: {capacity: 7, max_shards: 6, min_shards: 2, max_samples_per_send: 5, batch_send_deadline: 1s, min_backoff: 10ms, max_backoff: 20ms, retry_on_http_429: true, sample_age_limit: 1h}\n  metadata_config: {send: false, send_interval: 2m, max_samples_per_send: 9}\n",
+    );
+    let e = &c.remote_write[0];
+    assert_eq!((e.url.as_str(), e.name.as_str(), e.timeout), ("https://h/w", "a", Duration::from_secs(5)));
+    let basic = Authorization::Basic {
+        username: Source::Inline("u".into()),
+        password: Source::Inline(Secret::new("p@")),
+    };
+    assert_eq!((&e.http.authorization, e.http.enable_http2), (&basic, true));
+    assert_eq!(e.headers, [("X-Scope".to_owned(), Secret::new("s"))]);
+    assert_eq!((e.write_relabel_configs.len(), e.message), (1, WriteMessage::V2));
+    assert!(e.send_exemplars && e.send_native_histograms);
+    let ms = Duration::from_millis;
+    let queue = QueueConfig {
+        capacity: 7,
+        max_shards: 6,
+        min_shards: 2,
+        max_samples_per_send: 5,
+        batch_send_deadline: ms(1000),
+        min_backoff: ms(10),
+        max_backoff: ms(20),
+        retry_on_http_429: true,
+        sample_age_limit: ms(3_600_000),
+    };
+    assert_eq!(e.queue, queue);
+    let metadata = MetadataConfig { send: false, send_interval: ms(120_000), max_samples_per_send: 9 };
+    assert_eq!(e.metadata, metadata);
+    let shown = c.original_text_without_secrets;
+    assert!(!shown.contains("p%40") && !shown.contains("X-Scope: s"), "{shown}");
 }
 
 #[test]

@@ -3,29 +3,36 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::harness::{Bellwether, eventually};
 
 /// A target that exposes how often it was scraped, so that a lost scrape leaves a gap.
-struct Sequence {
-    port: u16,
+pub(crate) struct Sequence {
+    pub(crate) port: u16,
     scrapes: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Sequence {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let scrapes = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&scrapes);
+        let stopped = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&stopped);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let Ok(mut stream) = stream else { continue };
                 let counter = Arc::clone(&counter);
+                let stops = Arc::clone(&stops);
                 std::thread::spawn(move || {
                     let mut request = [0; 4096];
                     while stream.read(&mut request).is_ok_and(|n| n > 0) {
+                        if stops.load(Ordering::SeqCst) {
+                            return;
+                        }
                         let n = counter.fetch_add(1, Ordering::SeqCst);
                         let mut body = format!("# TYPE scrape_sequence counter\nscrape_sequence {n}\n");
                         for i in 0..200 {
@@ -40,7 +47,17 @@ impl Sequence {
                 });
             }
         });
-        Self { port, scrapes }
+        Self { port, scrapes, stopped }
+    }
+
+    /// How often it was scraped.
+    pub(crate) fn scraped(&self) -> u64 {
+        self.scrapes.load(Ordering::SeqCst)
+    }
+
+    /// Answers no more.
+    pub(crate) fn stop(&self) {
+        self.stopped.store(true, Ordering::SeqCst);
     }
 }
 

@@ -29,6 +29,7 @@ mod promtool;
 mod random_numbers;
 mod read_api;
 mod remote_write;
+mod remote_write_send;
 mod remote_write_v2;
 mod schema;
 mod shapes;

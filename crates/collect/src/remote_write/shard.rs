@@ -273,12 +273,7 @@ impl Shared {
         }
         let own = self.config.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
         headers.extend(own);
-        PostRequest {
-            url: self.config.url.clone(),
-            headers,
-            body,
-            http: self.config.http.clone(),
-        }
+        PostRequest { url: self.config.url.clone(), headers, body, http: self.config.http.clone() }
     }
 }
 
