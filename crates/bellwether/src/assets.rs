@@ -12,9 +12,11 @@ struct Files;
 pub(crate) struct EmbeddedAssets;
 
 impl EmbeddedAssets {
-    /// Whether the UI was built before the binary was.
-    pub(crate) fn are_there() -> bool {
-        Files::get("index.html").is_some()
+    /// Tells a developer that the UI was not built before the binary was.
+    pub(crate) fn warn_if_missing() {
+        if Files::get("index.html").is_none() {
+            tracing::warn!("this binary was built without the web UI: build it with `make run`");
+        }
     }
 }
 

@@ -17,15 +17,17 @@ use collect::relabel::{self, RuleFields};
 use collect::remote_write::RemoteWrite;
 use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
 use engine::Engine;
+use lake::Lake;
 use parking_lot::Mutex;
 use prometheus::{Encoder, Gauge, Registry, TextEncoder};
-use server::process::{self, Process, Targets, TargetsView};
+use server::process::{self, LakeReply, LakeRequest, LakeTask, Process, Targets, TargetsView};
 use tsdb::{ExemplarStore, MetricStore};
 
 use crate::alerts::Alerts;
 use crate::cli::Serve;
 use crate::config::{self, Checked};
 use crate::features::Features;
+use crate::lake_commands;
 use crate::push::Receivers;
 use crate::query_log::{QueryLogFile, QueryLogMetrics};
 use crate::settings::Settings;
@@ -88,6 +90,7 @@ pub(crate) struct Running {
     pub(crate) node: NodeSource,
     pub(crate) receivers: Receivers,
     pub(crate) alerts: Arc<Alerts>,
+    pub(crate) lake: Arc<Lake>,
     pub(crate) store: Arc<MetricStore>,
     pub(crate) exemplars: Arc<ExemplarStore>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -295,6 +298,17 @@ impl Process for Running {
 
     async fn node_exposition(&self) -> Result<Vec<u8>> {
         self.node.gather().await
+    }
+
+    async fn look_after_lake(&self, request: &LakeRequest) -> Result<LakeReply> {
+        let place = self.current.lock().settings.path.clone();
+        let done = Box::pin(lake_commands::beside(&self.lake, &place, &request.into())).await;
+        if request.task == LakeTask::Compact {
+            // What was merged is to be read merged, whatever became of the rest.
+            self.store.refresh().await?;
+            self.exemplars.refresh().await?;
+        }
+        done.map(|(in_order, report)| LakeReply { in_order, report })
     }
 }
 

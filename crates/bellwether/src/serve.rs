@@ -8,7 +8,7 @@ use base::{Clock, Error, Labels, MatchOp, Matcher, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
 use collect::scrape::{HttpTransport, ScrapeManager, Transports};
 use engine::{Engine, EngineOptions};
-use lake::{MemoryBudget, Pool};
+use lake::{Lake, MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
 use server::{
@@ -79,26 +79,16 @@ async fn serve(options: Serve) -> Result<()> {
     }));
     tracing::info!("listening on http://{address}/, opening the store");
     let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
-    let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
     let memory = MemoryBudget::new(settings.memory_bytes);
-    memory.register(&registry)?;
-    let lake = place.open(Arc::clone(&clock)).await?.with_memory(Arc::clone(&memory));
-    let lake = Arc::new(lake);
-    if let Some(metrics) = lake.remote_metrics() {
-        metrics.register(&registry)?;
-    }
+    let lake = open_lake(&settings, &memory, &clock, &registry).await?;
     let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(&memory));
     let rollups = settings.rollups.clone();
     let store_options = StoreOptions { retention, tunable, rollups, ..StoreOptions::default() };
-    let exemplar_options = ExemplarOptions {
-        in_memory: settings.max_exemplars,
-        out_of_order: settings.tunable.out_of_order,
-        retention: settings.retention.longest(),
-        tenant: store_options.tenant.clone(),
-    };
-    let exemplars = ExemplarStore::open(Arc::clone(&lake), exemplar_options, &registry);
+    let exemplars = exemplar_options(&settings, &store_options.tenant);
+    let exemplars = ExemplarStore::open(Arc::clone(&lake), exemplars, &registry);
     let exemplars = Arc::new(Box::pin(exemplars).await?);
-    let store = Arc::new(MetricStore::open(lake, store_options, Arc::clone(&clock), &registry).await?);
+    let store =
+        Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
     let engine_options = EngineOptions { language: features.language(), ..EngineOptions::default() };
     let engine = Engine::new(Arc::clone(&store), engine_options, Arc::clone(&clock), &registry)?;
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)));
@@ -136,6 +126,7 @@ async fn serve(options: Serve) -> Result<()> {
         options,
         features,
         receivers: receivers.clone(),
+        lake,
         store: Arc::clone(&store),
         exemplars: Arc::clone(&exemplars),
         alerts: Arc::clone(&alerts),
@@ -190,9 +181,7 @@ async fn serve(options: Serve) -> Result<()> {
     let (stop_maintenance, maintenance_stops) = oneshot::channel();
     let maintaining = tokio::spawn(maintain(Arc::clone(&store), Arc::clone(&exemplars), maintenance_stops));
     readiness.set(true);
-    if !EmbeddedAssets::are_there() {
-        tracing::warn!("this binary was built without the web UI: build it with `make run`");
-    }
+    EmbeddedAssets::warn_if_missing();
     tracing::info!(version = crate::version_line(), "ready at http://{address}/");
 
     signals.wait(&running).await;
@@ -213,6 +202,30 @@ async fn serve(options: Serve) -> Result<()> {
     let closed = store.close().await.and(exemplars.close().await);
     tracing::info!("stopped");
     served.and(maintained).and(closed)
+}
+
+async fn open_lake(
+    settings: &Settings,
+    memory: &Arc<MemoryBudget>,
+    clock: &Arc<dyn Clock>,
+    registry: &Registry,
+) -> Result<Arc<Lake>> {
+    memory.register(registry)?;
+    let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
+    let lake = place.open(Arc::clone(clock)).await?.with_memory(Arc::clone(memory));
+    if let Some(metrics) = lake.remote_metrics() {
+        metrics.register(registry)?;
+    }
+    Ok(Arc::new(lake))
+}
+
+fn exemplar_options(settings: &Settings, tenant: &str) -> ExemplarOptions {
+    ExemplarOptions {
+        in_memory: settings.max_exemplars,
+        out_of_order: settings.tunable.out_of_order,
+        retention: settings.retention.longest(),
+        tenant: tenant.to_owned(),
+    }
 }
 
 fn load(options: &Serve) -> Result<Checked> {

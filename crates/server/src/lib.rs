@@ -10,6 +10,7 @@ mod error;
 mod exposition;
 mod federate;
 mod http;
+mod lake;
 mod lifecycle;
 mod limits;
 mod metrics;

@@ -77,6 +77,50 @@ pub trait Process: Send + Sync {
 
     /// The built-in node collector's exposition, whether or not it is scraped.
     async fn node_exposition(&self) -> Result<Vec<u8>>;
+
+    /// Looks after stored data as an operator asks for it. Called for one request at a time.
+    async fn look_after_lake(&self, request: &LakeRequest) -> Result<LakeReply>;
+}
+
+/// What an operator wants of stored data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeRequest {
+    /// What to do.
+    pub task: LakeTask,
+    /// Only with this table.
+    pub table: Option<String>,
+    /// Whether the report is JSON, and not text for people.
+    pub as_json: bool,
+}
+
+/// What can be done with stored data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LakeTask {
+    /// List what is stored.
+    Ls {
+        /// Each segment.
+        segments: bool,
+    },
+    /// Say what takes the space.
+    Stat,
+    /// Check every segment.
+    Verify,
+    /// Merge segments until nothing is left to merge.
+    Compact,
+    /// Delete files that nothing refers to.
+    Vacuum {
+        /// Say which, and delete nothing.
+        dry_run: bool,
+    },
+}
+
+/// What became of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LakeReply {
+    /// Whether everything is as it should be.
+    pub in_order: bool,
+    /// What there is to say, in the form that was asked for.
+    pub report: String,
 }
 
 /// The scrape targets.

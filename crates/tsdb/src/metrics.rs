@@ -77,7 +77,6 @@ impl StoreMetrics {
         let seconds = |name: &str, help: &str, buckets: Vec<f64>| {
             register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
         };
-        let fsync_buckets = vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
         let seal_buckets = vec![0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0];
         Ok(Self {
             head_series: gauge("prometheus_tsdb_head_series", "Total number of series in the head.")?,
@@ -195,29 +194,7 @@ impl StoreMetrics {
                     "Seconds that the replay at start took.",
                 ),
             )?,
-            wal: lake::WalMetrics {
-                fsync_seconds: seconds(
-                    "prometheus_tsdb_wal_fsync_duration_seconds",
-                    "Seconds that fsyncs of the WAL took.",
-                    fsync_buckets,
-                )?,
-                written_bytes: counter(
-                    "prometheus_tsdb_wal_written_bytes_total",
-                    "Total number of bytes written to the WAL.",
-                )?,
-                failures: counter(
-                    "prometheus_tsdb_wal_writes_failed_total",
-                    "Total number of writes to the WAL that failed.",
-                )?,
-                held_bytes: gauge(
-                    "bellwether_wal_held_bytes",
-                    "Bytes of WAL files that are kept only because remote write has not sent them yet.",
-                )?,
-                dropped_unread_bytes: counter(
-                    "bellwether_wal_dropped_unread_bytes_total",
-                    "Bytes of WAL files that were dropped before remote write had sent all of them.",
-                )?,
-            },
+            wal: wal(registry)?,
         })
     }
 
@@ -233,6 +210,39 @@ impl StoreMetrics {
         self.samples_limited.inc_by(outcome.limited);
         self.series_created.inc_by(outcome.new_series);
     }
+}
+
+/// The metrics of the log, which `lake` fills in.
+fn wal(registry: &Registry) -> Result<lake::WalMetrics> {
+    let gauge = |name: &str, help: &str| register(registry, IntGauge::new(name, help));
+    let counter = |name: &str, help: &str| register(registry, IntCounter::new(name, help));
+    let seconds = |name: &str, help: &str, buckets: Vec<f64>| {
+        register(registry, Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets)))
+    };
+    let fsync_buckets = vec![0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0];
+    Ok(lake::WalMetrics {
+        fsync_seconds: seconds(
+            "prometheus_tsdb_wal_fsync_duration_seconds",
+            "Seconds that fsyncs of the WAL took.",
+            fsync_buckets,
+        )?,
+        written_bytes: counter(
+            "prometheus_tsdb_wal_written_bytes_total",
+            "Total number of bytes written to the WAL.",
+        )?,
+        failures: counter(
+            "prometheus_tsdb_wal_writes_failed_total",
+            "Total number of writes to the WAL that failed.",
+        )?,
+        held_bytes: gauge(
+            "bellwether_wal_held_bytes",
+            "Bytes of WAL files that are kept only because remote write has not sent them yet.",
+        )?,
+        dropped_unread_bytes: counter(
+            "bellwether_wal_dropped_unread_bytes_total",
+            "Bytes of WAL files that were dropped before remote write had sent all of them.",
+        )?,
+    })
 }
 
 /// What rolling up tells of itself.

@@ -272,6 +272,13 @@ impl MetricStore {
         outcome
     }
 
+    /// Looks at the log of the table again, for what others have changed.
+    pub async fn refresh(&self) -> Result<()> {
+        let view = self.table.refresh().await?;
+        self.install(view);
+        Ok(())
+    }
+
     /// Lets maintenance that is under way end soon, with what it has finished.
     pub fn stop_maintenance(&self) {
         self.stopping.store(true, Ordering::Relaxed);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use server::process::{LakeRequest, LakeTask};
 
 /// Options of `bellwether lake`.
 #[derive(Debug, Clone, Args)]
@@ -27,6 +28,43 @@ pub enum LakeCommand {
     Vacuum(Vacuum),
 }
 
+impl From<&LakeRequest> for LakeCommand {
+    fn from(request: &LakeRequest) -> Self {
+        let target = Target {
+            storage_path: String::new(),
+            storage_wal_path: None,
+            server: None,
+            table: request.table.clone(),
+            format: if request.as_json { Format::Json } else { Format::Text },
+        };
+        match request.task {
+            LakeTask::Ls { segments } => Self::Ls(Ls { target, segments }),
+            LakeTask::Stat => Self::Stat(Stat { target }),
+            LakeTask::Verify => Self::Verify(Verify { target }),
+            LakeTask::Compact => Self::Compact(Compact { target }),
+            LakeTask::Vacuum { dry_run } => Self::Vacuum(Vacuum { target, dry_run }),
+        }
+    }
+}
+
+impl LakeCommand {
+    /// Where the data is, and how the result is written.
+    pub(crate) fn target(&self) -> &Target {
+        match self {
+            Self::Ls(o) => &o.target,
+            Self::Stat(o) => &o.target,
+            Self::Verify(o) => &o.target,
+            Self::Compact(o) => &o.target,
+            Self::Vacuum(o) => &o.target,
+        }
+    }
+
+    /// Whether it changes what is stored.
+    pub(crate) fn changes(&self) -> bool {
+        matches!(self, Self::Compact(_) | Self::Vacuum(Vacuum { dry_run: false, .. }))
+    }
+}
+
 /// Where the data is, and how the result is written.
 #[derive(Debug, Clone, Args)]
 pub struct Target {
@@ -39,6 +77,10 @@ pub struct Target {
         alias = "storage.tsdb.path"
     )]
     pub storage_path: String,
+
+    /// Let the server at this URL do it with the data that it is using; it must have been started with --web.enable-admin-api.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["storage_path", "storage_wal_path"])]
+    pub server: Option<String>,
 
     /// Local folder of what is not in the bucket yet; only with a bucket. Without it only the bucket is looked at.
     #[arg(long = "storage.wal-path", value_name = "DIR")]

@@ -7,14 +7,11 @@ use serde_json::{Value, json};
 use tsdb::METRICS_TABLE;
 
 use super::Session;
-use super::args::Compact;
-use super::progress::Progress;
 use super::text::{bytes, plural};
 use crate::clock::SystemClock;
 
 /// Merges segments until there is nothing left to merge.
-pub(super) async fn run(options: &Compact) -> Result<bool> {
-    let session = Session::open(&options.target, true).await?;
+pub(super) async fn run(session: &Session) -> Result<bool> {
     let now_ms = SystemClock::new().now_ms();
     // Whose segments these are does not matter to who was asked for it; what is kept, and how long, the server knows.
     let policy = Policy { force: true, ..Policy::default() };
@@ -23,7 +20,7 @@ pub(super) async fn run(options: &Compact) -> Result<bool> {
         let name = table.spec().name;
         // Rollups have a segment for each span, which is made anew rather than merged.
         let Some(merger) = merger(name) else { continue };
-        let progress = Progress::new();
+        let progress = session.progress();
         let mut tell = |step: &Step<'_>| {
             progress.tell(|| {
                 let (segments, size) = (plural(step.segments as u64, "segment"), bytes(step.size_bytes));

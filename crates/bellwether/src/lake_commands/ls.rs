@@ -10,15 +10,14 @@ use super::args::Ls;
 use super::text::{Grid, Side, bytes, count, plural, time};
 
 /// Lists what is stored.
-pub(super) async fn run(options: &Ls) -> Result<bool> {
-    let session = Session::open(&options.target, false).await?;
+pub(super) async fn run(session: &Session, options: &Ls) -> Result<bool> {
     let mut listed = Vec::new();
     for table in session.tables().await? {
         let log = session.lake.log_files(table.spec().name)?;
         listed.push((table, log));
     }
     session.write(
-        || as_text(&session, &listed, options.segments),
+        || as_text(session, &listed, options.segments),
         || {
             let tables: Vec<Value> =
                 listed.iter().map(|(table, log)| table_json(table, log, options.segments)).collect();

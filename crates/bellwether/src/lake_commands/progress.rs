@@ -2,14 +2,14 @@
 
 use std::io::{IsTerminal, Write, stderr};
 
-/// Tells on standard error, if that is a terminal.
+/// Tells on standard error, if that is a terminal and somebody looks at it.
 pub(super) struct Progress {
     terminal: bool,
 }
 
 impl Progress {
-    pub(super) fn new() -> Self {
-        Self { terminal: stderr().is_terminal() }
+    pub(super) fn new(watched: bool) -> Self {
+        Self { terminal: watched && stderr().is_terminal() }
     }
 
     /// Puts a line in the place of the one before.

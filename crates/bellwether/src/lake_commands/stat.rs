@@ -6,7 +6,6 @@ use lake::{ColumnSize, Table};
 use serde_json::{Value, json};
 
 use super::Session;
-use super::args::Stat;
 use super::ls::summary_json;
 use super::text::{Grid, Side, bytes, count, plural, ratio, time};
 
@@ -21,15 +20,14 @@ struct TableStat {
 }
 
 /// Says what takes the space.
-pub(super) async fn run(options: &Stat) -> Result<bool> {
-    let session = Session::open(&options.target, false).await?;
+pub(super) async fn run(session: &Session) -> Result<bool> {
     let mut stats = Vec::new();
     for table in session.tables().await? {
         let log = session.lake.log_files(table.spec().name)?;
         stats.push(stat(&table, log).await?);
     }
     session.write(
-        || as_text(&session, &stats),
+        || as_text(session, &stats),
         || {
             let tables: Vec<Value> = stats.iter().map(as_json).collect();
             json!({ "place": session.place, "tables": tables, "unknownTables": session.unknown })

@@ -17,8 +17,7 @@ struct Swept {
 }
 
 /// Deletes files that nothing refers to, or says which.
-pub(super) async fn run(options: &Vacuum) -> Result<bool> {
-    let session = Session::open(&options.target, !options.dry_run).await?;
+pub(super) async fn run(session: &Session, options: &Vacuum) -> Result<bool> {
     let mut swept = Vec::new();
     for table in session.tables().await? {
         let unreferenced = table.unreferenced().await?;

@@ -22,6 +22,7 @@ pub(crate) struct Client {
     agent: Agent,
     url: String,
     headers: Vec<(String, String)>,
+    timeout: Duration,
 }
 
 /// What a server answered.
@@ -67,18 +68,22 @@ impl Client {
         headers.extend(authorization.or(credentials).map(|value| ("Authorization".to_owned(), value)));
         let agent = Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(TIMEOUT))
             .user_agent(collect::scrape::USER_AGENT)
             .max_redirects(if config.follow_redirects { 10 } else { 0 })
             .tls_config(tls(&config)?)
             .build();
-        Ok(Self { agent: agent.into(), url, headers })
+        Ok(Self { agent: agent.into(), url, headers, timeout: TIMEOUT })
+    }
+
+    /// Gives the server more time than queries get.
+    pub(crate) fn with_timeout(self, timeout: Duration) -> Self {
+        Self { timeout, ..self }
     }
 
     /// Asks for a path with its query.
     pub(crate) fn get(&self, path: &str) -> Result<Answer> {
         let url = format!("{}{path}", self.url);
-        let mut request = self.agent.get(&url);
+        let mut request = self.agent.get(&url).config().timeout_global(Some(self.timeout)).build();
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
@@ -88,7 +93,13 @@ impl Client {
     /// Sends a form.
     pub(crate) fn post(&self, path: &str, form: &str) -> Result<Answer> {
         let url = format!("{}{path}", self.url);
-        let mut request = self.agent.post(&url).content_type("application/x-www-form-urlencoded");
+        let mut request = self
+            .agent
+            .post(&url)
+            .config()
+            .timeout_global(Some(self.timeout))
+            .build()
+            .content_type("application/x-www-form-urlencoded");
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }

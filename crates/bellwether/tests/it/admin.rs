@@ -11,28 +11,28 @@ use tempfile::TempDir;
 use crate::harness::{Bellwether, Process, bellwether, eventually, find_program, free_port, skip};
 use crate::remote_write::{HEADERS, send};
 
-const ARGUMENTS: [&str; 2] = ["--web.enable-admin-api", "--web.enable-remote-write-receiver"];
+pub(crate) const ARGUMENTS: [&str; 2] = ["--web.enable-admin-api", "--web.enable-remote-write-receiver"];
 const NOTHING: &str = "scrape_configs: []";
 const HOUR_MS: i64 = 3_600_000;
 
 /// Parameters and their values.
 type Form<'a> = &'a [(&'a str, &'a str)];
 
-fn start(folder: TempDir) -> Bellwether {
+pub(crate) fn start(folder: TempDir) -> Bellwether {
     Bellwether::start_with(folder, Some(NOTHING), &ARGUMENTS)
 }
 
-fn fresh() -> Bellwether {
+pub(crate) fn fresh() -> Bellwether {
     start(tempfile::tempdir().expect("a temporary folder"))
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     i64::try_from(since.as_millis()).expect("before the year 292277025")
 }
 
 /// Writes samples a minute apart of series that are named by metric and environment.
-fn write(b: &Bellwether, series: &[(&str, &str)], from_ms: i64, samples: i64) {
+pub(crate) fn write(b: &Bellwether, series: &[(&str, &str)], from_ms: i64, samples: i64) {
     let mut request = RequestWriter::new();
     for (metric, env) in series.iter().copied() {
         request.series(&[("__name__", metric), ("env", env)]);
@@ -61,7 +61,7 @@ fn call(url: &str, method: &str, name: &str, form: Form<'_>) -> (u16, String) {
 }
 
 /// Samples of a metric within a day.
-fn count(b: &Bellwether, metric: &str) -> Option<f64> {
+pub(crate) fn count(b: &Bellwether, metric: &str) -> Option<f64> {
     b.value(&format!("sum(count_over_time({metric}[1d]))"))
 }
 

@@ -22,6 +22,7 @@ mod harness;
 mod import;
 mod import_live;
 mod lake;
+mod lake_live;
 mod lifecycle;
 mod otlp;
 mod peers;

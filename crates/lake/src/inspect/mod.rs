@@ -1,4 +1,4 @@
-//! A lake at rest: its tables and logs as an operator looks at them, while no server uses the folder.
+//! A lake at rest: its tables and logs as an operator looks at them, while no server uses the folder, or beside the server that does.
 //!
 //! Owns opening without creating anything, and the list of what there is. Does not know what rows mean.
 
@@ -18,6 +18,7 @@ pub use examine::LogReport;
 pub use logs::{LogFile, LogFileKind};
 pub use summary::{Summary, column_sizes, partitions};
 
+use crate::Lake;
 use crate::budget::MemoryBudget;
 use crate::disk::{Disk, LocalDisk, Unbounded};
 use crate::filenames;
@@ -27,7 +28,7 @@ use crate::lock::FolderLock;
 use crate::remote::{self, Environment, RemoteMetrics, explain};
 use crate::table::{Shared, Table, TableSpec};
 
-/// A lake that nobody serves from this folder.
+/// A lake that nobody serves from this folder, or that another part of this process serves.
 pub struct LakeAtRest {
     store: Arc<dyn ObjectStore>,
     clock: Arc<dyn Clock>,
@@ -37,6 +38,7 @@ pub struct LakeAtRest {
     compaction: Arc<tokio::sync::Mutex<()>>,
     /// Where the logs lie, if that was said.
     folder: Option<PathBuf>,
+    in_use: bool,
     _lock: Option<FolderLock>,
 }
 
@@ -54,6 +56,7 @@ impl LakeAtRest {
             shared: false,
             compaction: Arc::default(),
             folder: Some(folder.to_owned()),
+            in_use: false,
             _lock: Some(lock),
         })
     }
@@ -81,8 +84,31 @@ impl LakeAtRest {
             shared: true,
             compaction: Arc::default(),
             folder: folder.map(Path::to_owned),
+            in_use: false,
             _lock: lock,
         })
+    }
+
+    /// Looks at a lake that is being served: as another process would at a bucket that several share, so that nothing is deleted
+    /// that the server may need or is about to commit.
+    pub fn beside(lake: &Lake) -> Self {
+        Self {
+            store: lake.store.clone(),
+            clock: lake.clock.clone(),
+            disk: lake.disk.clone(),
+            // What the server has uploaded and not committed is not this one's to delete.
+            writer_id: uuid::Uuid::new_v4().to_string(),
+            shared: true,
+            compaction: lake.compaction.clone(),
+            folder: Some(lake.folder.clone()),
+            in_use: true,
+            _lock: None,
+        }
+    }
+
+    /// Whether the logs are being written, so that what is in them changes while it is looked at.
+    pub fn is_in_use(&self) -> bool {
+        self.in_use
     }
 
     /// Whether other processes may write to the tables meanwhile.

@@ -21,14 +21,15 @@ use crate::state::ServerState;
 /// That the admin API is on.
 #[derive(Default)]
 pub struct AdminApi {
-    /// Held by the one snapshot or cleaning that may run: those behind it would only wait, without bound.
+    /// Held by the one task that may run of those that take long: those behind it would only wait, without bound.
     long: Arc<Mutex<()>>,
 }
 
 impl AdminApi {
-    fn take(&self, what: &str) -> ApiResult<OwnedMutexGuard<()>> {
+    /// Sees to it that nothing else of the kind is under way.
+    pub(crate) fn take(&self, what: &str) -> ApiResult<OwnedMutexGuard<()>> {
         Arc::clone(&self.long).try_lock_owned().map_err(|_| {
-            let text = format!("cannot {what}: a snapshot is being taken or space freed; try again later");
+            let text = format!("cannot {what}: another task of the admin API is under way; try again later");
             Error::unavailable(text).into()
         })
     }
@@ -94,7 +95,7 @@ fn enabled(state: &ServerState) -> ApiResult<&AdminApi> {
 }
 
 /// Runs on although the request is given up.
-async fn carry_out<T: Send + 'static>(
+pub(crate) async fn carry_out<T: Send + 'static>(
     work: impl Future<Output = Result<T>> + Send + 'static,
 ) -> ApiResult<T> {
     match tokio::spawn(work).await {
@@ -104,7 +105,7 @@ async fn carry_out<T: Send + 'static>(
 }
 
 /// What Go takes for a boolean.
-fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Some(true),
         "0" | "f" | "F" | "false" | "FALSE" | "False" => Some(false),

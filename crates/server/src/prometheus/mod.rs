@@ -5,7 +5,7 @@ mod ast;
 mod exemplars;
 mod explain;
 mod features;
-mod json;
+pub(crate) mod json;
 mod notifications;
 mod openapi;
 mod pools;
@@ -24,10 +24,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::otlp;
 use crate::state::ServerState;
+use crate::{lake, otlp};
 
 pub use admin::AdminApi;
+pub(crate) use admin::{carry_out, parse_bool};
 pub use read::RemoteRead;
 pub use write::{WriteOptions, WriteReceiver};
 
@@ -73,4 +74,5 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))
+        .route("/admin/lake/{task}", get(lake::carry).post(lake::carry))
 }

@@ -184,6 +184,11 @@ impl ExemplarStore {
         Box::pin(self.rows.maintain()).await.map(drop)
     }
 
+    /// Looks at the log of the table again, for what others have changed.
+    pub async fn refresh(&self) -> Result<()> {
+        self.rows.refresh().await
+    }
+
     /// Resolves when there is enough to seal.
     pub async fn wait_until_large(&self) {
         self.rows.wait_until_large().await;
