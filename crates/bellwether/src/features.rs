@@ -31,6 +31,7 @@ const WITHOUT_EFFECT: &[&str] = &[
     "old-ui",
     "ooo-native-histograms",
     "promql-delayed-name-removal",
+    "promql-duration-expr",
     "promql-per-step-stats",
     "search-api",
     "st-storage",

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Bellwether, Process, eventually, find_program, free_port, skip};
+use crate::harness::{Bellwether, Process, conformance, eventually, find_program, free_port, skip};
 
 const RULES: &str = "groups:\n\
     - name: example\n  interval: 1s\n  rules:\n\
@@ -199,25 +199,17 @@ fn alerts_reach_debians_alertmanager() {
 }
 
 #[test]
-fn ten_thousand_rules_load_and_are_evaluated_in_time() {
-    let Some(root) = std::env::var_os("BELLWETHER_CONFORMANCE") else {
-        return skip(
-            "ten_thousand_rules_load_and_are_evaluated_in_time",
-            "BELLWETHER_CONFORMANCE is not set",
-        );
-    };
-    let large = Path::new(&root).join("prometheus/cmd/promtool/testdata/rules_large.yml");
+fn ten_thousand_rules_load_and_are_evaluated() {
+    let Some(root) = conformance("ten_thousand_rules_load_and_are_evaluated") else { return };
+    let large = root.join("prometheus/cmd/promtool/testdata/rules_large.yml");
     let text = std::fs::read_to_string(&large).expect("the conformance data has it");
     // Sooner than once a minute, so that the test need not wait for that.
-    let text = text.replacen("  - name: example\n", "  - name: example\n    interval: 20s\n", 1);
-    let begun = Instant::now();
+    let text = text.replacen("  - name: example\n", "  - name: example\n    interval: 5s\n", 1);
     let b = started("{}", &text, &[]);
-    let ready = begun.elapsed();
     let group = || b.data("/api/v1/rules?exclude_alerts=true")["groups"][0].clone();
     let took = eventually("it is evaluated", || group()["evaluationTime"].as_f64().filter(|t| *t > 0.0));
     assert_eq!(group()["rules"].as_array().map(Vec::len), Some(10_002));
     assert!(group()["rules"].as_array().expect("rules").iter().all(|r| r["health"] == "ok"));
-    println!("10,002 rules: ready after {ready:?}, evaluated in {took} s");
-    assert!(took < 20.0, "evaluated in {took} s");
+    println!("10,002 rules: evaluated in {took} s");
     assert_eq!(b.value("count({__name__=~\"job:http_inprogress_requests:sum:.*\"})"), Some(10_000.0));
 }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::harness;
 use crate::random_numbers::Random;
 
 #[path = "../../../../fuzz/src/lib.rs"]
@@ -142,10 +143,9 @@ fn failure(name: &str, target: fn(&[u8]), last: &File, input: &[u8], what: &str)
 fn corpus(name: &str) -> Vec<Vec<u8>> {
     let mut found = Vec::new();
     files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(name), &mut found);
-    let conformance = crate::differential::conformance();
-    if !conformance.is_dir() {
-        println!("SKIPPED fuzz_targets_take_anything: {name}: no conformance data, seeds only");
-    }
+    let Some(conformance) = harness::conformance(&format!("seeds of {name} from conformance data")) else {
+        return found;
+    };
     for path in CONFORMANCE.iter().filter(|(target, _)| *target == name).flat_map(|(_, paths)| *paths) {
         let path = conformance.join(path);
         if path.extension().is_some_and(|e| e == "json") && path.is_file() {

@@ -18,6 +18,18 @@ pub(crate) fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED {test}: {reason}");
 }
 
+/// Where the conformance data is, by default beside the repository. Without it a suite counts as skipped, in CI too: it is not ours
+/// to give.
+pub(crate) fn conformance(test: &str) -> Option<PathBuf> {
+    let default = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let folder = std::env::var_os("BELLWETHER_CONFORMANCE").map_or_else(default, PathBuf::from);
+    if !folder.is_dir() {
+        eprintln!("SKIPPED {test}: no conformance data");
+        return None;
+    }
+    Some(folder)
+}
+
 /// A program from the path or a well-known folder, or `None`.
 pub(crate) fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();

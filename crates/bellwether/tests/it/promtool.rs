@@ -4,21 +4,13 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Bellwether, bellwether, eventually, find_program, skip};
+use crate::harness::{Bellwether, bellwether, conformance, eventually, find_program, skip};
 
 /// promtool's test data, if there is conformance data.
 fn testdata(test: &str) -> Option<PathBuf> {
     let folder = conformance(test)?.join("prometheus/cmd/promtool/testdata");
     assert!(folder.is_dir(), "{}", folder.display());
     Some(folder)
-}
-
-fn conformance(test: &str) -> Option<PathBuf> {
-    let folder = std::env::var_os("BELLWETHER_CONFORMANCE").map(PathBuf::from);
-    if folder.is_none() {
-        skip(test, "BELLWETHER_CONFORMANCE is not set");
-    }
-    folder
 }
 
 /// Runs a program in a folder, with a text on its standard input.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::harness::{Bellwether, eventually, skip};
+use crate::harness::{Bellwether, conformance, eventually};
 use crate::schema::Schemas;
 
 /// Endpoints that others check, because they need rules, or change what is stored, or are no JSON.
@@ -66,10 +66,8 @@ fn questions() -> BTreeMap<&'static str, Vec<&'static str>> {
 
 #[test]
 fn answers_are_as_prometheus_describes_them() {
-    let Some(root) = std::env::var_os("BELLWETHER_CONFORMANCE") else {
-        return skip("answers_are_as_prometheus_describes_them", "BELLWETHER_CONFORMANCE is not set");
-    };
-    let file = std::path::Path::new(&root).join("prometheus/web/api/v1/testdata/openapi_3.1_golden.yaml");
+    let Some(root) = conformance("answers_are_as_prometheus_describes_them") else { return };
+    let file = root.join("prometheus/web/api/v1/testdata/openapi_3.1_golden.yaml");
     let schemas = Schemas::read(&std::fs::read_to_string(&file).expect("the description is there"));
     let b = Bellwether::start(Some(CONFIGURATION));
     eventually("both targets are up", || (b.value("count(up == 1)") == Some(2.0)).then_some(()));

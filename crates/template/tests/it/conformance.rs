@@ -8,11 +8,14 @@ use crate::{expand, expand_html};
 
 #[test]
 fn upstreams_cases_expand_as_upstream_expands_them() {
-    let Some(folder) = std::env::var_os("BELLWETHER_CONFORMANCE").map(PathBuf::from) else {
-        println!("SKIPPED upstream's template cases: BELLWETHER_CONFORMANCE is not set");
+    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
+    let folder = std::env::var_os("BELLWETHER_CONFORMANCE").map_or_else(default, PathBuf::from);
+    let file = folder.join("extracted/alert_template_expansion.json");
+    if !file.is_file() {
+        println!("SKIPPED upstream's template cases: no conformance data");
         return;
-    };
-    let text = std::fs::read_to_string(folder.join("extracted/alert_template_expansion.json")).unwrap();
+    }
+    let text = std::fs::read_to_string(file).unwrap();
     let file: serde_json::Value = serde_json::from_str(&text).unwrap();
     let cases = file["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 51);

@@ -9,7 +9,6 @@ mod known;
 mod pair;
 mod tree;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use answer::difference;
@@ -17,7 +16,7 @@ use generator::Generator;
 use pair::{At, Pair, Window};
 use tree::{Node, minimise};
 
-use crate::harness::skip;
+use crate::harness::{conformance, skip};
 
 /// Queries of the compliance tester, as it expands its templates.
 const COMPLIANCE_QUERIES: usize = 539;
@@ -34,12 +33,6 @@ fn number(variable: &str, default: u64) -> u64 {
         .map_or(default, |v| v.parse().unwrap_or_else(|e| panic!("{variable}={v}: {e}")))
 }
 
-/// Where the conformance data is.
-pub(crate) fn conformance() -> PathBuf {
-    let default = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance");
-    std::env::var_os("BELLWETHER_CONFORMANCE").map_or_else(default, PathBuf::from)
-}
-
 #[test]
 fn answers_as_debians_prometheus() {
     const TEST: &str = "answers_as_debians_prometheus";
@@ -50,11 +43,8 @@ fn answers_as_debians_prometheus() {
     let pair = Pair::start(&program);
     println!("Prometheus {} and Bellwether have the samples after {:?}", pair.version(), begun.elapsed());
     let mut wrong = known::check(&pair);
-    let folder = conformance();
-    if folder.join(compliance::FILE).is_file() {
+    if let Some(folder) = conformance("the compliance tester's queries") {
         wrong.extend(compliance_queries(&pair, &folder));
-    } else {
-        println!("SKIPPED {TEST}: compliance queries: no conformance data");
     }
     println!("{:?}", begun.elapsed());
     wrong.extend(random_queries(&pair));
