@@ -10,7 +10,6 @@ mod native;
 pub mod otlp;
 pub mod prometheus_tsdb;
 mod protobuf;
-mod protobuf_write;
 pub mod put;
 pub mod remote_read;
 pub mod remote_write;

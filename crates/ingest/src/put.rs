@@ -20,10 +20,15 @@ pub fn number(out: &mut Vec<u8>, field: u64, n: u64) {
     varint(out, n);
 }
 
+/// Appends a field of eight bytes: `fixed64`, or the bits of an `sfixed64` or a `double`.
+pub fn fixed64(out: &mut Vec<u8>, field: u64, bits: u64) {
+    varint(out, field << 3 | 1);
+    out.extend_from_slice(&bits.to_le_bytes());
+}
+
 /// Appends a field of type `double`.
 pub fn double(out: &mut Vec<u8>, field: u64, value: f64) {
-    varint(out, field << 3 | 1);
-    out.extend_from_slice(&value.to_le_bytes());
+    fixed64(out, field, value.to_bits());
 }
 
 /// Appends a field of bytes, text or a message.
@@ -40,9 +45,21 @@ pub fn message(out: &mut Vec<u8>, field: u64, write: impl FnOnce(&mut Vec<u8>)) 
     bytes(out, field, &inner);
 }
 
-/// Appends a field of packed `double`s.
+/// Appends a field of packed `double`s; none is no field.
 pub fn doubles(out: &mut Vec<u8>, field: u64, values: &[f64]) {
+    if values.is_empty() {
+        return;
+    }
     varint(out, field << 3 | 2);
     varint(out, 8 * values.len() as u64);
     values.iter().for_each(|v| out.extend_from_slice(&v.to_le_bytes()));
+}
+
+/// Appends a field of packed `varint`s; none is no field.
+pub fn varints(out: &mut Vec<u8>, field: u64, values: impl Iterator<Item = u64>) {
+    let mut packed = Vec::new();
+    values.for_each(|n| varint(&mut packed, n));
+    if !packed.is_empty() {
+        bytes(out, field, &packed);
+    }
 }

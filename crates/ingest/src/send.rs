@@ -6,9 +6,7 @@ use std::collections::HashMap;
 
 use base::{CounterResetHint, Error, Histogram, Labels, Metadata, MetricType, Result, Span};
 
-use crate::protobuf_write::{
-    put_bytes, put_double, put_doubles, put_varint, put_varint_field, put_varints, zigzag,
-};
+use crate::put;
 
 /// One value to send.
 #[derive(Debug, Clone, Copy)]
@@ -54,32 +52,32 @@ pub fn write_v1<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
         inner.clear();
         match value.value {
             OutgoingValue::Float(v) => {
-                put_double(&mut inner, 1, v);
-                put_varint_field(&mut inner, 2, value.t_ms as u64);
-                put_bytes(&mut series, 2, &inner);
+                put::double(&mut inner, 1, v);
+                put::number(&mut inner, 2, value.t_ms as u64);
+                put::bytes(&mut series, 2, &inner);
             }
             OutgoingValue::Exemplar { labels, value: v } => {
                 let mut pair = Vec::new();
                 put_labels_v1(&mut inner, 1, labels, &mut pair);
-                put_double(&mut inner, 2, v);
-                put_varint_field(&mut inner, 3, value.t_ms as u64);
-                put_bytes(&mut series, 3, &inner);
+                put::double(&mut inner, 2, v);
+                put::number(&mut inner, 3, value.t_ms as u64);
+                put::bytes(&mut series, 3, &inner);
             }
             OutgoingValue::Histogram(h) => {
                 put_histogram(&mut inner, value.t_ms, h);
-                put_bytes(&mut series, 4, &inner);
+                put::bytes(&mut series, 4, &inner);
             }
         }
-        put_bytes(out, 1, &series);
+        put::bytes(out, 1, &series);
     }
 }
 
 fn put_labels_v1(out: &mut Vec<u8>, number: u64, labels: &Labels, pair: &mut Vec<u8>) {
     for (name, value) in labels {
         pair.clear();
-        put_bytes(pair, 1, name.as_bytes());
-        put_bytes(pair, 2, value.as_bytes());
-        put_bytes(out, number, pair);
+        put::bytes(pair, 1, name.as_bytes());
+        put::bytes(pair, 2, value.as_bytes());
+        put::bytes(out, number, pair);
     }
 }
 
@@ -88,11 +86,11 @@ pub fn write_v1_metadata<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a Me
     let mut one = Vec::new();
     for (metric, m) in metadata {
         one.clear();
-        put_varint_field(&mut one, 1, metric_type(m.metric_type));
-        put_bytes(&mut one, 2, metric.as_bytes());
-        put_bytes(&mut one, 4, m.help.as_bytes());
-        put_bytes(&mut one, 5, m.unit.as_bytes());
-        put_bytes(out, 3, &one);
+        put::number(&mut one, 1, metric_type(m.metric_type));
+        put::bytes(&mut one, 2, metric.as_bytes());
+        put::bytes(&mut one, 4, m.help.as_bytes());
+        put::bytes(&mut one, 5, m.unit.as_bytes());
+        put::bytes(out, 3, &one);
     }
 }
 
@@ -106,43 +104,43 @@ pub fn write_v2<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
         inner.clear();
         match value.value {
             OutgoingValue::Float(v) => {
-                put_double(&mut inner, 1, v);
-                put_varint_field(&mut inner, 2, value.t_ms as u64);
-                put_bytes(&mut series, 2, &inner);
+                put::double(&mut inner, 1, v);
+                put::number(&mut inner, 2, value.t_ms as u64);
+                put::bytes(&mut series, 2, &inner);
             }
             OutgoingValue::Histogram(h) => {
                 put_histogram(&mut inner, value.t_ms, h);
-                put_bytes(&mut series, 3, &inner);
+                put::bytes(&mut series, 3, &inner);
             }
             OutgoingValue::Exemplar { labels, value: v } => {
                 put_refs(&mut inner, labels, &mut symbols);
-                put_double(&mut inner, 2, v);
-                put_varint_field(&mut inner, 3, value.t_ms as u64);
-                put_bytes(&mut series, 4, &inner);
+                put::double(&mut inner, 2, v);
+                put::number(&mut inner, 3, value.t_ms as u64);
+                put::bytes(&mut series, 4, &inner);
             }
         }
         if let Some(m) = value.metadata {
             inner.clear();
-            put_varint_field(&mut inner, 1, metric_type(m.metric_type));
-            put_varint_field(&mut inner, 3, symbols.of(&m.help));
-            put_varint_field(&mut inner, 4, symbols.of(&m.unit));
-            put_bytes(&mut series, 5, &inner);
+            put::number(&mut inner, 1, metric_type(m.metric_type));
+            put::number(&mut inner, 3, symbols.of(&m.help));
+            put::number(&mut inner, 4, symbols.of(&m.unit));
+            put::bytes(&mut series, 5, &inner);
         }
-        put_bytes(&mut all, 5, &series);
+        put::bytes(&mut all, 5, &series);
     }
     // The first symbol is the empty string, by which an absent text is said.
-    put_bytes(out, 4, b"");
-    symbols.list.iter().for_each(|symbol| put_bytes(out, 4, symbol.as_bytes()));
+    put::bytes(out, 4, b"");
+    symbols.list.iter().for_each(|symbol| put::bytes(out, 4, symbol.as_bytes()));
     out.extend_from_slice(&all);
 }
 
 fn put_refs(out: &mut Vec<u8>, labels: &Labels, symbols: &mut Symbols) {
     let mut refs = Vec::with_capacity(2 * 12);
     for (name, value) in labels {
-        put_varint(&mut refs, symbols.of(name));
-        put_varint(&mut refs, symbols.of(value));
+        put::varint(&mut refs, symbols.of(name));
+        put::varint(&mut refs, symbols.of(value));
     }
-    put_bytes(out, 1, &refs);
+    put::bytes(out, 1, &refs);
 }
 
 /// The table of texts of a request.
@@ -170,17 +168,17 @@ impl Symbols {
 /// A native histogram, which both versions write alike: counts as floats if it is one of floats, else as whole numbers and differences.
 fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
     if h.is_float {
-        put_double(out, 2, h.count);
+        put::double(out, 2, h.count);
     } else {
-        put_varint_field(out, 1, h.count as u64);
+        put::number(out, 1, h.count as u64);
     }
-    put_double(out, 3, h.sum);
-    put_varint_field(out, 4, zigzag(h.schema.into()));
-    put_double(out, 5, h.zero_threshold);
+    put::double(out, 3, h.sum);
+    put::number(out, 4, put::zigzag(h.schema.into()));
+    put::double(out, 5, h.zero_threshold);
     if h.is_float {
-        put_double(out, 7, h.zero_count);
+        put::double(out, 7, h.zero_count);
     } else {
-        put_varint_field(out, 6, h.zero_count as u64);
+        put::number(out, 6, h.zero_count as u64);
     }
     put_side(out, [8, 9, 10], &h.negative_spans, &h.negative, h.is_float);
     put_side(out, [11, 12, 13], &h.positive_spans, &h.positive, h.is_float);
@@ -190,27 +188,27 @@ fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
         CounterResetHint::NotReset => 2,
         CounterResetHint::Gauge => 3,
     };
-    put_varint_field(out, 14, hint);
-    put_varint_field(out, 15, t_ms as u64);
-    put_doubles(out, 16, &h.custom_bounds);
+    put::number(out, 14, hint);
+    put::number(out, 15, t_ms as u64);
+    put::doubles(out, 16, &h.custom_bounds);
 }
 
 fn put_side(out: &mut Vec<u8>, [spans, deltas, counts]: [u64; 3], of: &[Span], buckets: &[f64], float: bool) {
     for span in of {
         let mut message = Vec::with_capacity(8);
-        put_varint_field(&mut message, 1, zigzag(span.offset.into()));
-        put_varint_field(&mut message, 2, span.length.into());
-        put_bytes(out, spans, &message);
+        put::number(&mut message, 1, put::zigzag(span.offset.into()));
+        put::number(&mut message, 2, span.length.into());
+        put::bytes(out, spans, &message);
     }
     if float {
-        return put_doubles(out, counts, buckets);
+        return put::doubles(out, counts, buckets);
     }
     let mut last = 0;
     let differences = buckets.iter().map(|count| {
         let count = *count as i64;
-        zigzag(count - std::mem::replace(&mut last, count))
+        put::zigzag(count - std::mem::replace(&mut last, count))
     });
-    put_varints(out, deltas, differences);
+    put::varints(out, deltas, differences);
 }
 
 fn metric_type(of: MetricType) -> u64 {

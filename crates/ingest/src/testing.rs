@@ -6,6 +6,8 @@ use std::collections::HashMap;
 
 use base::{CounterResetHint, Histogram, Span};
 
+use crate::put;
+
 /// A `prometheus.WriteRequest` that is being written. A series gets what is added until the next one begins.
 #[derive(Debug, Default, Clone)]
 pub struct RequestWriter {
@@ -27,9 +29,9 @@ impl RequestWriter {
         self.end();
         for (name, value) in labels {
             let mut label = Vec::new();
-            put_bytes(&mut label, 1, name.as_ref());
-            put_bytes(&mut label, 2, value.as_ref());
-            put_bytes(&mut self.series, 1, &label);
+            put::bytes(&mut label, 1, name.as_ref());
+            put::bytes(&mut label, 2, value.as_ref());
+            put::bytes(&mut self.series, 1, &label);
         }
         self
     }
@@ -37,9 +39,9 @@ impl RequestWriter {
     /// Adds a sample.
     pub fn sample(&mut self, t_ms: i64, value: f64) -> &mut Self {
         let mut sample = Vec::new();
-        put_double(&mut sample, 1, value);
-        put_varint_field(&mut sample, 2, t_ms as u64);
-        put_bytes(&mut self.series, 2, &sample);
+        put::double(&mut sample, 1, value);
+        put::number(&mut sample, 2, t_ms as u64);
+        put::bytes(&mut self.series, 2, &sample);
         self
     }
 
@@ -53,19 +55,19 @@ impl RequestWriter {
         let mut exemplar = Vec::new();
         for (name, value) in labels {
             let mut label = Vec::new();
-            put_bytes(&mut label, 1, name.as_bytes());
-            put_bytes(&mut label, 2, value.as_bytes());
-            put_bytes(&mut exemplar, 1, &label);
+            put::bytes(&mut label, 1, name.as_bytes());
+            put::bytes(&mut label, 2, value.as_bytes());
+            put::bytes(&mut exemplar, 1, &label);
         }
-        put_double(&mut exemplar, 2, value);
-        put_varint_field(&mut exemplar, 3, t_ms as u64);
-        put_bytes(&mut self.series, 3, &exemplar);
+        put::double(&mut exemplar, 2, value);
+        put::number(&mut exemplar, 3, t_ms as u64);
+        put::bytes(&mut self.series, 3, &exemplar);
         self
     }
 
     /// Adds a histogram: its counts as floats if it is one of floats, else as whole numbers and differences.
     pub fn histogram(&mut self, t_ms: i64, h: &Histogram) -> &mut Self {
-        put_bytes(&mut self.series, 4, &histogram(t_ms, h));
+        put::bytes(&mut self.series, 4, &histogram(t_ms, h));
         self
     }
 
@@ -73,10 +75,10 @@ impl RequestWriter {
     pub fn metadata(&mut self, metric: &str, help: &str) -> &mut Self {
         self.end();
         let mut out = Vec::new();
-        put_varint_field(&mut out, 1, 2);
-        put_bytes(&mut out, 2, metric.as_bytes());
-        put_bytes(&mut out, 4, help.as_bytes());
-        put_bytes(&mut self.message, 3, &out);
+        put::number(&mut out, 1, 2);
+        put::bytes(&mut out, 2, metric.as_bytes());
+        put::bytes(&mut out, 4, help.as_bytes());
+        put::bytes(&mut self.message, 3, &out);
         self
     }
 
@@ -93,7 +95,7 @@ impl RequestWriter {
 
     fn end(&mut self) {
         if !self.series.is_empty() {
-            put_bytes(&mut self.message, 1, &self.series);
+            put::bytes(&mut self.message, 1, &self.series);
             self.series.clear();
         }
     }
@@ -103,15 +105,15 @@ impl RequestWriter {
 fn histogram(t_ms: i64, h: &Histogram) -> Vec<u8> {
     let mut out = Vec::new();
     if h.is_float {
-        put_double(&mut out, 2, h.count);
-        put_double(&mut out, 7, h.zero_count);
+        put::double(&mut out, 2, h.count);
+        put::double(&mut out, 7, h.zero_count);
     } else {
-        put_varint_field(&mut out, 1, h.count as u64);
-        put_varint_field(&mut out, 6, h.zero_count as u64);
+        put::number(&mut out, 1, h.count as u64);
+        put::number(&mut out, 6, h.zero_count as u64);
     }
-    put_double(&mut out, 3, h.sum);
-    put_varint_field(&mut out, 4, zigzag(h.schema.into()));
-    put_double(&mut out, 5, h.zero_threshold);
+    put::double(&mut out, 3, h.sum);
+    put::number(&mut out, 4, put::zigzag(h.schema.into()));
+    put::double(&mut out, 5, h.zero_threshold);
     put_side(&mut out, [8, 9, 10], &h.negative_spans, &h.negative, h.is_float);
     put_side(&mut out, [11, 12, 13], &h.positive_spans, &h.positive, h.is_float);
     let hint = match h.counter_reset_hint {
@@ -120,9 +122,9 @@ fn histogram(t_ms: i64, h: &Histogram) -> Vec<u8> {
         CounterResetHint::NotReset => 2,
         CounterResetHint::Gauge => 3,
     };
-    put_varint_field(&mut out, 14, hint);
-    put_varint_field(&mut out, 15, t_ms as u64);
-    put_doubles(&mut out, 16, &h.custom_bounds);
+    put::number(&mut out, 14, hint);
+    put::number(&mut out, 15, t_ms as u64);
+    put::doubles(&mut out, 16, &h.custom_bounds);
     out
 }
 
@@ -175,8 +177,8 @@ impl RequestWriterV2 {
     pub fn series_of_refs(&mut self, refs: &[u64]) -> &mut Self {
         self.end();
         let mut packed = Vec::new();
-        refs.iter().for_each(|r| put_varint(&mut packed, *r));
-        put_bytes(&mut self.series, 1, &packed);
+        refs.iter().for_each(|r| put::varint(&mut packed, *r));
+        put::bytes(&mut self.series, 1, &packed);
         self
     }
 
@@ -188,12 +190,12 @@ impl RequestWriterV2 {
     /// Adds a sample of what began at a time.
     pub fn sample_since(&mut self, t_ms: i64, value: f64, start_ms: i64) -> &mut Self {
         let mut sample = Vec::new();
-        put_double(&mut sample, 1, value);
-        put_varint_field(&mut sample, 2, t_ms as u64);
+        put::double(&mut sample, 1, value);
+        put::number(&mut sample, 2, t_ms as u64);
         if start_ms != 0 {
-            put_varint_field(&mut sample, 3, start_ms as u64);
+            put::number(&mut sample, 3, start_ms as u64);
         }
-        put_bytes(&mut self.series, 2, &sample);
+        put::bytes(&mut self.series, 2, &sample);
         self
     }
 
@@ -201,9 +203,9 @@ impl RequestWriterV2 {
     pub fn histogram(&mut self, t_ms: i64, h: &Histogram, start_ms: i64) -> &mut Self {
         let mut message = histogram(t_ms, h);
         if start_ms != 0 {
-            put_varint_field(&mut message, 17, start_ms as u64);
+            put::number(&mut message, 17, start_ms as u64);
         }
-        put_bytes(&mut self.series, 3, &message);
+        put::bytes(&mut self.series, 3, &message);
         self
     }
 
@@ -211,11 +213,11 @@ impl RequestWriterV2 {
     pub fn exemplar(&mut self, t_ms: i64, value: f64, trace_id: &str) -> &mut Self {
         let (name, id) = (self.symbol(b"trace_id"), self.symbol(trace_id.as_bytes()));
         let (mut exemplar, mut refs) = (Vec::new(), Vec::new());
-        [name, id].iter().for_each(|r| put_varint(&mut refs, *r));
-        put_bytes(&mut exemplar, 1, &refs);
-        put_double(&mut exemplar, 2, value);
-        put_varint_field(&mut exemplar, 3, t_ms as u64);
-        put_bytes(&mut self.series, 4, &exemplar);
+        [name, id].iter().for_each(|r| put::varint(&mut refs, *r));
+        put::bytes(&mut exemplar, 1, &refs);
+        put::double(&mut exemplar, 2, value);
+        put::number(&mut exemplar, 3, t_ms as u64);
+        put::bytes(&mut self.series, 4, &exemplar);
         self
     }
 
@@ -228,10 +230,10 @@ impl RequestWriterV2 {
     /// The same with references as given.
     pub fn metadata_refs(&mut self, metric_type: u64, help: u64, unit: u64) -> &mut Self {
         let mut out = Vec::new();
-        put_varint_field(&mut out, 1, metric_type);
-        put_varint_field(&mut out, 3, help);
-        put_varint_field(&mut out, 4, unit);
-        put_bytes(&mut self.series, 5, &out);
+        put::number(&mut out, 1, metric_type);
+        put::number(&mut out, 3, help);
+        put::number(&mut out, 4, unit);
+        put::bytes(&mut self.series, 5, &out);
         self
     }
 
@@ -239,7 +241,7 @@ impl RequestWriterV2 {
     pub fn message(&mut self) -> Vec<u8> {
         self.end();
         let mut message = Vec::new();
-        self.symbols.iter().for_each(|s| put_bytes(&mut message, 4, s));
+        self.symbols.iter().for_each(|s| put::bytes(&mut message, 4, s));
         message.append(&mut self.message);
         message
     }
@@ -251,7 +253,7 @@ impl RequestWriterV2 {
 
     fn end(&mut self) {
         if !self.series.is_empty() {
-            put_bytes(&mut self.message, 5, &self.series);
+            put::bytes(&mut self.message, 5, &self.series);
             self.series.clear();
         }
     }
@@ -265,50 +267,17 @@ pub fn compress(message: &[u8]) -> Vec<u8> {
 fn put_side(out: &mut Vec<u8>, [spans, deltas, counts]: [u64; 3], of: &[Span], buckets: &[f64], float: bool) {
     for span in of {
         let mut message = Vec::new();
-        put_varint_field(&mut message, 1, zigzag(span.offset.into()));
-        put_varint_field(&mut message, 2, span.length.into());
-        put_bytes(out, spans, &message);
+        put::number(&mut message, 1, put::zigzag(span.offset.into()));
+        put::number(&mut message, 2, span.length.into());
+        put::bytes(out, spans, &message);
     }
     if float {
-        return put_doubles(out, counts, buckets);
+        return put::doubles(out, counts, buckets);
     }
     let (mut packed, mut last) = (Vec::new(), 0);
     for count in buckets {
-        put_varint(&mut packed, zigzag(*count as i64 - last));
+        put::varint(&mut packed, put::zigzag(*count as i64 - last));
         last = *count as i64;
     }
-    put_bytes(out, deltas, &packed);
-}
-
-fn put_doubles(out: &mut Vec<u8>, number: u64, values: &[f64]) {
-    let packed: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-    put_bytes(out, number, &packed);
-}
-
-fn put_double(out: &mut Vec<u8>, number: u64, value: f64) {
-    put_varint(out, number << 3 | 1);
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-fn put_varint_field(out: &mut Vec<u8>, number: u64, value: u64) {
-    put_varint(out, number << 3);
-    put_varint(out, value);
-}
-
-fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    put_varint(out, number << 3 | 2);
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn put_varint(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push((n & 0x7f) as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-fn zigzag(n: i64) -> u64 {
-    ((n << 1) ^ (n >> 63)) as u64
+    put::bytes(out, deltas, &packed);
 }

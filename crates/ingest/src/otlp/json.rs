@@ -8,6 +8,7 @@ use base::{Error, Result};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor};
 
 use super::schema::{Field, Kind, Message, REQUEST};
+use crate::put;
 
 /// The bytes of an `ExportMetricsServiceRequest` that is given as JSON.
 pub(super) fn to_wire(json: &[u8]) -> Result<Vec<u8>> {
@@ -125,7 +126,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
 
     fn visit_bool<E: serde::de::Error>(self, b: bool) -> Result<(), E> {
         match self.field.kind {
-            Kind::Bool => put_varint_field(self.out, self.field.number, b.into()),
+            Kind::Bool => put::number(self.out, self.field.number, b.into()),
             _ => return Err(E::invalid_type(Unexpected::Bool(b), &self)),
         }
         Ok(())
@@ -134,18 +135,18 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<(), E> {
         let wrong = || E::invalid_value(Unexpected::Str(text), &self);
         match self.field.kind {
-            Kind::Text => put_bytes(self.out, self.field.number, text.as_bytes()),
+            Kind::Text => put::bytes(self.out, self.field.number, text.as_bytes()),
             Kind::Base64 => {
                 let bytes = from_base64(text).ok_or_else(wrong)?;
-                put_bytes(self.out, self.field.number, &bytes);
+                put::bytes(self.out, self.field.number, &bytes);
             }
             Kind::Hex => {
                 let bytes = from_hex(text).ok_or_else(wrong)?;
-                put_bytes(self.out, self.field.number, &bytes);
+                put::bytes(self.out, self.field.number, &bytes);
             }
             Kind::Names(names) => {
                 let at = names.iter().position(|name| *name == text).ok_or_else(wrong)?;
-                put_varint_field(self.out, self.field.number, at as u64);
+                put::number(self.out, self.field.number, at as u64);
             }
             _ => {
                 let scalar = Scalar::of_text(text, self.field.kind).ok_or_else(wrong)?;
@@ -173,7 +174,7 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         };
         let mut inner = Vec::new();
         MessageSeed { message, out: &mut inner }.visit_map(map)?;
-        put_bytes(self.out, self.field.number, &inner);
+        put::bytes(self.out, self.field.number, &inner);
         Ok(())
     }
 
@@ -183,14 +184,14 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
             Kind::Messages(message) => {
                 let mut inner = Vec::new();
                 while list.next_element_seed(MessageSeed { message, out: &mut inner })?.is_some() {
-                    put_bytes(self.out, number, &inner);
+                    put::bytes(self.out, number, &inner);
                     inner.clear();
                 }
             }
             Kind::Doubles | Kind::Fixeds | Kind::Uints => {
                 let mut packed = Vec::new();
                 while list.next_element_seed(ItemSeed { field: self.field, out: &mut packed })?.is_some() {}
-                put_bytes(self.out, number, &packed);
+                put::bytes(self.out, number, &packed);
             }
             _ => return Err(serde::de::Error::invalid_type(Unexpected::Seq, &self)),
         }
@@ -203,13 +204,13 @@ impl ValueSeed<'_> {
     fn put(self, scalar: Scalar) -> Result<(), Self> {
         let number = self.field.number;
         match (self.field.kind, scalar.unsigned(), scalar.signed()) {
-            (Kind::Double, ..) => put_fixed(self.out, number, scalar.float().to_bits()),
-            (Kind::Fixed, Some(n), _) => put_fixed(self.out, number, n),
-            (Kind::Sfixed, _, Some(n)) => put_fixed(self.out, number, n as u64),
-            (Kind::Uint | Kind::Names(_), Some(n), _) => put_varint_field(self.out, number, n),
-            (Kind::Int, _, Some(n)) => put_varint_field(self.out, number, n as u64),
+            (Kind::Double, ..) => put::fixed64(self.out, number, scalar.float().to_bits()),
+            (Kind::Fixed, Some(n), _) => put::fixed64(self.out, number, n),
+            (Kind::Sfixed, _, Some(n)) => put::fixed64(self.out, number, n as u64),
+            (Kind::Uint | Kind::Names(_), Some(n), _) => put::number(self.out, number, n),
+            (Kind::Int, _, Some(n)) => put::number(self.out, number, n as u64),
             (Kind::Sint, _, Some(n)) if i32::try_from(n).is_ok() => {
-                put_varint_field(self.out, number, ((n << 1) ^ (n >> 63)) as u64);
+                put::number(self.out, number, ((n << 1) ^ (n >> 63)) as u64);
             }
             _ => return Err(self),
         }
@@ -312,7 +313,7 @@ impl ItemSeed<'_> {
         match (self.field.kind, scalar.unsigned()) {
             (Kind::Doubles, _) => self.out.extend_from_slice(&scalar.float().to_le_bytes()),
             (Kind::Fixeds, Some(n)) => self.out.extend_from_slice(&n.to_le_bytes()),
-            (Kind::Uints, Some(n)) => put_varint(self.out, n),
+            (Kind::Uints, Some(n)) => put::varint(self.out, n),
             _ => return false,
         }
         true
@@ -348,30 +349,6 @@ fn from_base64(text: &str) -> Option<Vec<u8>> {
         }
     }
     Some(out)
-}
-
-fn put_fixed(out: &mut Vec<u8>, number: u64, bits: u64) {
-    put_varint(out, number << 3 | 1);
-    out.extend_from_slice(&bits.to_le_bytes());
-}
-
-fn put_varint_field(out: &mut Vec<u8>, number: u64, value: u64) {
-    put_varint(out, number << 3);
-    put_varint(out, value);
-}
-
-fn put_bytes(out: &mut Vec<u8>, number: u64, bytes: &[u8]) {
-    put_varint(out, number << 3 | 2);
-    put_varint(out, bytes.len() as u64);
-    out.extend_from_slice(bytes);
-}
-
-fn put_varint(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push((n & 0x7f) as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Writes what OTLP senders send.
 
-use super::{put_bytes, put_double, put_varint, put_varint_field, zigzag};
+use crate::put;
 
 /// Sums and histograms that say what was added, or what there is in all.
 pub const DELTA: u64 = 1;
@@ -82,7 +82,7 @@ impl OtlpWriter {
         self.end_resource();
         let mut message = Vec::new();
         put_attributes(&mut message, 1, attributes);
-        put_bytes(&mut self.resource, 1, &message);
+        put::bytes(&mut self.resource, 1, &message);
         self
     }
 
@@ -90,20 +90,20 @@ impl OtlpWriter {
     pub fn scope(&mut self, name: &str, version: &str, url: &str, attributes: &Attributes) -> &mut Self {
         self.end_scope();
         let mut message = Vec::new();
-        put_bytes(&mut message, 1, name.as_bytes());
-        put_bytes(&mut message, 2, version.as_bytes());
+        put::bytes(&mut message, 1, name.as_bytes());
+        put::bytes(&mut message, 2, version.as_bytes());
         put_attributes(&mut message, 3, attributes);
-        put_bytes(&mut self.scope, 1, &message);
-        put_bytes(&mut self.scope, 3, url.as_bytes());
+        put::bytes(&mut self.scope, 1, &message);
+        put::bytes(&mut self.scope, 3, url.as_bytes());
         self
     }
 
     fn metric(&mut self, kind: u64, name: &str, unit: &str) -> &mut Self {
         self.end_metric();
         self.kind = kind;
-        put_bytes(&mut self.metric, 1, name.as_bytes());
-        put_bytes(&mut self.metric, 2, format!("Help of {name}.").as_bytes());
-        put_bytes(&mut self.metric, 3, unit.as_bytes());
+        put::bytes(&mut self.metric, 1, name.as_bytes());
+        put::bytes(&mut self.metric, 2, format!("Help of {name}.").as_bytes());
+        put::bytes(&mut self.metric, 3, unit.as_bytes());
         self
     }
 
@@ -115,22 +115,22 @@ impl OtlpWriter {
     /// Begins a sum.
     pub fn sum(&mut self, name: &str, unit: &str, temporality: u64, monotonic: bool) -> &mut Self {
         self.metric(7, name, unit);
-        put_varint_field(&mut self.data, 2, temporality);
-        put_varint_field(&mut self.data, 3, monotonic.into());
+        put::number(&mut self.data, 2, temporality);
+        put::number(&mut self.data, 3, monotonic.into());
         self
     }
 
     /// Begins a histogram with bounds.
     pub fn histogram(&mut self, name: &str, unit: &str, temporality: u64) -> &mut Self {
         self.metric(9, name, unit);
-        put_varint_field(&mut self.data, 2, temporality);
+        put::number(&mut self.data, 2, temporality);
         self
     }
 
     /// Begins an exponential histogram.
     pub fn exponential(&mut self, name: &str, unit: &str, temporality: u64) -> &mut Self {
         self.metric(10, name, unit);
-        put_varint_field(&mut self.data, 2, temporality);
+        put::number(&mut self.data, 2, temporality);
         self
     }
 
@@ -142,14 +142,14 @@ impl OtlpWriter {
     /// Adds a data point with a fraction.
     pub fn double(&mut self, common: &Common, value: f64) -> &mut Self {
         let mut point = Vec::new();
-        put_double(&mut point, 4, value);
+        put::double(&mut point, 4, value);
         self.point(point, common, 7, 8, 5)
     }
 
     /// Adds a data point with a whole number.
     pub fn int(&mut self, common: &Common, value: i64) -> &mut Self {
         let mut point = Vec::new();
-        put_fixed(&mut point, 6, value as u64);
+        put::fixed64(&mut point, 6, value as u64);
         self.point(point, common, 7, 8, 5)
     }
 
@@ -162,13 +162,13 @@ impl OtlpWriter {
         bounds: &[f64],
     ) -> &mut Self {
         let mut point = Vec::new();
-        put_fixed(&mut point, 4, counts.iter().sum());
+        put::fixed64(&mut point, 4, counts.iter().sum());
         if let Some(sum) = sum {
-            put_double(&mut point, 5, sum);
+            put::double(&mut point, 5, sum);
         }
         let packed: Vec<u8> = counts.iter().flat_map(|n| n.to_le_bytes()).collect();
-        put_bytes(&mut point, 6, &packed);
-        super::put_doubles(&mut point, 7, bounds);
+        put::bytes(&mut point, 6, &packed);
+        put::doubles(&mut point, 7, bounds);
         self.point(point, common, 9, 10, 8)
     }
 
@@ -182,20 +182,20 @@ impl OtlpWriter {
     ) -> &mut Self {
         let mut point = Vec::new();
         let in_buckets: u64 = positive.1.iter().chain(&negative.1).sum();
-        put_fixed(&mut point, 4, zero_count + in_buckets);
+        put::fixed64(&mut point, 4, zero_count + in_buckets);
         if let Some(sum) = sum {
-            put_double(&mut point, 5, sum);
+            put::double(&mut point, 5, sum);
         }
-        put_varint_field(&mut point, 6, zigzag(scale.into()));
-        put_fixed(&mut point, 7, zero_count);
+        put::number(&mut point, 6, put::zigzag(scale.into()));
+        put::fixed64(&mut point, 7, zero_count);
         for (number, (offset, counts)) in [(8, positive), (9, negative)] {
             let (mut side, mut packed) = (Vec::new(), Vec::new());
-            put_varint_field(&mut side, 1, zigzag((*offset).into()));
-            counts.iter().for_each(|n| put_varint(&mut packed, *n));
-            put_bytes(&mut side, 2, &packed);
-            put_bytes(&mut point, number, &side);
+            put::number(&mut side, 1, put::zigzag((*offset).into()));
+            counts.iter().for_each(|n| put::varint(&mut packed, *n));
+            put::bytes(&mut side, 2, &packed);
+            put::bytes(&mut point, number, &side);
         }
-        put_double(&mut point, 14, zero_threshold);
+        put::double(&mut point, 14, zero_threshold);
         self.point(point, common, 1, 10, 11)
     }
 
@@ -208,13 +208,13 @@ impl OtlpWriter {
         quantiles: &[(f64, f64)],
     ) -> &mut Self {
         let mut point = Vec::new();
-        put_fixed(&mut point, 4, count);
-        put_double(&mut point, 5, sum);
+        put::fixed64(&mut point, 4, count);
+        put::double(&mut point, 5, sum);
         for (quantile, value) in quantiles {
             let mut message = Vec::new();
-            put_double(&mut message, 1, *quantile);
-            put_double(&mut message, 2, *value);
-            put_bytes(&mut point, 6, &message);
+            put::double(&mut message, 1, *quantile);
+            put::double(&mut message, 2, *value);
+            put::bytes(&mut point, 6, &message);
         }
         self.point(point, common, 7, 8, 0)
     }
@@ -229,14 +229,14 @@ impl OtlpWriter {
     ) -> &mut Self {
         let mut point = Vec::new();
         put_attributes(&mut point, attributes, &common.attributes);
-        put_fixed(&mut point, 2, common.start_ns);
-        put_fixed(&mut point, 3, common.time_ns);
+        put::fixed64(&mut point, 2, common.start_ns);
+        put::fixed64(&mut point, 3, common.time_ns);
         point.extend(own);
         for exemplar in &common.exemplars {
-            put_bytes(&mut point, exemplars, &exemplar.message());
+            put::bytes(&mut point, exemplars, &exemplar.message());
         }
-        put_varint_field(&mut point, flags, common.flags);
-        put_bytes(&mut self.data, 1, &point);
+        put::number(&mut point, flags, common.flags);
+        put::bytes(&mut self.data, 1, &point);
         self
     }
 
@@ -248,8 +248,8 @@ impl OtlpWriter {
 
     fn end_metric(&mut self) {
         if !self.metric.is_empty() {
-            put_bytes(&mut self.metric, self.kind, &self.data);
-            put_bytes(&mut self.scope, 2, &self.metric);
+            put::bytes(&mut self.metric, self.kind, &self.data);
+            put::bytes(&mut self.scope, 2, &self.metric);
         }
         self.metric.clear();
         self.data.clear();
@@ -258,7 +258,7 @@ impl OtlpWriter {
     fn end_scope(&mut self) {
         self.end_metric();
         if !self.scope.is_empty() {
-            put_bytes(&mut self.resource, 2, &self.scope);
+            put::bytes(&mut self.resource, 2, &self.scope);
         }
         self.scope.clear();
     }
@@ -266,7 +266,7 @@ impl OtlpWriter {
     fn end_resource(&mut self) {
         self.end_scope();
         if !self.resource.is_empty() {
-            put_bytes(&mut self.request, 1, &self.resource);
+            put::bytes(&mut self.request, 1, &self.resource);
         }
         self.resource.clear();
     }
@@ -275,12 +275,12 @@ impl OtlpWriter {
 impl Exemplar {
     fn message(&self) -> Vec<u8> {
         let mut out = Vec::new();
-        put_fixed(&mut out, 2, self.time_ns);
+        put::fixed64(&mut out, 2, self.time_ns);
         if let Some(value) = self.value {
-            put_double(&mut out, 3, value);
+            put::double(&mut out, 3, value);
         }
-        put_bytes(&mut out, 4, &self.span_id);
-        put_bytes(&mut out, 5, &self.trace_id);
+        put::bytes(&mut out, 4, &self.span_id);
+        put::bytes(&mut out, 5, &self.trace_id);
         put_attributes(&mut out, 7, &self.attributes);
         out
     }
@@ -291,21 +291,21 @@ pub fn value(value: &Value) -> Vec<u8> {
     let mut out = Vec::new();
     match value {
         Value::None => {}
-        Value::Text(text) => put_bytes(&mut out, 1, text.as_bytes()),
-        Value::Bool(b) => put_varint_field(&mut out, 2, (*b).into()),
-        Value::Int(n) => put_varint_field(&mut out, 3, *n as u64),
-        Value::Double(v) => put_double(&mut out, 4, *v),
+        Value::Text(text) => put::bytes(&mut out, 1, text.as_bytes()),
+        Value::Bool(b) => put::number(&mut out, 2, (*b).into()),
+        Value::Int(n) => put::number(&mut out, 3, *n as u64),
+        Value::Double(v) => put::double(&mut out, 4, *v),
         Value::List(values) => {
             let mut list = Vec::new();
-            values.iter().for_each(|v| put_bytes(&mut list, 1, &self::value(v)));
-            put_bytes(&mut out, 5, &list);
+            values.iter().for_each(|v| put::bytes(&mut list, 1, &self::value(v)));
+            put::bytes(&mut out, 5, &list);
         }
         Value::Map(pairs) => {
             let mut map = Vec::new();
             put_attributes(&mut map, 1, pairs);
-            put_bytes(&mut out, 6, &map);
+            put::bytes(&mut out, 6, &map);
         }
-        Value::Bytes(bytes) => put_bytes(&mut out, 7, bytes),
+        Value::Bytes(bytes) => put::bytes(&mut out, 7, bytes),
     }
     out
 }
@@ -313,13 +313,8 @@ pub fn value(value: &Value) -> Vec<u8> {
 fn put_attributes(out: &mut Vec<u8>, number: u64, attributes: &[(String, Value)]) {
     for (name, v) in attributes {
         let mut pair = Vec::new();
-        put_bytes(&mut pair, 1, name.as_bytes());
-        put_bytes(&mut pair, 2, &value(v));
-        put_bytes(out, number, &pair);
+        put::bytes(&mut pair, 1, name.as_bytes());
+        put::bytes(&mut pair, 2, &value(v));
+        put::bytes(out, number, &pair);
     }
-}
-
-fn put_fixed(out: &mut Vec<u8>, number: u64, bits: u64) {
-    put_varint(out, number << 3 | 1);
-    out.extend_from_slice(&bits.to_le_bytes());
 }
