@@ -78,7 +78,10 @@ impl Shared {
     /// Sends samples until the endpoint has taken or refused each of them. `false` if the queue was stopped before that: the log
     /// still has them.
     async fn send(&self, items: &[Item], scratch: &mut Vec<u8>, stop: &mut watch::Receiver<Stop>) -> bool {
-        let mut parts = vec![(0, items.len())];
+        // What an earlier process may have sent goes by itself: of a refusal it is then clear which of them it means.
+        let first = items.partition_point(|item| item.again);
+        let mut parts: Vec<(usize, usize)> = vec![(first, items.len()), (0, first)];
+        parts.retain(|(from, to)| from < to);
         while let Some((from, to)) = parts.pop() {
             let part = &items[from..to];
             let started = self.clock.monotonic();
@@ -86,7 +89,7 @@ impl Shared {
             if let Sent::Refused { status, written: None, .. } = sent
                 && REFUSALS_OF_SAMPLES.contains(&status)
                 && part.len() > 1
-                && part.iter().any(|item| item.again)
+                && part[0].again
             {
                 // Some of them may have been taken before a restart. Receivers that refuse a request as a whole would so
                 // refuse those that they do not have.
@@ -98,24 +101,19 @@ impl Shared {
             match sent {
                 Sent::Stopped => return false,
                 Sent::Done => {}
-                Sent::Refused { .. } if part.iter().all(|item| item.again) => {
-                    self.metrics.refused_again.inc_by(counts.total());
-                }
-                Sent::Refused { cause, written, .. } => {
+                Sent::Refused { cause, status, written } => {
                     let written = written.unwrap_or_default();
                     let failed = Counts {
                         samples: counts.samples.saturating_sub(written.samples),
                         histograms: counts.histograms.saturating_sub(written.histograms),
                         exemplars: counts.exemplars.saturating_sub(written.exemplars),
                     };
-                    self.metrics.failed.add(failed);
-                    tracing::error!(
-                        url = self.config.url,
-                        samples = failed.samples,
-                        histograms = failed.histograms,
-                        exemplars = failed.exemplars,
-                        "remote write: refused for good: {cause}"
-                    );
+                    if part[0].again && REFUSALS_OF_SAMPLES.contains(&status) {
+                        self.metrics.refused_again.inc_by(failed.total());
+                    } else {
+                        self.metrics.failed.add(failed);
+                        self.say_refused(failed, &cause);
+                    }
                 }
             }
             let took = self.clock.monotonic().saturating_sub(started);
@@ -126,6 +124,16 @@ impl Shared {
             self.finish(part);
         }
         true
+    }
+
+    fn say_refused(&self, failed: Counts, cause: &str) {
+        tracing::error!(
+            url = self.config.url,
+            samples = failed.samples,
+            histograms = failed.histograms,
+            exemplars = failed.exemplars,
+            "remote write: refused for good: {cause}"
+        );
     }
 
     /// Notes that the log need not give these samples again.

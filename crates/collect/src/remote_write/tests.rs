@@ -574,3 +574,29 @@ async fn version_2_needs_an_answer_that_says_what_was_written() {
         Some("application/x-protobuf;proto=io.prometheus.write.v2.Request")
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn of_what_may_have_been_sent_before_a_restart_a_refusal_is_no_failure() {
+    const WRITTEN: &str = "x-prometheus-remote-write-samples-written";
+    let config = || RemoteWriteConfig { message: WriteMessage::V2, ..config() };
+    let log: Arc<MemoryLog> = Arc::default();
+    let endpoint: Arc<Endpoint> = Arc::default();
+    let world = World::on(log.clone(), endpoint.clone());
+    *endpoint.answers.lock() = [Ok(with_header(200, WRITTEN, "3"))].into();
+    world.apply(config()).await;
+    world.scrape(0..3, 0);
+    world.until("it is done", |w| w.log.done() == 1).await;
+    world.remote.stop(Duration::from_secs(10)).await;
+    // The log forgets that it was told so, and gets more before the next process reads it.
+    log.done.lock().values_mut().for_each(|done| *done = 0);
+    let world = World::on(log.clone(), endpoint.clone());
+    *endpoint.answers.lock() =
+        [with_header(400, WRITTEN, "1"), with_header(400, WRITTEN, "4")].map(Ok).into();
+    endpoint.requests.lock().clear();
+    world.apply(config()).await;
+    world.scrape(0..5, 1000);
+    world.until("all is done", |w| w.log.done() == 2).await;
+    assert_eq!(endpoint.requests.lock().len(), 2, "what may have been sent goes by itself");
+    assert_eq!(world.metric("bellwether_remote_write_repeated_samples_refused_total"), 2.0);
+    assert_eq!(world.metric("prometheus_remote_storage_samples_failed_total"), 1.0);
+}
