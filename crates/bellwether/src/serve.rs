@@ -91,7 +91,7 @@ async fn serve(options: Serve) -> Result<()> {
         Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
     let engine_options = EngineOptions { language: features.language(), ..EngineOptions::default() };
     let engine = Engine::new(Arc::clone(&store), engine_options, Arc::clone(&clock), &registry)?;
-    let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)));
+    let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)).with_query_file(&lake));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
     let network = Arc::new(HttpTransport::new());

@@ -11,6 +11,7 @@ use promql::{Grid, QueryStats};
 
 use crate::limits::ACTIVE_QUERY_BYTES;
 use crate::query::{QueryFailure, QueryOptions, QueryReply, Timings};
+use crate::query_file::QueryFile;
 use crate::{Engine, clip};
 
 /// Who asked.
@@ -80,6 +81,7 @@ pub trait QueryLog: Send + Sync {
 #[derive(Default)]
 pub(crate) struct Watch {
     active: Mutex<Active>,
+    file: Option<QueryFile>,
     log: RwLock<Option<Arc<dyn QueryLog>>>,
 }
 
@@ -106,6 +108,16 @@ struct Listed<'a> {
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
         self.watch.active.lock().queries.remove(&self.id);
+        if let Some(file) = &self.watch.file {
+            file.remove(self.id);
+        }
+    }
+}
+
+impl Watch {
+    /// Keeps the queries under way in a file as well.
+    pub(crate) fn set_file(&mut self, file: QueryFile) {
+        self.file = Some(file);
     }
 }
 
@@ -168,17 +180,24 @@ impl Engine {
         started: Duration,
         options: &QueryOptions,
     ) -> Listed<'_> {
-        let mut active = self.watch.active.lock();
-        active.last_id += 1;
-        let id = active.last_id;
+        let since_ms = self.clock.now_ms();
         let entry = Entry {
             query: clip(query, ACTIVE_QUERY_BYTES).to_owned(),
-            since_ms: self.clock.now_ms(),
+            since_ms,
             started,
             grid,
             origin: options.origin.clone(),
         };
-        active.queries.insert(id, entry);
+        let id = {
+            let mut active = self.watch.active.lock();
+            active.last_id += 1;
+            let id = active.last_id;
+            active.queries.insert(id, entry);
+            id
+        };
+        if let Some(file) = &self.watch.file {
+            file.add(id, query, since_ms);
+        }
         Listed { watch: &self.watch, id }
     }
 }

@@ -12,6 +12,7 @@ mod limits;
 mod lookup;
 mod metrics;
 mod query;
+mod query_file;
 mod read;
 mod source;
 
@@ -127,7 +128,7 @@ impl Engine {
 
     /// Copies everything stored into a folder of its own, and returns its name below `snapshots`.
     pub async fn snapshot(&self, skip_head: bool) -> Result<String> {
-        self.store.snapshot(skip_head).await
+        Box::pin(self.store.snapshot(self.exemplars.as_deref(), skip_head)).await
     }
 
     /// Facts about what the store holds in memory, with lists of so many entries.

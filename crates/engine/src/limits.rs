@@ -17,5 +17,14 @@ pub(crate) const LOOKBACK: Duration = Duration::from_secs(300);
 /// Bytes of a query's text in the list of active queries: up to 220 of them are held beside the queries' own.
 pub(crate) const ACTIVE_QUERY_BYTES: usize = 16 << 10;
 
+/// Bytes of the file of queries under way. As many as may run and wait, with texts of [`QUERY_FILE_QUERY_BYTES`], take a quarter of it.
+pub(crate) const QUERY_FILE_BYTES: usize = 1 << 20;
+
+/// Bytes of a query's text in that file: an entry of Prometheus' file has 1000 bytes in all.
+pub(crate) const QUERY_FILE_QUERY_BYTES: usize = 1000;
+
+/// Queries of the process before that are quoted in the log: twice as many as run at a time. Their number is always said.
+pub(crate) const QUERIES_QUOTED: usize = 40;
+
 /// Queries that may wait for a place. Beyond that the server is overloaded and says so at once.
 pub(crate) const QUERY_MAX_WAITING: usize = 200;

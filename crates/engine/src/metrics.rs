@@ -10,6 +10,8 @@ pub(crate) struct QueryMetrics {
     pub(crate) current: IntGauge,
     /// Queries refused because too many waited.
     pub(crate) shed: IntCounter,
+    /// Queries that the file of queries under way does not have.
+    pub(crate) untracked: IntCounter,
     /// Samples that queries read.
     pub(crate) samples: IntCounter,
     /// Selections by what answered them: `raw`, or a resolution of rollups.
@@ -39,6 +41,10 @@ impl QueryMetrics {
                 "bellwether_engine_queries_shed_total",
                 "Queries refused because too many were waiting already.",
             )?,
+            untracked: IntCounter::new(
+                "bellwether_engine_queries_untracked_total",
+                "Queries that are not in the file of queries under way, as it was full or could not be written.",
+            )?,
             samples: IntCounter::new(
                 "prometheus_engine_query_samples_total",
                 "The total number of samples loaded by all queries.",
@@ -59,6 +65,7 @@ impl QueryMetrics {
         registry.register(Box::new(limit))?;
         registry.register(Box::new(metrics.current.clone()))?;
         registry.register(Box::new(metrics.shed.clone()))?;
+        registry.register(Box::new(metrics.untracked.clone()))?;
         registry.register(Box::new(metrics.samples.clone()))?;
         registry.register(Box::new(metrics.selections.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;

@@ -6,6 +6,9 @@ pub const LOCK: &str = "lock";
 /// Names this data folder in the Delta log, whose `txn` actions say what it has sealed.
 pub const WRITER_ID: &str = "writer-id";
 
+/// The queries under way, so that the next start can say which there were when the process died.
+pub const QUERIES_ACTIVE: &str = "queries.active";
+
 /// Folder of the write-ahead logs, one folder per table.
 pub const WAL: &str = "wal";
 

@@ -154,6 +154,37 @@ fn a_snapshot_is_served_by_another_process() {
 }
 
 #[test]
+fn a_snapshot_has_exemplars() {
+    let b = fresh();
+    let now = now_ms() / 1000 * 1000;
+    let write = |b: &Bellwether, at: i64, trace: &str| {
+        let body = RequestWriter::new()
+            .series(&[("__name__", "m")])
+            .sample(at, 1.0)
+            .exemplar_with(&[("trace_id", trace)], at, 0.5)
+            .body();
+        assert_eq!(send(&b.url, &HEADERS, &body).0, 204);
+    };
+    let traces = |b: &Bellwether| -> Vec<String> {
+        let found = b.data("/api/v1/query_exemplars?query=m");
+        let list = found[0]["exemplars"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|e| e["labels"]["trace_id"].as_str().expect("a label").to_owned()).collect()
+    };
+    write(&b, now - 2000, "first");
+    write(&b, now - 1000, "second");
+    let whole = start(snapshot(&b, &[]));
+    let sealed = start(snapshot(&b, &[("skip_head", "true")]));
+    write(&b, now, "third");
+    write(&whole, now, "own");
+    assert_eq!(traces(&b), ["first", "second", "third"]);
+    assert_eq!(traces(&whole), ["first", "second", "own"]);
+    // Exemplars stay in memory for a while as samples do.
+    assert_eq!(traces(&sealed), [""; 0]);
+    let whole = start(whole.kill());
+    assert_eq!(traces(&whole), ["first", "second", "own"]);
+}
+
+#[test]
 fn it_is_off_unless_asked_for() {
     let b = Bellwether::start(Some(NOTHING));
     for name in ["delete_series", "clean_tombstones", "snapshot"] {

@@ -1,8 +1,10 @@
 //! The rest of the API that only reads: trees of queries, features, searches, active queries and their log, other origins, and what Grafana asks.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
-use crate::harness::{Bellwether, eventually};
+use crate::harness::{Bellwether, Process, eventually};
 
 fn started() -> Bellwether {
     let b = Bellwether::start(None);
@@ -132,6 +134,44 @@ fn queries_are_listed_while_they_run_and_logged_when_they_end() {
     assert_eq!(lines[1]["httpRequest"]["clientIP"], "127.0.0.1");
     assert_eq!(lines[1]["httpRequest"]["method"], "GET");
     assert!(lines[1]["stats"]["timings"]["execTotalTime"].is_number());
+}
+
+#[test]
+fn queries_under_way_at_a_crash_are_told_by_the_next_start() {
+    let b = Bellwether::start(Some("scrape_configs: []"));
+    assert_eq!(b.get("/api/v1/query?query=1%2B1").0, 200);
+    let slow = ["sum(sum_over_time(vector(1)[10000h:1s]))", "avg(sum_over_time(vector(2)[10000h:1s]))"];
+    for query in slow {
+        let url = format!("{}/api/v1/query?timeout=60s&query={query}", b.url);
+        // It gets no answer.
+        std::thread::spawn(move || ureq::get(url).call().is_ok());
+    }
+    eventually("both are listed", || {
+        let queries = b.data("/api/v1/status/active_queries")["queries"].clone();
+        (queries.as_array().map(Vec::len) == Some(2)).then_some(())
+    });
+    let folder = b.kill();
+    let told = |folder: &Path| -> Option<Value> {
+        let mut command = Bellwether::command(folder);
+        command.args(["--log.format", "json", "--config"]).arg(folder.join("prometheus.yml"));
+        let (_process, line) = Process::start_until(&mut command, |line| {
+            let wanted = line.contains("did not finish in the last run");
+            // Queries are told of before it is ready.
+            (wanted || line.contains("ready at")).then(|| wanted.then(|| line.to_owned()))
+        });
+        line.map(|line| serde_json::from_str(&line).expect("JSON"))
+    };
+    let line = told(folder.path()).expect("a line");
+    let fields = if line["fields"].is_object() { &line["fields"] } else { &line };
+    assert_eq!(fields["count"], 2, "{line}");
+    let queries: Value = serde_json::from_str(fields["queries"].as_str().expect("text")).expect("JSON");
+    let mut texts: Vec<&str> =
+        queries.as_array().expect("a list").iter().filter_map(|q| q["query"].as_str()).collect();
+    texts.sort_unstable();
+    assert_eq!(texts, [slow[1], slow[0]]);
+    assert!(queries[0]["timestamp_sec"].as_i64() > Some(1_700_000_000), "{queries}");
+    // It is told once.
+    assert_eq!(told(folder.path()), None);
 }
 
 #[test]

@@ -11,6 +11,9 @@ use base::{Error, Result, TimeRange};
 use super::check::Rows;
 use crate::limits::{HEAD_BATCH_BYTES, HEAD_BATCH_ROWS, HEAD_PARTITIONS};
 
+/// Rows of tenants, in the order in which they came.
+pub(super) type ByTenant = Vec<(Arc<str>, Vec<RecordBatch>)>;
+
 /// The rows that are not sealed.
 #[derive(Debug)]
 pub(super) struct Head {
@@ -107,10 +110,15 @@ impl Head {
     }
 
     /// The rows of an epoch by tenant, in the order in which they came.
-    pub(super) fn part(&self, epoch: i64) -> Vec<(Arc<str>, Vec<RecordBatch>)> {
+    pub(super) fn part(&self, epoch: i64) -> ByTenant {
         let Some(part) = self.parts.get(&epoch) else { return Vec::new() };
         let batches = |list: &Vec<Batch>| list.iter().map(|b| b.batch.clone()).collect();
         part.tenants.iter().map(|(tenant, list)| (tenant.clone(), batches(list))).collect()
+    }
+
+    /// The rows of all epochs, likewise.
+    pub(super) fn all(&self) -> Vec<(i64, ByTenant)> {
+        self.parts.keys().map(|epoch| (*epoch, self.part(*epoch))).collect()
     }
 
     /// Drops the rows of epochs that are sealed. One that is open stays open.

@@ -14,6 +14,7 @@ mod metrics;
 mod read;
 mod record;
 mod seal;
+mod snapshot;
 mod tail;
 
 use std::sync::Arc;
@@ -87,7 +88,7 @@ pub struct RowStore {
     large: Arc<tokio::sync::Notify>,
     /// Held by the one round of maintenance that may run; whether files may lie about that are no part of the table.
     maintenance: tokio::sync::Mutex<bool>,
-    _lake: Arc<Lake>,
+    lake: Arc<Lake>,
 }
 
 impl RowStore {
@@ -128,7 +129,7 @@ impl RowStore {
         };
         let wal = Wal::start(wal_options, &report, client)?;
         let maintenance = tokio::sync::Mutex::new(true);
-        let store = Self { table, options, clock, state, wal, metrics, large, maintenance, _lake: lake };
+        let store = Self { table, options, clock, state, wal, metrics, large, maintenance, lake };
         store.update_gauges();
         Ok(store)
     }

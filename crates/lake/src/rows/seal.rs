@@ -15,8 +15,9 @@ use base::{Error, Result};
 
 use super::RowStore;
 use super::check::day_of;
+use super::head::ByTenant;
 use crate::limits::SEAL_BATCH_BYTES;
-use crate::table::{NewSegment, TableSpec, batch_bytes, times};
+use crate::table::{NewSegment, Table, TableSpec, batch_bytes, times};
 
 /// Where a row is: its batch, and its number within that.
 type Place = (usize, usize);
@@ -63,7 +64,7 @@ impl RowStore {
             let batches = part.iter().flat_map(|(_, batches)| batches);
             rows = batches.map(|b| b.num_rows() as u64).sum();
             if rows > 0 {
-                let segments = self.write_segments(epoch, part).await?;
+                let segments = self.write_segments(&self.table, epoch, part).await?;
                 view = self.table.commit_seal(epoch, &segments).await?;
             }
         }
@@ -75,49 +76,49 @@ impl RowStore {
         Ok(rows)
     }
 
-    async fn write_segments(
+    /// Writes the rows of an epoch as segments of a table, which is told of them by the caller.
+    pub(super) async fn write_segments(
         &self,
+        table: &Table,
         epoch: i64,
-        part: Vec<(Arc<str>, Vec<RecordBatch>)>,
+        part: ByTenant,
     ) -> Result<Vec<NewSegment>> {
         let mut segments = Vec::new();
         for (tenant, batches) in part {
             let batches = Arc::new(batches);
             let (of, spec) = (batches.clone(), self.table.spec().clone());
             for (day, places) in blocking(move || sort(&spec, &of)).await? {
-                segments.push(self.write_segment(epoch, &tenant, day, &batches, places).await?);
+                segments.push(write_segment(table, (epoch, &tenant, day), &batches, places).await?);
             }
         }
         Ok(segments)
     }
+}
 
-    async fn write_segment(
-        &self,
-        epoch: i64,
-        tenant: &str,
-        day: i32,
-        batches: &Arc<Vec<RecordBatch>>,
-        places: Vec<Place>,
-    ) -> Result<NewSegment> {
-        let date = Date32Type::to_naive_date_opt(day)
-            .ok_or_else(|| Error::internal(format!("cannot file rows: day {day} has no date")))?;
-        let mut writer = self.table.segment_writer(tenant, &date.to_string(), epoch)?;
-        let bytes: usize = batches.iter().map(batch_bytes).sum();
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
-        let at_once = (SEAL_BATCH_BYTES / (bytes / rows.max(1)).max(1)).max(1);
-        let places = Arc::new(places);
-        for from in (0..places.len()).step_by(at_once) {
-            let (batches, places) = (batches.clone(), places.clone());
-            let some = move || {
-                let batches: Vec<&RecordBatch> = batches.iter().collect();
-                let to = places.len().min(from + at_once);
-                interleave_record_batch(&batches, &places[from..to])
-                    .map_err(|e| Error::internal(format!("cannot put rows in order: {e}")))
-            };
-            writer.write(&blocking(some).await?).await?;
-        }
-        writer.finish().await
+async fn write_segment(
+    table: &Table,
+    (epoch, tenant, day): (i64, &str, i32),
+    batches: &Arc<Vec<RecordBatch>>,
+    places: Vec<Place>,
+) -> Result<NewSegment> {
+    let date = Date32Type::to_naive_date_opt(day)
+        .ok_or_else(|| Error::internal(format!("cannot file rows: day {day} has no date")))?;
+    let mut writer = table.segment_writer(tenant, &date.to_string(), epoch)?;
+    let bytes: usize = batches.iter().map(batch_bytes).sum();
+    let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    let at_once = (SEAL_BATCH_BYTES / (bytes / rows.max(1)).max(1)).max(1);
+    let places = Arc::new(places);
+    for from in (0..places.len()).step_by(at_once) {
+        let (batches, places) = (batches.clone(), places.clone());
+        let some = move || {
+            let batches: Vec<&RecordBatch> = batches.iter().collect();
+            let to = places.len().min(from + at_once);
+            interleave_record_batch(&batches, &places[from..to])
+                .map_err(|e| Error::internal(format!("cannot put rows in order: {e}")))
+        };
+        writer.write(&blocking(some).await?).await?;
     }
+    writer.finish().await
 }
 
 /// The places of all rows by date and, within one, in the table's order. Rows of equal keys stay in the order in which they came.

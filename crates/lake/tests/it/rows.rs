@@ -362,3 +362,35 @@ async fn readers_see_every_row_once_while_rows_are_sealed() {
     writer.await.unwrap();
     assert_eq!(numbers(&store, Scan::range(vec![], TimeRange::ALL)).await.len(), 600);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_in_a_snapshot_opens_as_a_store_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(START_MS));
+    let open = async |folder: &Path| {
+        let lake = Arc::new(Lake::open_local(folder, clock.clone()).unwrap());
+        RowStore::open(lake, LOGS.spec(), RowOptions::default(), &Registry::new()).await.unwrap()
+    };
+    let store = open(dir.path()).await;
+    let mut random = Random::new(11);
+    let mut rows = |n| batch(&LOGS.spec(), &mut random, n, START_MS, 3 * DAY_MS);
+    let (sealed, in_memory, later) = (rows(50), rows(20), rows(5));
+    store.append("a", &sealed).await.unwrap();
+    store.seal().await.unwrap();
+    store.append("a", &in_memory).await.unwrap();
+    store.append("b", &in_memory).await.unwrap();
+    store.copy_to("whole", false).await.unwrap();
+    store.copy_to("sealed", true).await.unwrap();
+    // Both go their own ways.
+    assert_eq!(store.head_size().0, 40);
+    store.append("a", &later).await.unwrap();
+    let whole = open(&dir.path().join("snapshots/whole")).await;
+    whole.append("b", &later).await.unwrap();
+    whole.seal().await.unwrap();
+    assert_eq!(counted(&read(&whole, "a", TimeRange::ALL).await), counted([&sealed, &in_memory]));
+    assert_eq!(counted(&read(&whole, "b", TimeRange::ALL).await), counted([&in_memory, &later]));
+    let without_head = open(&dir.path().join("snapshots/sealed")).await;
+    assert_eq!(counted(&read(&without_head, "a", TimeRange::ALL).await), counted([&sealed]));
+    assert_eq!(read(&without_head, "b", TimeRange::ALL).await, []);
+    assert_eq!(counted(&read(&store, "a", TimeRange::ALL).await), counted([&sealed, &in_memory, &later]));
+}

@@ -184,6 +184,11 @@ impl ExemplarStore {
         Box::pin(self.rows.maintain()).await.map(drop)
     }
 
+    /// Copies all exemplars into a snapshot; `skip_head` leaves out those that are not sealed.
+    pub(crate) async fn copy_to(&self, snapshot: &str, skip_head: bool) -> Result<()> {
+        self.rows.copy_to(snapshot, skip_head).await.map_err(|e| e.context("cannot copy exemplars"))
+    }
+
     /// Looks at the log of the table again, for what others have changed.
     pub async fn refresh(&self) -> Result<()> {
         self.rows.refresh().await

@@ -225,7 +225,7 @@ async fn a_snapshot_opens_as_a_store_of_its_own() {
     let want = without(&all, "a", deleted);
     let before = all_bytes(dir.path());
     let (with_head, without_head) =
-        (store.snapshot(false).await.unwrap(), store.snapshot(true).await.unwrap());
+        (store.snapshot(None, false).await.unwrap(), store.snapshot(None, true).await.unwrap());
     assert!(with_head.starts_with("20260101T050000Z-"), "{with_head}");
     assert!(all_bytes(dir.path()) > before);
     // The original goes on, and its files go.
