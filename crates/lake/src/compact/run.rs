@@ -52,8 +52,23 @@ impl Table {
     where
         F: Future<Output = Result<Vec<NewSegment>>>,
     {
+        let needed_bytes = inputs.iter().map(|s| s.size_bytes()).sum();
+        self.replace_with_room(inputs, needed_bytes, data_change, merge).await
+    }
+
+    /// The same where more is read than what is replaced: says how many bytes what `merge` writes may take.
+    pub async fn replace_with_room<F>(
+        &self,
+        inputs: &[Arc<Segment>],
+        needed_bytes: u64,
+        data_change: bool,
+        merge: F,
+    ) -> Result<Outcome>
+    where
+        F: Future<Output = Result<Vec<NewSegment>>>,
+    {
         let _one = self.compaction.lock().await;
-        self.check_space(inputs.iter().map(|s| s.size_bytes()).sum())?;
+        self.check_space(needed_bytes)?;
         let made = merge.await?;
         let removes: Vec<String> = inputs.iter().map(|s| s.path().to_owned()).collect();
         let committed = self.commit_replace(&removes, &made, data_change).await?;

@@ -212,6 +212,11 @@ impl Table {
         self.writer_of(tenant, date, &file)
     }
 
+    /// A segment that is uploaded and no part of the table, to be read by who made it and holds it.
+    pub fn uncommitted(&self, segment: &NewSegment) -> Arc<Segment> {
+        Arc::new(segment.to_segment(&self.spec))
+    }
+
     /// A number that no attempt had before: they count from the time of the start, so that no file of an earlier process
     /// is overwritten.
     fn next_attempt(&self) -> u64 {

@@ -158,6 +158,12 @@ impl NewSegment {
         self.size_bytes
     }
 
+    /// The segment as its maker reads it while it is no part of the table.
+    pub(super) fn to_segment(&self, spec: &TableSpec) -> Segment {
+        let known = super::statistics::read(spec, Some(&self.stats.to_json()));
+        Segment::new(self.path.clone(), self.size_bytes, known, self.partition.clone(), Some(self.crc))
+    }
+
     pub(super) fn add(&self, now_ms: i64, data_change: bool) -> Add {
         let [tenant, date] = self.partition.clone();
         Add {

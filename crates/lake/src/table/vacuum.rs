@@ -12,7 +12,7 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStoreExt};
 
-use super::{Table, TableView};
+use super::{NewSegment, Table, TableView};
 use crate::filenames;
 use crate::limits::{ABANDONED_AFTER, REMOVED_KEPT, SEARCH_EVERY};
 use crate::remote::explain;
@@ -93,6 +93,14 @@ impl Table {
             !active.contains(path.as_str()) && !removed.contains_key(path) && !self.pending.contains(path)
         });
         Ok(unknown.collect())
+    }
+
+    /// Deletes a segment that was uploaded and will not be committed. One that stays goes with a vacuum.
+    pub async fn discard(&self, segment: NewSegment) {
+        self.metadata.remove(segment.path());
+        if let Err(error) = self.delete(segment.path()).await {
+            tracing::warn!("{error}; the next vacuum tries again");
+        }
     }
 
     async fn find_garbage(&self, delta: &DeltaTable, view: &TableView) -> Result<Vec<Garbage>> {

@@ -28,6 +28,11 @@ impl FaultStore {
         Self { faults, inner: Arc::default() }
     }
 
+    /// A store with the same objects and faults of its own.
+    pub fn fork(&self, faults: Arc<Faults>) -> Self {
+        Self { faults, inner: Arc::new(self.inner.fork()) }
+    }
+
     /// The paths of all objects.
     pub async fn paths(&self) -> Vec<String> {
         let all = self.inner.list(None);

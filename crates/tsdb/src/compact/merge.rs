@@ -1,6 +1,6 @@
 //! Merging sorted segments series by series, as a stream.
 //!
-//! In memory are a row group of each input, the rows of the series at hand, a bounded number of batches that are being encoded on
+//! In memory are a row group of each input run, the rows of the series at hand, a bounded number of batches that are being encoded on
 //! blocking threads, and the writer's row group.
 
 use std::cmp::Ordering;
@@ -30,13 +30,25 @@ pub(crate) async fn merge_chunks(
     visibility: Visibility,
     stop: &AtomicBool,
 ) -> Result<Vec<NewSegment>> {
+    let inputs: Vec<Vec<Arc<Segment>>> = inputs.iter().map(|s| vec![s.clone()]).collect();
+    merge_runs(table, &inputs, level, visibility, stop).await
+}
+
+/// The same for sorted runs, each of which is one or several segments that follow one another.
+pub(crate) async fn merge_runs(
+    table: &Table,
+    inputs: &[Vec<Arc<Segment>>],
+    level: u8,
+    visibility: Visibility,
+    stop: &AtomicBool,
+) -> Result<Vec<NewSegment>> {
+    let mut output = Output::new(table, inputs.iter().flatten(), level, visibility)?;
     let mut runs = Vec::new();
-    for segment in inputs {
-        let mut run = Run { batches: table.scan_all(segment).await?, rows: None, at: 0 };
+    for segments in inputs {
+        let mut run = Run::new(table, segments);
         run.next_batch().await?;
         runs.push(run);
     }
-    let mut output = Output::new(table, inputs, level, visibility)?;
     while let Some(series) = next_series(&mut runs).await? {
         if stop.load(Atomic::Relaxed) {
             return Err(Error::unavailable("cannot compact segments: the store is closing"));
@@ -46,8 +58,10 @@ pub(crate) async fn merge_chunks(
     output.finish().await
 }
 
-/// A segment while it is read.
-struct Run {
+/// A sorted run while it is read, one segment after the other.
+struct Run<'a> {
+    table: &'a Table,
+    segments: VecDeque<Arc<Segment>>,
     batches: BoxStream<'static, Result<RecordBatch>>,
     rows: Option<Rows>,
     at: usize,
@@ -98,17 +112,25 @@ impl Rows {
     }
 }
 
-impl Run {
+impl<'a> Run<'a> {
+    fn new(table: &'a Table, segments: &[Arc<Segment>]) -> Self {
+        let segments = segments.iter().cloned().collect();
+        Self { table, segments, batches: futures::stream::empty().boxed(), rows: None, at: 0 }
+    }
+
     async fn next_batch(&mut self) -> Result<()> {
         (self.rows, self.at) = (None, 0);
-        while let Some(batch) = self.batches.next().await {
-            let batch = batch?;
-            if batch.num_rows() > 0 {
-                self.rows = Some(Rows::of(&batch)?);
-                return Ok(());
+        loop {
+            while let Some(batch) = self.batches.next().await {
+                let batch = batch?;
+                if batch.num_rows() > 0 {
+                    self.rows = Some(Rows::of(&batch)?);
+                    return Ok(());
+                }
             }
+            let Some(segment) = self.segments.pop_front() else { return Ok(()) };
+            self.batches = self.table.scan_all(&segment).await?;
         }
-        Ok(())
     }
 
     fn key(&self) -> Option<(&str, &[u8])> {
@@ -121,7 +143,7 @@ fn cmp_keys(a: (&str, &[u8]), b: (&str, &[u8])) -> Ordering {
 }
 
 /// Takes the rows of the series that comes first off all runs.
-async fn next_series(runs: &mut [Run]) -> Result<Option<Series>> {
+async fn next_series(runs: &mut [Run<'_>]) -> Result<Option<Series>> {
     let mut least: Option<(usize, (&str, &[u8]))> = None;
     for (i, run) in runs.iter().enumerate() {
         let Some(key) = run.key() else { continue };
@@ -163,12 +185,17 @@ struct Output<'a> {
 }
 
 impl<'a> Output<'a> {
-    fn new(table: &'a Table, inputs: &[Arc<Segment>], level: u8, visibility: Visibility) -> Result<Self> {
-        let first = inputs.first().ok_or_else(|| Error::internal("cannot merge no segments"))?;
+    fn new<'s>(
+        table: &'a Table,
+        inputs: impl Iterator<Item = &'s Arc<Segment>> + Clone,
+        level: u8,
+        visibility: Visibility,
+    ) -> Result<Self> {
+        let first = inputs.clone().next().ok_or_else(|| Error::internal("cannot merge no segments"))?;
         Ok(Self {
             table,
             partition: [first.tenant().to_owned(), first.date().to_owned()],
-            epoch: inputs.iter().filter_map(|s| s.name()).map(|n| n.epoch).max().unwrap_or(0),
+            epoch: inputs.filter_map(|s| s.name()).map(|n| n.epoch).max().unwrap_or(0),
             level,
             visibility: Arc::new(visibility),
             series: Vec::new(),

@@ -5,4 +5,4 @@
 mod join;
 mod merge;
 
-pub(crate) use merge::merge_chunks;
+pub(crate) use merge::{merge_chunks, merge_runs};

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use base::TimeRange;
+use lake::limits::COMPACTION_INPUTS;
 
 use crate::limits::ROLLUP_INPUT_SPANS;
 
@@ -94,7 +95,8 @@ pub(super) fn decide(rules: &Rules, inputs: &[Input], done: &[Done], now_ms: i64
             start_ms,
             end_ms,
             inputs: inputs.iter().map(|i| i.path.clone()).collect(),
-            replaces: made.iter().map(|d| d.path.clone()).collect(),
+            // The others become one with it in later rounds.
+            replaces: made.iter().take(COMPACTION_INPUTS).map(|d| d.path.clone()).collect(),
         });
     }
     jobs

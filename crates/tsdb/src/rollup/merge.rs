@@ -1,6 +1,7 @@
-//! The rows of several segments, series by series, in the order of the tables, with one batch of each segment in memory.
+//! The rows of several sorted runs, series by series, in the order of the tables, with one row group of each run in memory.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arrow::array::{BinaryArray, RecordBatch};
@@ -15,27 +16,37 @@ use crate::table::{LABELS, column};
 pub(super) struct Row {
     pub(super) batch: RecordBatch,
     pub(super) at: usize,
-    /// The position of its segment among those that are walked over.
-    pub(super) segment: usize,
+    /// The position of its run among those that are walked over.
+    pub(super) run: usize,
 }
 
-/// Walks over segments of one table at once.
-pub(super) struct Merge {
-    cursors: Vec<Cursor>,
+/// Walks over sorted runs of one table at once.
+pub(super) struct Merge<'a> {
+    cursors: Vec<Cursor<'a>>,
 }
 
-struct Cursor {
+/// A run while it is read, one segment after the other.
+struct Cursor<'a> {
+    table: &'a Table,
+    scan: &'a Scan,
+    segments: VecDeque<Arc<Segment>>,
     batches: BoxStream<'static, Result<RecordBatch>>,
     /// The batch that is being read, and the series at the row; `None` at the end.
     here: Option<(RecordBatch, Labels)>,
     row: usize,
 }
 
-impl Merge {
-    pub(super) async fn begin(table: &Table, segments: &[Arc<Segment>], scan: &Scan) -> Result<Self> {
+impl<'a> Merge<'a> {
+    /// Begins with the first rows of all runs. The segments of a run follow one another in the table's order.
+    pub(super) async fn begin(
+        table: &'a Table,
+        runs: Vec<VecDeque<Arc<Segment>>>,
+        scan: &'a Scan,
+    ) -> Result<Self> {
         let mut cursors = Vec::new();
-        for segment in segments {
-            let mut cursor = Cursor { batches: table.scan(segment, scan).await?, here: None, row: 0 };
+        for segments in runs {
+            let batches = futures::stream::empty().boxed();
+            let mut cursor = Cursor { table, scan, segments, batches, here: None, row: 0 };
             cursor.next_batch().await?;
             cursors.push(cursor);
         }
@@ -51,11 +62,11 @@ impl Merge {
     /// Takes the rows of a series, if it comes next.
     pub(super) async fn take(&mut self, labels: &Labels) -> Result<Vec<Row>> {
         let mut rows = Vec::new();
-        for (segment, cursor) in self.cursors.iter_mut().enumerate() {
+        for (run, cursor) in self.cursors.iter_mut().enumerate() {
             while let Some((batch, at)) = cursor.here.as_ref()
                 && at == labels
             {
-                rows.push(Row { batch: batch.clone(), at: cursor.row, segment });
+                rows.push(Row { batch: batch.clone(), at: cursor.row, run });
                 cursor.next_row().await?;
             }
         }
@@ -63,7 +74,7 @@ impl Merge {
     }
 }
 
-impl Cursor {
+impl Cursor<'_> {
     async fn next_row(&mut self) -> Result<()> {
         let Some((batch, labels)) = &mut self.here else { return Ok(()) };
         self.row += 1;
@@ -80,14 +91,17 @@ impl Cursor {
     async fn next_batch(&mut self) -> Result<()> {
         self.here = None;
         self.row = 0;
-        while let Some(batch) = self.batches.next().await.transpose()? {
-            if batch.num_rows() > 0 {
-                let labels = Labels::from_packed(column::<BinaryArray>(&batch, LABELS)?.value(0))?;
-                self.here = Some((batch, labels));
-                break;
+        loop {
+            while let Some(batch) = self.batches.next().await.transpose()? {
+                if batch.num_rows() > 0 {
+                    let labels = Labels::from_packed(column::<BinaryArray>(&batch, LABELS)?.value(0))?;
+                    self.here = Some((batch, labels));
+                    return Ok(());
+                }
             }
+            let Some(segment) = self.segments.pop_front() else { return Ok(()) };
+            self.batches = self.table.scan(&segment, self.scan).await?;
         }
-        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Rollups: a series' samples in buckets of five minutes and of an hour, kept when the samples themselves are gone.
 //!
 //! `kernel.rs` computes buckets, `table.rs` and `codec.rs` say how they lie on disk, `decide.rs` which spans are to be rolled up,
-//! `run.rs` does it, `select.rs` reads, and `lookup.rs` finds series. Five minutes are made from raw segments, hours from five minutes. Owns the tables
+//! `run.rs` does it with `write.rs`, `select.rs` reads, and `lookup.rs` finds series. Five minutes are made from raw segments, hours from five minutes. Owns the tables
 //! `metrics_5m` and `metrics_1h`; does not know which queries they answer. `docs/format/rollup-segment.md` is the specification.
 
 mod codec;
@@ -12,6 +12,7 @@ mod merge;
 mod run;
 mod select;
 mod table;
+mod write;
 
 use std::time::Duration;
 

@@ -1,32 +1,30 @@
-//! Carrying out what was decided: reading segments side by side, rolling up, and putting the result in the place of what it replaces.
+//! Carrying out what was decided: span by span, each put in the place of what it replaces, and removing rollups at their age.
 //!
-//! One commit per span, which names what the rollup was made of; a crash at any step leaves the span as it was or done.
+//! One commit per span, which names what the rollup was made of; a crash at any step leaves the span as it was or done. What is written is
+//! the affair of `write.rs`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Int32Array, RecordBatch};
-use base::{BucketColumns, Buckets, Error, Labels, Result, TimeRange};
+use base::{Error, Result, TimeRange};
 use futures::StreamExt;
-use lake::{Lake, NewSegment, Segment, Table, TableView};
+use lake::limits::COMPACTION_INPUTS;
+use lake::{Lake, Segment, Table, TableView};
 use parking_lot::Mutex;
 
 use super::decide::{self, Done, Input, Job, Rules};
-use super::merge::{self, Merge, Row};
-use super::table::{self, RowBuilder};
-use super::{Resolution, RollupOptions, kernel};
+use super::{Resolution, RollupOptions, table, write};
 use crate::hidden::Visibility;
-use crate::limits::{ROLLUP_BATCH_BYTES, ROLLUP_BATCH_SERIES, ROLLUP_HOLD, ROLLUP_ROUND};
-use crate::select::{self, Gather};
+use crate::limits::{ROLLUP_HOLD, ROLLUP_ROUND};
 use crate::store::{MetricStore, millis};
 use crate::table::LABELS;
 use crate::tombstones::Tombstone;
 
 /// The key under which a segment of rollups names what it was made of, one path a line.
-const SOURCES: &str = "bellwether.rollup.sources";
+pub(super) const SOURCES: &str = "bellwether.rollup.sources";
 
 /// The key under which it names the deletions that it was made without the samples of, one a line.
-const DELETIONS: &str = "bellwether.rollup.deletions";
+pub(super) const DELETIONS: &str = "bellwether.rollup.deletions";
 
 /// The key under which it names the metrics that have native histograms, of which there are no buckets, likewise.
 pub(super) const HISTOGRAMS: &str = "bellwether.rollup.histograms";
@@ -202,7 +200,8 @@ impl MetricStore {
                 let name = self.rollups.kept[at].resolution.as_str();
                 let from = self.clock.monotonic();
                 match self.roll_up_span(at, &job).await {
-                    Ok(()) => {
+                    Ok(false) => report.left += 1,
+                    Ok(true) => {
                         report.made += 1;
                         self.metrics.rollups.made.with_label_values(&[name]).inc();
                     }
@@ -317,208 +316,42 @@ impl MetricStore {
         view.segments.iter().filter(|s| s.tenant() == self.options.tenant).cloned().collect()
     }
 
-    async fn roll_up_span(&self, at: usize, job: &Job) -> Result<()> {
+    /// Returns whether the span needs no other round.
+    async fn roll_up_span(&self, at: usize, job: &Job) -> Result<bool> {
         let kept = &self.rollups.kept[at];
         let replaced = self.replaced(at, job);
         if replaced.len() < job.replaces.len() {
             // Someone else was there first; the next round looks at what they made.
-            return Ok(());
+            return Ok(true);
         }
+        let (source, segments) = self.rollup_source(at);
+        let span = TimeRange::new(job.start_ms + 1, job.end_ms);
+        let made_of: Vec<Arc<Segment>> = segments.into_iter().filter(|s| s.time().overlaps(span)).collect();
+        if at > 0 && made_of.len() > COMPACTION_INPUTS {
+            // Rounds of the finer resolution make one segment of each span first.
+            return Ok(false);
+        }
+        let needed_bytes = write::needed_bytes(&made_of, &replaced);
         let mut barren = false;
         let write = async {
-            let made = self.write_rollup(at, job, &replaced).await?;
+            let made = Box::pin(self.write_rollup(at, source, job, &made_of, &replaced)).await?;
             barren = made.is_none();
             Ok(made.into_iter().collect())
         };
-        kept.table.replace(&replaced, true, write).await?;
+        kept.table.replace_with_room(&replaced, needed_bytes, true, write).await?;
         if barren {
             kept.barren.lock().insert(job.start_ms, job.inputs.clone());
         }
-        Ok(())
+        if !replaced.is_empty() {
+            // Before the next span takes its space.
+            drop(replaced);
+            kept.table.vacuum().await?;
+        }
+        Ok(true)
     }
 
     fn replaced(&self, at: usize, job: &Job) -> Vec<Arc<Segment>> {
         let view = self.rollups.kept[at].table.view();
         view.segments.iter().filter(|s| job.replaces.iter().any(|path| path == s.path())).cloned().collect()
     }
-
-    /// Writes the rollup of a span; `None` if there is nothing to keep.
-    async fn write_rollup(
-        &self,
-        at: usize,
-        job: &Job,
-        replaced: &[Arc<Segment>],
-    ) -> Result<Option<NewSegment>> {
-        let kept = &self.rollups.kept[at];
-        let range = TimeRange::new(job.start_ms + 1, job.end_ms);
-        let visibility = self.visibility(self.clock.now_ms()).within(range);
-        let (source, segments) = self.rollup_source(at);
-        let columns = if at == 0 { Gather::COLUMNS.to_vec() } else { table::columns(BucketColumns::ALL) };
-        let overlapping: Vec<Arc<Segment>> =
-            segments.into_iter().filter(|s| s.time().overlaps(range)).collect();
-        let scan = crate::table::scan(&[], range, columns);
-        let mut fresh = Merge::begin(source, &overlapping, &scan).await?;
-        let scan = crate::table::scan(&[], range, table::columns(BucketColumns::ALL));
-        let mut before = Merge::begin(&kept.table, replaced, &scan).await?;
-        let mut hidden = Hiding { samples: visibility.clone(), fresh: Vec::new(), before: Vec::new() };
-        for segment in replaced {
-            hidden.before.push(kept.unheeded(segment, &visibility).await?);
-        }
-        if let Some(finer) = at.checked_sub(1).map(|finer| &self.rollups.kept[finer]) {
-            for segment in &overlapping {
-                hidden.fresh.push(finer.unheeded(segment, &visibility).await?);
-            }
-        }
-        let hidden = Arc::new(hidden);
-        let date = lake::date(job.start_ms);
-        let mut writer = kept.table.compacted_writer(&self.options.tenant, &date, job.end_ms, 1)?;
-        let (mut rows, mut batch, mut bytes) = (0, Vec::new(), 0);
-        let mut histograms = BTreeSet::new();
-        if at > 0 {
-            for segment in &overlapping {
-                let metrics = source.annotation(segment, HISTOGRAMS).await?.unwrap_or_default();
-                histograms.extend(metrics.lines().map(str::to_owned));
-            }
-        }
-        loop {
-            let next = match (fresh.peek(), before.peek()) {
-                (Some(a), Some(b)) => Some(if merge::order(a, b).is_le() { a } else { b }),
-                (a, b) => a.or(b),
-            };
-            let next = next.cloned();
-            let ended = next.is_none();
-            if let Some(labels) = next {
-                let parts =
-                    Parts { fresh: fresh.take(&labels).await?, before: before.take(&labels).await?, labels };
-                bytes += parts.size_bytes()?;
-                batch.push(parts);
-            }
-            if ended || batch.len() >= ROLLUP_BATCH_SERIES || bytes >= ROLLUP_BATCH_BYTES {
-                let (series, resolution) = (std::mem::take(&mut batch), kept.resolution);
-                let hidden = hidden.clone();
-                let rolled =
-                    tokio::task::spawn_blocking(move || roll_rows(&series, resolution, range, &hidden))
-                        .await
-                        .map_err(|e| Error::internal(format!("cannot compute rollups: {e}")))??;
-                rows += rolled.rows.num_rows();
-                writer.write(&rolled.rows).await?;
-                histograms.extend(rolled.histograms);
-                bytes = 0;
-            }
-            if ended {
-                break;
-            }
-        }
-        if rows == 0 {
-            return Ok(None);
-        }
-        writer.annotate(SOURCES, &job.inputs.join("\n"));
-        let deletions: Vec<&str> = visibility.tombstones().iter().map(|t| t.name()).collect();
-        if !deletions.is_empty() {
-            writer.annotate(DELETIONS, &deletions.join("\n"));
-        }
-        if !histograms.is_empty() {
-            let metrics: Vec<String> = histograms.into_iter().collect();
-            writer.annotate(HISTOGRAMS, &metrics.join("\n"));
-        }
-        writer.finish().await.map(Some)
-    }
-}
-
-/// What must not be in a rollup of what it is made of.
-struct Hiding {
-    /// Of samples.
-    samples: Visibility,
-    /// Of finer buckets, by segment.
-    fresh: Vec<Visibility>,
-    /// Of the buckets of what is replaced, by segment.
-    before: Vec<Visibility>,
-}
-
-/// What a span's rollup of one series is made of.
-struct Parts {
-    labels: Labels,
-    /// Rows of samples, or of finer buckets.
-    fresh: Vec<Row>,
-    /// Rows of the rollup that is replaced.
-    before: Vec<Row>,
-}
-
-impl Parts {
-    /// What decoding may take.
-    fn size_bytes(&self) -> Result<usize> {
-        let mut samples = 0;
-        for row in self.fresh.iter().chain(&self.before) {
-            let counts: &Int32Array = crate::table::column(&row.batch, crate::table::COUNT)?;
-            samples += usize::try_from(counts.value(row.at)).unwrap_or(0);
-        }
-        Ok(self.labels.size_bytes() + samples * size_of::<(i64, f64)>())
-    }
-}
-
-/// The rows of a span for some series.
-struct Rolled {
-    rows: RecordBatch,
-    /// Metrics that have native histograms.
-    histograms: BTreeSet<String>,
-}
-
-fn roll_rows(series: &[Parts], resolution: Resolution, range: TimeRange, hiding: &Hiding) -> Result<Rolled> {
-    let mut rows = RowBuilder::new(resolution);
-    let mut histograms = BTreeSet::new();
-    for parts in series {
-        let mut buckets = match resolution {
-            Resolution::FiveMinutes => {
-                roll_samples(parts, resolution, range, &hiding.samples).map(|(buckets, has_histograms)| {
-                    if has_histograms {
-                        histograms.insert(parts.labels.metric().to_owned());
-                    }
-                    buckets
-                })
-            }
-            Resolution::OneHour => coarsen_rows(parts, resolution, &hiding.fresh),
-        }
-        .map_err(|e| e.context(format!("cannot roll up series {}", parts.labels)))?;
-        for row in &parts.before {
-            let mut old = Buckets::default();
-            table::decode_row(&row.batch, row.at, BucketColumns::ALL, &mut old)?;
-            hiding.before[row.segment].of_rollups(&parts.labels).drop_buckets(&mut old, resolution.millis());
-            buckets = kernel::unite(&buckets, &old);
-        }
-        buckets.crop(range);
-        rows.push(&parts.labels, &buckets);
-    }
-    Ok(Rolled { rows: rows.finish()?, histograms })
-}
-
-/// The buckets of a series, and whether it has native histograms beside what they are made of.
-fn roll_samples(
-    parts: &Parts,
-    resolution: Resolution,
-    range: TimeRange,
-    visibility: &Visibility,
-) -> Result<(Buckets, bool)> {
-    let (mut timestamps, mut values) = (Vec::new(), Vec::new());
-    let mut has_histograms = false;
-    for row in &parts.fresh {
-        has_histograms |= !select::decode_segment_floats(&row.batch, row.at, &mut timestamps, &mut values)?;
-    }
-    select::in_order(&mut timestamps, &mut values, range);
-    visibility.of_rollups(&parts.labels).drop_from(&mut timestamps, &mut values);
-    let mut buckets = Buckets::default();
-    kernel::roll(&timestamps, &values, resolution.millis(), &mut buckets);
-    Ok((buckets, has_histograms))
-}
-
-fn coarsen_rows(parts: &Parts, resolution: Resolution, hidden: &[Visibility]) -> Result<Buckets> {
-    let (mut fine, mut part) = (Buckets::default(), Buckets::default());
-    for row in &parts.fresh {
-        table::decode_row(&row.batch, row.at, BucketColumns::ALL, &mut part)?;
-        let finer_ms = Resolution::FiveMinutes.millis();
-        hidden[row.segment].of_rollups(&parts.labels).drop_buckets(&mut part, finer_ms);
-        fine = kernel::unite(&fine, &part);
-    }
-    let mut buckets = Buckets::default();
-    kernel::coarsen(&fine, resolution.millis(), &mut buckets);
-    Ok(buckets)
 }

@@ -21,4 +21,5 @@ mod import;
 mod memory;
 mod model;
 mod rollup;
+mod rollup_passes;
 mod tail;
