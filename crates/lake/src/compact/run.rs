@@ -53,7 +53,8 @@ impl Table {
         F: Future<Output = Result<Vec<NewSegment>>>,
     {
         let needed_bytes = inputs.iter().map(|s| s.size_bytes()).sum();
-        self.replace_with_room(inputs, needed_bytes, data_change, merge).await
+        // Boxed, for merges are large.
+        Box::pin(self.replace_with_room(inputs, needed_bytes, data_change, merge)).await
     }
 
     /// The same where more is read than what is replaced: says how many bytes what `merge` writes may take.
