@@ -1,12 +1,13 @@
 //! One evaluation of a group: rules that are independent at the same time, their results in a few large appends.
 
 use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use base::{Error, ErrorKind, Labels, METRIC_NAME, Result, STALE_NAN, WriteBatch};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use prometheus::Gauge;
-use tokio::sync::watch;
+use tokio::sync::{SemaphorePermit, watch};
 
 use crate::expand::expand;
 use crate::group::{Group, Health, Rule};
@@ -87,12 +88,14 @@ pub(crate) async fn evaluate_group(
 
 /// Evaluates one rule and says how that went; `None` if it failed.
 async fn evaluate(group: &Group, rule: Arc<Rule>, context: &Context, t_ms: i64) -> Option<Outcome> {
-    let place = context.places.acquire().await.ok()?;
+    let place = place(group, context).await?;
     let running = Running::begin(&context.metrics.concurrent_evals);
     let (begun, begun_ms) = (context.clock.monotonic(), context.clock.now_ms());
     let key = &[group.key.as_str()];
     context.metrics.evals.with_label_values(key).inc();
-    let result = results(group, &rule, context, t_ms).await;
+    // A defect in one rule's evaluation must not end the loop of its group, and with it all alerts of the group.
+    let result = AssertUnwindSafe(results(group, &rule, context, t_ms)).catch_unwind().await;
+    let result = result.unwrap_or_else(|_| Err(Error::internal("the evaluation ended by a defect")));
     let took = context.clock.monotonic().saturating_sub(begun);
     drop((place, running));
     context.metrics.eval_duration.observe("", took.as_secs_f64());
@@ -110,6 +113,15 @@ async fn evaluate(group: &Group, rule: Arc<Rule>, context: &Context, t_ms: i64) 
             failed(group, &rule, context, &e);
             None
         }
+    }
+}
+
+/// A place to evaluate a rule in: the group's own, or one of those for all.
+pub(crate) async fn place<'a>(group: &'a Group, context: &'a Context) -> Option<SemaphorePermit<'a>> {
+    tokio::select! {
+        biased;
+        place = group.place.acquire() => place.ok(),
+        place = context.places.acquire() => place.ok(),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use base::Labels;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 
 use crate::batches::batches;
 use crate::manager::Terms;
@@ -159,6 +160,8 @@ pub(crate) struct Group {
     /// Series of rules that an earlier version of the group had, to be marked stale.
     pub(crate) stale: Mutex<Vec<Labels>>,
     pub(crate) restores: bool,
+    /// One rule of a group is evaluated whatever others do: queries of other groups that hang must not hold up alerts.
+    pub(crate) place: Semaphore,
 }
 
 impl Group {
@@ -175,7 +178,13 @@ impl Group {
             config,
             terms,
             restores,
+            place: Semaphore::new(1),
         }
+    }
+
+    /// Whether alerts from before the process are still to be looked up.
+    pub(crate) fn awaits_restoration(&self) -> bool {
+        self.restores && self.rules.iter().any(|r| !r.is_restored())
     }
 
     /// Whether a group of this configuration would do the same.

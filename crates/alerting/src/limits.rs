@@ -8,8 +8,8 @@ pub const RULE_FILE_BYTES_MAX: u64 = 64 << 20;
 /// Rule files that all patterns of `rule_files` together may match.
 pub const RULE_FILES_MAX: usize = 10_000;
 
-/// Rules that are evaluated at the same time over all groups; `--rules.max-concurrent-evals` of Prometheus. A fifth of
-/// the engine's places, so that people's queries find one.
+/// Rules that are evaluated at the same time beyond one of each group; `--rules.max-concurrent-evals` of Prometheus. A
+/// fifth of the engine's places, so that people's queries find one.
 pub const CONCURRENT_EVALS: usize = 4;
 
 /// Rules whose results are written in one append. An append waits for a sync of the disk, so that 10,000 rules of one
@@ -30,8 +30,8 @@ pub(crate) const VALID_INTERVALS: u32 = 4;
 /// oldest are dropped and counted. About 1 KiB each.
 pub const NOTIFICATION_QUEUE_CAPACITY: usize = 10_000;
 
-/// Alerts in one request to an Alertmanager.
-pub const NOTIFICATION_BATCH_SIZE: usize = 64;
+/// Alerts in one request to an Alertmanager; `--alertmanager.notification-batch-size` of Prometheus.
+pub const NOTIFICATION_BATCH_SIZE: usize = 256;
 
 /// How long stopping may take to send what still waits, over all Alertmanagers.
 pub(crate) const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);

@@ -28,7 +28,7 @@ pub struct RuleOptions {
     pub for_grace_period: Duration,
     /// The least time between two sendings of the same alert; `--rules.alert.resend-delay`.
     pub resend_delay: Duration,
-    /// Rules that are evaluated at the same time, over all groups.
+    /// Rules that are evaluated at the same time, over all groups, beyond one of each.
     pub concurrency: usize,
 }
 
@@ -162,10 +162,15 @@ impl RuleManager {
             running.stop.send_replace(true);
         }
         for (config, old) in changed {
+            let old = match old {
+                Some(old) => Some(old.stop().await),
+                None => None,
+            };
+            // A reload soon after the start must not forget what was before it.
+            let restores = restores || old.as_ref().is_some_and(|old| old.awaits_restoration());
             let group = Arc::new(Group::new(config, Arc::clone(&terms), restores));
             if let Some(old) = old {
-                let before = old.stop().await;
-                group.take_over(&before);
+                group.take_over(&old);
             }
             state.running.insert(group.key.clone(), Running::start(group, &self.context));
         }

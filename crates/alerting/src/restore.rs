@@ -29,12 +29,15 @@ impl Restoration {
         // Times are whole seconds there.
         let (down_at_ms, before_ms) = (t_ms.div_euclid(1000) * 1000, (value as i64).saturating_mul(1000));
         let remaining_ms = hold_ms.saturating_sub(down_at_ms.saturating_sub(before_ms));
-        Some(match remaining_ms {
+        let active_at_ms = match remaining_ms {
             // It fired: it does so again at the next evaluation if the condition still holds.
             ..=0 => before_ms,
-            r if r < grace_ms => self.now_ms + grace_ms - hold_ms,
-            _ => before_ms + (self.now_ms - down_at_ms),
-        })
+            r if r < grace_ms => self.now_ms.saturating_add(grace_ms).saturating_sub(hold_ms),
+            _ => before_ms.saturating_add(self.now_ms.saturating_sub(down_at_ms)),
+        };
+        // Anybody may write such series: one that says that its alert began after its own sample would keep the alert
+        // pending for as long as it likes.
+        (active_at_ms <= self.now_ms).then_some(active_at_ms)
     }
 }
 
@@ -68,5 +71,16 @@ mod tests {
     fn an_alert_that_had_ended_is_not_restored() {
         let r = Restoration { hold: Duration::from_secs(1800), grace: Duration::ZERO, now_ms: 0 };
         assert_eq!(r.active_at_ms(0, f64::from_bits(base::STALE_NAN)), None);
+    }
+
+    #[test]
+    fn what_cannot_be_so_is_not_restored() {
+        let now_ms = 1_700_000_000_000;
+        let r = Restoration { hold: Duration::from_secs(1800), grace: Duration::from_secs(600), now_ms };
+        for value in [1e300, 4e9, 9.3e15] {
+            assert_eq!(r.active_at_ms(now_ms - 60_000, value), None, "{value}");
+        }
+        // Before every clock: it fired.
+        assert!(r.active_at_ms(now_ms - 60_000, -1e300).is_some_and(|at| at < 0));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::{Matcher, TimeRange};
 use tokio::sync::watch;
 
-use crate::evaluate::evaluate_group;
+use crate::evaluate::{evaluate_group, place};
 use crate::group::{Group, Rule};
 use crate::manager::Context;
 use crate::restore::Restoration;
@@ -110,7 +110,7 @@ async fn restore_rule(
     let fixed = config.labels.iter().filter(|(n, v)| !v.is_empty() && !v.contains("{{") && n != ALERT_NAME);
     matchers.extend(fixed.map(|(n, v)| Matcher::equal(n.as_str(), v.as_str())));
     let from_ms = now_ms - millis(context.options.for_outage_tolerance);
-    let place = context.places.acquire().await;
+    let place = place(group, context).await;
     let found = context.querier.last_samples(&matchers, TimeRange::new(from_ms, now_ms)).await?;
     drop(place);
     let grace = context.options.for_grace_period;

@@ -157,7 +157,7 @@ impl RuleAlerts {
         out
     }
 
-    /// Gives `change` every alert that has not ended, to restore since when it is active.
+    /// Gives `change` every alert, to restore since when it is active.
     pub(crate) fn restore(&mut self, mut change: impl FnMut(&ActiveAlert) -> Option<i64>) {
         for alert in self.alerts.values_mut() {
             if let Some(active_at_ms) = change(alert) {

@@ -162,7 +162,7 @@ pub struct RuleFlags {
     #[arg(long = "rules.alert.resend-delay", value_name = "DURATION", default_value = "1m", value_parser = parse_any_duration)]
     pub rules_alert_resend_delay: Duration,
 
-    /// Rules that are evaluated at the same time, over all groups.
+    /// Rules that are evaluated at the same time, over all groups, beyond one of each group.
     #[arg(long = "rules.max-concurrent-evals", value_name = "COUNT", default_value_t = alerting::limits::CONCURRENT_EVALS)]
     pub rules_max_concurrent_evals: usize,
 

@@ -77,6 +77,10 @@ impl Querier for FakeStore {
             running.0 += 1;
             running.1 = running.1.max(running.0);
         }
+        assert!(expr != "defect", "a defect");
+        if expr == "stuck" {
+            std::future::pending::<()>().await;
+        }
         // Paused time stands still while a template is filled in, which may query.
         if expr != "other" {
             tokio::time::sleep(Duration::from_millis(10)).await;

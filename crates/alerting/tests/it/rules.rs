@@ -132,6 +132,48 @@ async fn the_time_before_a_restart_counts() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_before_a_restart_counts_after_a_reload_soon_after_it_too() {
+    let f = fixture(SendOptions::default());
+    let labels = [("__name__", "ALERTS_FOR_STATE"), ("alertname", "Down"), ("job", "x")];
+    *f.store.last.lock().unwrap() = vec![LastSample {
+        labels: Labels::from_pairs(labels),
+        t_ms: START_MS - 60_000,
+        value: (START_MS / 1000 - 3600) as f64,
+    }];
+    f.store.answer("up == 0", &[("x", 0.0)]);
+    let down = || alert("Down", "up == 0", 30);
+    f.apply(&[group("g", vec![down()])]).await;
+    f.evaluate().await;
+    f.apply(&[group("g", vec![down(), record("a", "up")])]).await;
+    f.evaluate().await;
+    f.evaluate().await;
+    f.evaluate().await;
+    assert_eq!(f.group("g").rules[0].state, AlertState::Firing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_hang_or_break_hold_up_no_other_group() {
+    let f = fixture(SendOptions::default());
+    f.store.answer("up", &[("x", 1.0)]);
+    let stuck = (0..2 * alerting::limits::CONCURRENT_EVALS)
+        .map(|i| group(&format!("stuck{i}"), vec![record("a", "stuck"), record("b", "stuck")]));
+    let broken = group("broken", vec![record("c", "defect"), record("d", "up")]);
+    let sound = group("sound", vec![record("e", "up")]);
+    f.apply(&stuck.chain([broken, sound]).collect::<Vec<_>>()).await;
+    for _ in 0..2 {
+        f.evaluate().await;
+        let written = f.store.take();
+        assert_eq!(written, [r#"d{job="x"} 1"#, r#"e{job="x"} 1"#]);
+    }
+    let broken = f.group("broken").rules.remove(0);
+    assert_eq!(
+        (broken.health, broken.last_error.as_str()),
+        (Health::Bad, "the evaluation ended by a defect")
+    );
+    assert_eq!(f.metric("bellwether_rule_evaluations_running"), Some(12.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_reload_keeps_what_stays_and_ends_what_goes() {
     let f = fixture(SendOptions::default());
     f.store.answer("up == 0", &[("x", 0.0)]);

@@ -18,10 +18,10 @@ async fn firing(f: &Fixture, count: usize) {
 #[tokio::test(start_paused = true)]
 async fn alerts_go_out_in_batches() {
     let f = fixture(SendOptions::default());
-    firing(&f, 150).await;
+    firing(&f, 600).await;
     let sizes: Vec<_> = f.alertmanager.take().iter().map(Vec::len).collect();
-    assert_eq!(sizes, [64, 64, 22]);
-    assert_eq!(f.metric(&format!("prometheus_notifications_sent_total{AM}")), Some(150.0));
+    assert_eq!(sizes, [256, 256, 88]);
+    assert_eq!(f.metric(&format!("prometheus_notifications_sent_total{AM}")), Some(600.0));
     assert_eq!(f.metric("prometheus_notifications_queue_capacity"), Some(10_000.0));
     assert_eq!(f.metric("prometheus_notifications_alertmanagers_discovered"), Some(1.0));
 }
