@@ -1,5 +1,6 @@
 // Owns the list of the alerts of one rule: labels, what they say, since when.
 
+import { useState } from 'react';
 import type { Alert } from '../api/rules';
 import { LabelChips } from '../targets/LabelChips';
 import { agoText } from '../time/format';
@@ -7,7 +8,9 @@ import { useNow } from '../time/useTimeRange';
 import classes from './Alerts.module.css';
 import { isNever } from './time';
 
-const MAX_SHOWN = 100;
+/** A rule can have thousands of alerts, and many rules can be open. */
+const SHOWN_AT_FIRST = 20;
+const SHOWN_MORE = 200;
 /** Annotations that hold addresses, by convention. */
 const IS_ADDRESS = /^https?:\/\/\S+$/;
 
@@ -22,9 +25,11 @@ function Annotation({ name, text }: { name: string; text: string }) {
 
 export function AlertList({ alerts }: { alerts: Alert[] }) {
   const nowMs = useNow();
+  const [limit, setLimit] = useState(SHOWN_AT_FIRST);
+  const hidden = alerts.length - limit;
   return (
     <ul className={classes.alerts}>
-      {alerts.slice(0, MAX_SHOWN).map((alert) => (
+      {alerts.slice(0, limit).map((alert) => (
         <li key={JSON.stringify(alert.labels)} data-alert={alert.state}>
           <p className={classes.head}>
             <span className={classes.state} data-state={alert.state}>{alert.state}</span>
@@ -37,7 +42,13 @@ export function AlertList({ alerts }: { alerts: Alert[] }) {
           </dl>
         </li>
       ))}
-      {alerts.length > MAX_SHOWN && <li className="dim">and {alerts.length - MAX_SHOWN} more</li>}
+      {hidden > 0 && (
+        <li>
+          <button type="button" className={classes.more} onClick={() => setLimit(limit + SHOWN_MORE)}>
+            Show {Math.min(SHOWN_MORE, hidden)} more of {hidden} alerts
+          </button>
+        </li>
+      )}
     </ul>
   );
 }

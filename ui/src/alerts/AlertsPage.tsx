@@ -1,23 +1,30 @@
 // Owns the page of rules and their alerts: counts, filters, groups.
 
-import { SegmentedControl, TextInput } from '@mantine/core';
+import { Button, SegmentedControl, TextInput } from '@mantine/core';
 import { useQuery } from '@tanstack/react-query';
+import { useMemo, useState } from 'react';
 import { getRules } from '../api/rules';
 import { useUrl } from '../app/useUrl';
 import { Icon } from '../design/Icon';
 import { LIVE } from '../time/useAutoRefresh';
 import classes from './Alerts.module.css';
-import { countStates, parseState, selectRules, STATE_CHOICES } from './filter';
+import { countStates, firstRules, parseState, selectRules, STATE_CHOICES } from './filter';
 import { GroupTable } from './GroupTable';
+
+/** There can be tens of thousands of rules, in one group or in many; a few screens of rows are laid out at once. */
+const ROWS_AT_FIRST = 200;
+const ROWS_MORE = 500;
 
 export function AlertsPage() {
   const { search, patch } = useUrl();
   const { data, error } = useQuery({ queryKey: ['rules'], queryFn: ({ signal }) => getRules(signal), meta: LIVE });
   const text = search.filter ?? '';
   const { state } = parseState(search.health);
-  const groups = data?.data.groups ?? [];
-  const counts = countStates(groups);
-  const shown = selectRules(groups, state, text);
+  const [limit, setLimit] = useState(ROWS_AT_FIRST);
+  const groups = useMemo(() => data?.data.groups ?? [], [data]);
+  const counts = useMemo(() => countStates(groups), [groups]);
+  const selected = useMemo(() => selectRules(groups, state, text), [groups, state, text]);
+  const { groups: shown, hidden } = useMemo(() => firstRules(selected, limit), [selected, limit]);
   return (
     <>
       <div className={classes.toolbar}>
@@ -40,6 +47,9 @@ export function AlertsPage() {
       </div>
       {error && <p className={classes.problem} role="alert"><Icon name="warning" />Cannot load the rules: {error.message}</p>}
       {shown.map((group) => <GroupTable key={`${group.file} ${group.name}`} group={group} />)}
+      {hidden > 0 && (
+        <Button mt={12} onClick={() => setLimit(limit + ROWS_MORE)}>Show {Math.min(ROWS_MORE, hidden)} more of {hidden} rules</Button>
+      )}
       {data && shown.length === 0 && (
         <p className="dim" role="status">
           {groups.length === 0 ? 'There are no rules: name files with rules under rule_files in the configuration.' : 'No rule matches the filter.'}

@@ -12,10 +12,11 @@ import { AlertList } from './AlertList';
 import classes from './Alerts.module.css';
 import { isNever } from './time';
 
-/** What the badge of a rule says. */
-function badge(rule: Rule): string {
-  if (rule.health === 'err') return 'failing';
-  return rule.type === 'recording' ? 'recording' : rule.state;
+/** What the badges of a rule say: one that fails may fire all the same. */
+function badges(rule: Rule): string[] {
+  const state = rule.type === 'recording' ? 'recording' : rule.state;
+  if (rule.health !== 'err') return [state];
+  return state === 'firing' || state === 'pending' ? [state, 'failing'] : ['failing'];
 }
 
 function terms(rule: Rule): string {
@@ -29,7 +30,7 @@ export function RuleRow({ rule }: { rule: Rule }) {
   const never = isNever(rule.lastEvaluation);
   return (
     <tr data-rule={rule.name}>
-      <td><span className={classes.state} data-state={badge(rule)}>{badge(rule)}</span></td>
+      <td>{badges(rule).map((badge) => <span key={badge} className={classes.state} data-state={badge}>{badge}</span>)}</td>
       <td className={classes.rule}>
         <b>{rule.name}</b>
         <Link to="/explore" search={(previous) => ({ from: previous.from, to: previous.to, q: [rule.query] })} className="mono" aria-label={`Open ${rule.name} in Explore`}>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Rule, RuleGroup } from '../api/rules';
-import { countStates, parseState, selectRules } from './filter';
+import { countStates, firstRules, parseState, selectRules } from './filter';
 
 function rule(name: string, state: Rule['state'], more: Partial<Rule> = {}): Rule {
   return {
@@ -28,6 +28,19 @@ describe('rules', () => {
     expect(names(selectRules(all, 'failing', ''))).toEqual(['loud:C']);
     expect(names(selectRules(all, 'all', 'MANY severity="page"'))).toEqual(['loud:C']);
     expect(names(selectRules(all, 'recording', 'nothing'))).toEqual([]);
+  });
+  it('come first if they fire, also while they fail', () => {
+    const names = (groups: RuleGroup[]) => groups.map((g) => `${g.name}:${g.rules.map((r) => r.name).join(',')}`);
+    const both = group('both', [rule('D', 'firing', { health: 'err' })]);
+    expect(names(selectRules([...all, both], 'all', ''))).toEqual(['loud:B,C', 'both:D', 'calm:A,job:up:sum']);
+  });
+  it('are cut to the most urgent ones, wherever they stand', () => {
+    const many = Array.from({ length: 200_000 }, (_, i) => rule(`r${i}`, i === 150_000 ? 'firing' : 'inactive'));
+    const groups = selectRules([group('large', many), group('late', [rule('P', 'pending')])], 'all', '');
+    const first = firstRules(groups, 3);
+    expect(first.groups.map((g) => g.rules.map((r) => r.name))).toEqual([['r0', 'r150000'], ['P']]);
+    expect(first.hidden).toBe(199_998);
+    expect(firstRules(all, 4)).toEqual({ groups: all, hidden: 0 });
   });
   it('have a state that can be read', () => {
     expect(parseState('firing')).toEqual({ state: 'firing' });

@@ -37,8 +37,13 @@ function hasWords(group: RuleGroup, rule: Rule, words: string[]): boolean {
 
 const URGENCY: Record<Rule['state'], number> = { firing: 0, pending: 1, unknown: 2, inactive: 2 };
 
-export function urgency(group: RuleGroup): number {
-  return Math.min(3, ...group.rules.map((rule) => (rule.health === 'err' ? 1 : URGENCY[rule.state])));
+function urgencyOf(rule: Rule): number {
+  return Math.min(rule.health === 'err' ? 1 : 3, URGENCY[rule.state]);
+}
+
+// Not Math.min(...): a group may have more rules than a call can have arguments.
+function urgency(group: RuleGroup): number {
+  return group.rules.reduce((least, rule) => Math.min(least, urgencyOf(rule)), 3);
 }
 
 /** Groups with the rules that are meant, without those that have none; what fires comes first. */
@@ -48,4 +53,18 @@ export function selectRules(groups: readonly RuleGroup[], state: StateChoice, te
     .map((group) => ({ ...group, rules: group.rules.filter((rule) => isOf(rule, state) && hasWords(group, rule, words)) }))
     .filter((group) => group.rules.length > 0)
     .sort((a, b) => urgency(a) - urgency(b));
+}
+
+/** At most so many rules, the most urgent ones, in the order they came in; and how many there are beside them. */
+export function firstRules(groups: readonly RuleGroup[], limit: number): { groups: RuleGroup[]; hidden: number } {
+  const all = groups.flatMap((group) => group.rules);
+  if (all.length <= limit) return { groups: [...groups], hidden: 0 };
+  // Sorting keeps the order of equals.
+  const chosen = new Set([...all].sort((a, b) => urgencyOf(a) - urgencyOf(b)).slice(0, limit));
+  return {
+    groups: groups
+      .map((group) => ({ ...group, rules: group.rules.filter((rule) => chosen.has(rule)) }))
+      .filter((group) => group.rules.length > 0),
+    hidden: all.length - limit,
+  };
 }
