@@ -153,3 +153,6 @@ pub const EXEMPLAR_HEAD_BYTES: usize = 64 << 20;
 
 /// Exemplars that one selection returns, the newest: as many as Prometheus keeps by default, so that an answer here is no larger.
 pub const EXEMPLARS_PER_SELECT: usize = 100_000;
+
+/// Buckets that an export hands over at once: a megabyte or so of rows.
+pub const EXPORT_BATCH_BUCKETS: usize = 8192;

@@ -15,11 +15,11 @@ pub struct Export {
     #[arg(long = "storage.wal-path", value_name = "DIR")]
     pub storage_wal_path: Option<PathBuf>,
 
-    /// What to export: metrics, logs, spans, profiles, stacks, exemplars, events or charges.
+    /// What to export: metrics, their rollups as metrics_5m or metrics_1h, logs, spans, profiles, stacks, exemplars, events or charges.
     #[arg(long, value_name = "NAME", default_value = "metrics")]
     pub table: String,
 
-    /// Only what satisfies these matchers, such as '{job="node"}'; of other tables than metrics they name columns, as
+    /// Only what satisfies these matchers, such as '{job="node"}'; of other tables than these they name columns, as
     /// '{service_name="shop", severity_number=~"1[0-9]"}', or attributes, as '{"attributes.http.method"="GET"}'.
     #[arg(long = "match", value_name = "SELECTOR")]
     pub selector: Option<String>,

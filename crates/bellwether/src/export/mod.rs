@@ -17,6 +17,7 @@ use std::time::Duration;
 use base::{Clock, Error, ErrorKind, Matcher, Result, TimeRange};
 use serde_json::json;
 use tokio::sync::mpsc;
+use tsdb::rollup::Resolution;
 
 use crate::clock::SystemClock;
 use crate::place::{self, Place};
@@ -64,10 +65,14 @@ async fn export(options: &Export) -> Result<Report> {
             .map_err(|e| e.context(format!("cannot export what matches {selector}")))?,
     };
     if options.format == Format::Openmetrics && options.table != tsdb::METRICS_TABLE {
+        let is_rollup = Resolution::ALL.into_iter().any(|r| r.table() == options.table);
+        let why = match is_rollup {
+            true => "a line has one value, and a bucket has nine".to_owned(),
+            false => format!("only {} has samples", tsdb::METRICS_TABLE),
+        };
         return Err(Error::invalid(format!(
-            "cannot export table {} as OpenMetrics: only {} has samples; choose parquet or csv",
+            "cannot export table {} as OpenMetrics: {why}; choose parquet or csv",
             options.table,
-            tsdb::METRICS_TABLE
         )));
     }
     let file = options.output.as_deref().filter(|p| *p != Path::new("-"));
@@ -76,7 +81,7 @@ async fn export(options: &Export) -> Result<Report> {
     let source = open(options, matchers, Arc::clone(&clock)).await?;
     let unit = if options.table == tsdb::METRICS_TABLE { "samples" } else { "rows" };
     let progress = Progress::start(clock, unit);
-    let stored = source.time().unwrap_or(TimeRange::new(0, -1));
+    let stored = source.time()?.unwrap_or(TimeRange::new(0, -1));
     let start_ms = options.start.unwrap_or(i64::MIN).max(stored.start_ms);
     let end_ms = options.end.unwrap_or(i64::MAX).min(stored.end_ms);
     let mut report = Report::default();
@@ -84,7 +89,7 @@ async fn export(options: &Export) -> Result<Report> {
         Some(folder) => {
             let end_ms = output::prepare_folder(folder, &asked_for(options), end_ms)?;
             let range = TimeRange::new(start_ms, end_ms);
-            for day in source.days(range) {
+            for day in source.days(range)? {
                 let date = tsdb::import::date_of_day(day);
                 let name = format!("{}-{date}.{}", options.table, options.format.extension());
                 let path = folder.join(name);
@@ -104,7 +109,12 @@ async fn export(options: &Export) -> Result<Report> {
             }
         }
         None => {
-            let order = if options.format == Format::Openmetrics { Order::ByMetric } else { Order::ByDay };
+            let order = match (&source, options.format) {
+                (_, Format::Openmetrics) => Order::ByMetric,
+                // They come by spans of a day or a week, which need not be read once for each day.
+                (Source::Rollups(..), _) => Order::Whole,
+                _ => Order::ByDay,
+            };
             let (format, schema, path) = (options.format, source.schema(), file.map(Path::to_owned));
             let plan = FilePlan { path, format, schema, even_if_empty: true };
             progress.phase(&options.table, None);

@@ -11,6 +11,7 @@ use lake::{Lake, RowOptions, RowStore};
 use prometheus::Registry;
 use tokio::sync::mpsc::Sender;
 use tsdb::export::SampleRows;
+use tsdb::rollup::{BucketExport, Resolution};
 use tsdb::{METRICS_TABLE, MetricStore, StoreOptions};
 
 use super::encode::Piece;
@@ -36,6 +37,7 @@ pub(super) enum Order {
 /// An open store, and what of it is asked for.
 pub(super) enum Source {
     Metrics(Box<MetricStore>, Vec<Matcher>),
+    Rollups(Box<MetricStore>, Resolution, Vec<Matcher>),
     Rows(Box<RowStore>, &'static CatalogTable, Vec<Matcher>),
 }
 
@@ -47,9 +49,14 @@ impl Source {
         clock: Arc<dyn Clock>,
     ) -> Result<Self> {
         let registry = Registry::new();
-        if table == METRICS_TABLE {
+        let resolution = Resolution::ALL.into_iter().find(|r| r.table() == table);
+        if table == METRICS_TABLE || resolution.is_some() {
             let opening = MetricStore::open(lake, StoreOptions::default(), clock, &registry);
-            return Ok(Self::Metrics(Box::new(Box::pin(opening).await?), matchers));
+            let store = Box::new(Box::pin(opening).await?);
+            return Ok(match resolution {
+                Some(resolution) => Self::Rollups(store, resolution, matchers),
+                None => Self::Metrics(store, matchers),
+            });
         }
         let known = catalog::ALL.into_iter().find(|t| t.name() == table);
         let known = known.ok_or_else(|| {
@@ -66,30 +73,33 @@ impl Source {
     pub(super) fn schema(&self) -> SchemaRef {
         match self {
             Self::Metrics(..) => SampleRows::schema(),
+            Self::Rollups(..) => BucketExport::schema(),
             Self::Rows(_, table, _) => table.spec().schema,
         }
     }
 
     /// First and last millisecond of all that is stored.
-    pub(super) fn time(&self) -> Option<TimeRange> {
+    pub(super) fn time(&self) -> Result<Option<TimeRange>> {
         match self {
-            Self::Metrics(store, _) => store.time(),
-            Self::Rows(store, ..) => store.time(),
+            Self::Metrics(store, _) => Ok(store.time()),
+            Self::Rollups(store, resolution, _) => store.buckets_time(*resolution),
+            Self::Rows(store, ..) => Ok(store.time()),
         }
     }
 
     /// The UTC days of a range on which there may be something, counted since 1970.
-    pub(super) fn days(&self, range: TimeRange) -> BTreeSet<i64> {
+    pub(super) fn days(&self, range: TimeRange) -> Result<BTreeSet<i64>> {
         match self {
-            Self::Metrics(store, _) => store.days(range),
-            Self::Rows(store, ..) => store.days(range),
+            Self::Metrics(store, _) => Ok(store.days(range)),
+            Self::Rollups(store, resolution, _) => store.bucket_days(*resolution, range),
+            Self::Rows(store, ..) => Ok(store.days(range)),
         }
     }
 
     /// Hands over what is in a range; of records what begins in it. `false` if nobody takes it any more.
     pub(super) async fn read(&self, order: Order, range: TimeRange, to: Sender<Piece>) -> Result<bool> {
         let parts = match order {
-            Order::ByDay => self.days(range).into_iter().map(|day| of_day(day, range)).collect(),
+            Order::ByDay => self.days(range)?.into_iter().map(|day| of_day(day, range)).collect(),
             Order::Whole | Order::ByMetric => vec![range],
         };
         for part in parts {
@@ -98,6 +108,14 @@ impl Source {
                     by_metric(store, matchers, part, &to).await?
                 }
                 Self::Metrics(store, matchers) => series(store, matchers, part, &to).await?,
+                Self::Rollups(store, resolution, matchers) => {
+                    let mut rows = store.export_buckets(*resolution, matchers, part)?;
+                    let mut taken = true;
+                    while taken && let Some(batch) = rows.next().await? {
+                        taken = to.send(Piece::Rows(batch)).await.is_ok();
+                    }
+                    taken
+                }
                 Self::Rows(store, table, matchers) => {
                     let mut rows = store.export(table, TENANT, matchers, part)?;
                     let mut taken = true;
@@ -117,7 +135,7 @@ impl Source {
     /// Ends the store in order.
     pub(super) async fn close(&self) -> Result<()> {
         match self {
-            Self::Metrics(store, _) => store.close().await,
+            Self::Metrics(store, _) | Self::Rollups(store, ..) => store.close().await,
             Self::Rows(store, ..) => store.close().await,
         }
     }

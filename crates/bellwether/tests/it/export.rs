@@ -363,3 +363,87 @@ fn duckdb_reads_parquet_and_csv() {
     assert_eq!(logs[2], times);
     assert_eq!(&got["logs csv"], logs);
 }
+
+/// Two whole days of a gauge and a counter that falls back, rolled up; returns the folder and its samples.
+fn rolled_up() -> (TempDir, Vec<(String, i64, f64)>) {
+    let start_ms = (now_s() * 1000 / DAY_MS - 9) * DAY_MS;
+    let mut samples = Vec::new();
+    for room in ["r1", "r2"] {
+        for i in 0..2 * 24 * 60_i64 {
+            // Multiples of an eighth, so that sums are exact; never on the border of two buckets.
+            let t_ms = start_ms + i * 60_000 + 30_000;
+            samples.push((format!("gauge{{room=\"{room}\"}}"), t_ms, ((i * 37) % 400) as f64 / 8.0 - 20.0));
+            samples.push((format!("c_total{{room=\"{room}\"}}"), t_ms, (i % 1000) as f64));
+        }
+    }
+    samples.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let lines =
+        samples.iter().map(|(series, t_ms, value)| format!("{series} {value} {}", *t_ms as f64 / 1000.0));
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n# EOF\n";
+    let folder = imported(&text);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let clock = Arc::new(ManualClock::new(now_s() * 1000));
+        let lake = Arc::new(Lake::open_local(&folder.path().join("data"), clock.clone()).expect("it opens"));
+        let registry = prometheus::Registry::new();
+        let opening = tsdb::MetricStore::open(lake, tsdb::StoreOptions::default(), clock, &registry);
+        let store = Box::pin(opening).await.expect("it opens");
+        assert!(store.maintain().await.expect("maintained").rollups.made >= 2, "both days");
+        store.close().await.expect("closed");
+    });
+    (folder, samples)
+}
+
+const READ_ROLLUPS: &str = r#"
+import duckdb, json, sys
+def one(sql):
+    return list(duckdb.sql(sql).fetchall()[0])
+what = "count(*), sum(count), sum(sum), min(min), max(max), sum(resets), count(distinct labels::varchar), count(stale_time), min(epoch_ms(\"end\") - epoch_ms(start)), max(epoch_ms(\"end\") - epoch_ms(start))"
+print(json.dumps({
+    "parquet": one(f"select {what} from read_parquet('{sys.argv[1]}/buckets/*.parquet') where metric = 'gauge' and labels['room'] = 'r1'"),
+    "csv": one(f"select {what} from read_csv('{sys.argv[1]}/buckets.csv') where metric = 'gauge' and json_extract_string(labels, '$.room') = 'r1'"),
+    "increase": one(f"select sum(last - first + resets), count(*) from read_parquet('{sys.argv[1]}/buckets/*.parquet') where metric = 'c_total'"),
+    "times": one(f"select count(*) from read_parquet('{sys.argv[1]}/buckets/*.parquet') where first_time <= start or last_time > \"end\" or first_time > last_time"),
+}))
+"#;
+
+#[test]
+fn rollups_are_exported_bucket_by_bucket() {
+    let (folder, samples) = rolled_up();
+    let table = ["--table", "metrics_5m"];
+    let said = export(folder.path(), &[&table[..], &["--format", "csv", "--output", "buckets.csv"]].concat());
+    assert!(said.contains("exported 2304 rows of table metrics_5m"), "{said}");
+    let args = ["--format", "parquet", "--output-folder", "buckets"];
+    let said = export(folder.path(), &[&table[..], &args].concat());
+    assert!(said.contains("exported 2304 rows of table metrics_5m"), "{said}");
+    let csv = read(folder.path().join("buckets.csv"));
+    let head = "metric,labels,start,end,first_time,last_time,stale_time,count,sum,min,max,first,last,resets";
+    assert_eq!(csv.lines().next(), Some(head));
+    let one = ["--match", "gauge{room=\"r2\"}", "--format", "csv", "--output", "-"];
+    let one = export(folder.path(), &[&table[..], &one].concat());
+    assert_eq!(one.lines().filter(|l| l.starts_with("gauge,")).count(), 576, "{one}");
+    let said =
+        refused(folder.path(), &[&table[..], &["--format", "openmetrics", "--output", "a.om"]].concat());
+    assert!(said.contains("a line has one value, and a bucket has nine; choose parquet or csv"), "{said}");
+
+    let Some(python) = python_with("duckdb") else {
+        return skip("rollups_are_exported_bucket_by_bucket", "Python's duckdb is not installed");
+    };
+    let output =
+        Command::new(python).args(["-c", READ_ROLLUPS]).arg(folder.path()).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let got: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let values: Vec<f64> =
+        samples.iter().filter(|s| s.0 == "gauge{room=\"r1\"}").map(|(_, _, value)| *value).collect();
+    let resets: f64 = values.chunks(5).flat_map(|b| b.windows(2)).filter(|w| w[1] < w[0]).map(|w| w[0]).sum();
+    let (min, max) = values.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
+    let sum: f64 = values.iter().sum();
+    let want = serde_json::json!([576, 2880, sum, min, max, resets, 1, 0, 300_000, 300_000]);
+    assert_eq!((&got["parquet"], &got["csv"]), (&want, &want));
+    assert_eq!(got["times"], serde_json::json!([0]));
+    let counter: Vec<f64> =
+        samples.iter().filter(|s| s.0 == "c_total{room=\"r1\"}").map(|(_, _, value)| *value).collect();
+    let gained = |w: &[f64]| if w[1] < w[0] { w[1] } else { w[1] - w[0] };
+    let increase: f64 = counter.chunks(5).flat_map(|b| b.windows(2)).map(gained).sum();
+    assert_eq!(got["increase"], serde_json::json!([increase * 2.0, 1152]));
+}

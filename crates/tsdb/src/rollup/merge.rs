@@ -28,7 +28,7 @@ pub(super) struct Merge<'a> {
 /// A run while it is read, one segment after the other.
 struct Cursor<'a> {
     table: &'a Table,
-    scan: &'a Scan,
+    scan: Arc<Scan>,
     segments: VecDeque<Arc<Segment>>,
     batches: BoxStream<'static, Result<RecordBatch>>,
     /// The batch that is being read, and the series at the row; `None` at the end.
@@ -41,12 +41,13 @@ impl<'a> Merge<'a> {
     pub(super) async fn begin(
         table: &'a Table,
         runs: Vec<VecDeque<Arc<Segment>>>,
-        scan: &'a Scan,
+        scan: &Scan,
     ) -> Result<Self> {
+        let scan = Arc::new(scan.clone());
         let mut cursors = Vec::new();
         for segments in runs {
             let batches = futures::stream::empty().boxed();
-            let mut cursor = Cursor { table, scan, segments, batches, here: None, row: 0 };
+            let mut cursor = Cursor { table, scan: scan.clone(), segments, batches, here: None, row: 0 };
             cursor.next_batch().await?;
             cursors.push(cursor);
         }
@@ -100,7 +101,7 @@ impl Cursor<'_> {
                 }
             }
             let Some(segment) = self.segments.pop_front() else { return Ok(()) };
-            self.batches = self.table.scan(&segment, self.scan).await?;
+            self.batches = self.table.scan(&segment, &self.scan).await?;
         }
     }
 }

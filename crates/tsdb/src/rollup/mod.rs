@@ -1,11 +1,12 @@
 //! Rollups: a series' samples in buckets of five minutes and of an hour, kept when the samples themselves are gone.
 //!
 //! `kernel.rs` computes buckets, `table.rs` and `codec.rs` say how they lie on disk, `decide.rs` which spans are to be rolled up,
-//! `run.rs` does it with `write.rs`, `select.rs` reads, and `lookup.rs` finds series. Five minutes are made from raw segments, hours from five minutes. Owns the tables
+//! `run.rs` does it with `write.rs`, `select.rs` reads, `lookup.rs` finds series, and `export.rs` has all of it for other programs. Five minutes are made from raw segments, hours from five minutes. Owns the tables
 //! `metrics_5m` and `metrics_1h`; does not know which queries they answer. `docs/format/rollup-segment.md` is the specification.
 
 mod codec;
 mod decide;
+mod export;
 pub mod kernel;
 mod lookup;
 mod merge;
@@ -16,6 +17,7 @@ mod write;
 
 use std::time::Duration;
 
+pub use export::BucketExport;
 pub use run::RollupReport;
 pub use select::{Coverage, RollupCoverage, SamplesFrom, SelectedBuckets};
 
@@ -56,6 +58,14 @@ impl Resolution {
     /// The resolution of that name.
     pub fn by_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|r| r.as_str() == name)
+    }
+
+    /// The table of its buckets.
+    pub fn table(self) -> &'static str {
+        match self {
+            Self::FiveMinutes => "metrics_5m",
+            Self::OneHour => "metrics_1h",
+        }
     }
 
     /// What one segment covers, and one row at most: a day of 288 buckets, and seven days of 24.

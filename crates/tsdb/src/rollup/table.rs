@@ -45,10 +45,7 @@ pub(crate) fn spec(resolution: Resolution) -> TableSpec {
     ];
     fields.extend(ENCODED.map(|name| field(name, DataType::Binary)));
     TableSpec {
-        name: match resolution {
-            Resolution::FiveMinutes => "metrics_5m",
-            Resolution::OneHour => "metrics_1h",
-        },
+        name: resolution.table(),
         schema: Arc::new(Schema::new(fields)),
         sort: &[METRIC, LABELS, T_MIN],
         time: TimeColumns { first: T_MIN, last: T_MAX, unit: TimeUnit::Millisecond },
