@@ -16,7 +16,7 @@ use lake::frames::{FrameWriter, read_frames, temporary};
 use lake::fs::Fs;
 
 use crate::chunk::{put_varint, take_varint, unzigzag, zigzag};
-use crate::head::save::{Frames, Names, Restored, SavedParts};
+use crate::head::save::{CheckpointSink, Frames, Restored, SavedParts};
 use crate::head::{Head, save};
 use crate::limits::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SPARE_NAMES};
 use crate::store::MetricStore;
@@ -325,12 +325,32 @@ pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     /// Damaged places.
     pub(crate) corruptions: Vec<Error>,
-    /// Chunks and series whose labels were lost.
-    pub(crate) orphans: u64,
 }
 
 /// Reads the last checkpoint of a folder, without what is sealed. Without one the head is empty.
 pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i64) -> Result<Loaded> {
+    let mut restored = Restored::new(block_ms, sealed_until);
+    let (manifest, corruptions) = walk(fs, dir, sealed_until, &mut restored)?;
+    if restored.orphans > 0 {
+        tracing::error!(chunks = restored.orphans, "chunks of a checkpoint belong to series that were lost");
+    }
+    let (head, lost) = restored.finish();
+    if lost > 0 {
+        tracing::error!(series = lost, "series of a checkpoint have lost their labels");
+    }
+    for error in &corruptions {
+        tracing::error!("{error}");
+    }
+    Ok(Loaded { head, manifest, corruptions })
+}
+
+/// Hands over the frames of the last checkpoint of a folder, without what is sealed: what it consists of, and the damaged places.
+pub(crate) fn walk(
+    fs: &Arc<dyn Fs>,
+    dir: &Path,
+    sealed_until: i64,
+    sink: &mut dyn CheckpointSink,
+) -> Result<(Manifest, Vec<Error>)> {
     let parts: Vec<(u64, CheckpointPart)> = fs
         .list(dir)
         .map_err(|e| Error::unavailable(format!("cannot list WAL folder {}: {e}", dir.display())))?
@@ -338,11 +358,9 @@ pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i6
         .filter_map(|name| parse_checkpoint_file(name))
         .collect();
     let states = parts.iter().filter(|(_, part)| *part == CheckpointPart::State);
-    let mut restored = Restored::new(block_ms, sealed_until);
     let mut corruptions = Vec::new();
     let Some(sequence) = states.map(|(sequence, _)| *sequence).max() else {
-        let (head, _) = restored.finish(Names::default());
-        return Ok(Loaded { head, manifest: Manifest::default(), corruptions, orphans: 0 });
+        return Ok((Manifest::default(), corruptions));
     };
     let file = |sequence, part| dir.join(checkpoint_file(sequence, part));
     let mut manifest = None;
@@ -351,33 +369,19 @@ pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i6
             manifest = Some(Manifest::read(sequence, payload)?);
             return Ok(());
         }
-        restored.read_state(payload)
+        sink.state(payload)
     })?;
     corruptions.extend(damage);
     // Without its list all parts are taken: what more than one of them has is there once when it is read.
     let mut manifest = manifest.unwrap_or_else(|| Manifest::of(sequence, &parts));
     manifest.drop_until(sealed_until);
-    let mut names = Names::default();
     for (sequence, _) in &manifest.names {
         let path = file(*sequence, CheckpointPart::Names);
-        corruptions.extend(read_frames(fs, &path, &mut |payload| names.read(payload))?);
+        corruptions.extend(read_frames(fs, &path, &mut |payload| sink.names(payload))?);
     }
     for (epoch_ms, sequence) in &manifest.epochs {
         let path = file(*sequence, CheckpointPart::Epoch(*epoch_ms));
-        let damage = read_frames(fs, &path, &mut |payload| restored.read_epoch(*epoch_ms, payload))?;
-        corruptions.extend(damage);
+        corruptions.extend(read_frames(fs, &path, &mut |payload| sink.epoch(*epoch_ms, payload))?);
     }
-    let mut orphans = restored.orphans;
-    if orphans > 0 {
-        tracing::error!(chunks = orphans, "chunks of a checkpoint belong to series that were lost");
-    }
-    let (head, lost) = restored.finish(names);
-    orphans += lost;
-    if lost > 0 {
-        tracing::error!(series = lost, "series of a checkpoint have lost their labels");
-    }
-    for error in &corruptions {
-        tracing::error!("{error}");
-    }
-    Ok(Loaded { head, manifest, corruptions, orphans })
+    Ok((manifest, corruptions))
 }

@@ -5,7 +5,8 @@ use base::{Error, Histogram, Labels, Result};
 use lake::Origin;
 
 use crate::chunk::{histogram, put_varint, take_varint, unzigzag, zigzag};
-use crate::head::{Admission, Head, SeriesId, fingerprint};
+use crate::head::save::Known;
+use crate::head::{Admission, Head, Series, SeriesId, fingerprint};
 
 const VERSION: u8 = 2;
 
@@ -161,6 +162,25 @@ impl Entries for Replay<'_> {
     }
 }
 
+/// The entries of a frame that is only looked at.
+struct Look<'a> {
+    reader: &'a mut RecordReader,
+    known: &'a Known,
+}
+
+impl Entries for Look<'_> {
+    fn define(&mut self, reference: usize, packed: &[u8]) -> Result<()> {
+        Labels::from_packed(packed)?;
+        // Which one it is does not matter, for nothing is kept.
+        self.reader.define(reference, 0);
+        Ok(())
+    }
+
+    fn sample(&mut self, reference: usize, _: i64, _: Value<'_>, _: bool) {
+        self.reader.series_of(reference, |id| self.known.contains(id));
+    }
+}
+
 impl RecordReader {
     pub(crate) fn new(min_valid_ms: i64) -> Self {
         Self { origin: None, series: Vec::new(), min_valid_ms, orphans: 0 }
@@ -168,11 +188,21 @@ impl RecordReader {
 
     /// Adds the samples of a frame to the head.
     pub(crate) fn read(&mut self, origin: Origin, payload: &[u8], head: &mut Head) -> Result<()> {
+        self.begin(origin);
+        decode(payload, &mut Replay { reader: self, origin, head })
+    }
+
+    /// Looks whether the samples of a frame have their series, from its file or from a checkpoint.
+    pub(crate) fn look(&mut self, origin: Origin, payload: &[u8], known: &Known) -> Result<()> {
+        self.begin(origin);
+        decode(payload, &mut Look { reader: self, known })
+    }
+
+    fn begin(&mut self, origin: Origin) {
         // References are those of one file: another process numbered its series anew.
         if self.origin.replace(origin) != Some(origin) {
             self.series.clear();
         }
-        decode(payload, &mut Replay { reader: self, origin, head })
     }
 
     fn define(&mut self, reference: usize, id: SeriesId) {
@@ -180,6 +210,24 @@ impl RecordReader {
             self.series.resize(reference + 1, NONE);
         }
         self.series[reference] = id;
+    }
+
+    /// The series that a reference means; one that nobody knows is counted. A series without labels in the file is one of the checkpoint,
+    /// which kept its number.
+    fn series_of(
+        &mut self,
+        reference: usize,
+        is_of_checkpoint: impl Fn(SeriesId) -> bool,
+    ) -> Option<SeriesId> {
+        match self.series.get(reference) {
+            Some(id) if *id != NONE => Some(*id),
+            _ => {
+                let id = SeriesId::try_from(reference).expect("checked to be in range");
+                let known = is_of_checkpoint(id);
+                self.orphans += u64::from(!known);
+                known.then_some(id)
+            }
+        }
     }
 
     /// The series of a sample that is wanted.
@@ -191,18 +239,7 @@ impl RecordReader {
         late: bool,
         head: &Head,
     ) -> Option<SeriesId> {
-        let id = match self.series.get(reference) {
-            Some(id) if *id != NONE => *id,
-            // A series without labels in the file is one of the checkpoint, which kept its number.
-            _ => {
-                let id = SeriesId::try_from(reference).expect("checked to be in range");
-                if !head.series(id).is_some_and(crate::head::Series::is_recorded) {
-                    self.orphans += 1;
-                    return None;
-                }
-                id
-            }
-        };
+        let id = self.series_of(reference, |id| head.series(id).is_some_and(Series::is_recorded))?;
         // A window that was sealed may share a file with one that was not, if the block's duration has changed. A late
         // sample may be of a sealed window: it is the epoch that counts.
         let sealed = if late { origin.epoch <= self.min_valid_ms } else { t_ms < self.min_valid_ms };

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use super::invariants::{CHECKPOINT, LOG_SERIES};
 use crate::checkpoint;
+use crate::head::save::Known;
 use crate::record::RecordReader;
-use crate::store::{StoreOptions, millis};
 use crate::table::METRICS_TABLE;
 
-/// Builds the head as a start would, beside the folder, and says what is wrong. Takes as much memory as a start.
+/// Reads what a start would read and says what is wrong. Remembers which series there are, and holds a frame at a time.
 pub fn examine_log(lake: &LakeAtRest, sealed_until: i64) -> Result<LogReport> {
     let Some(dir) = lake.wal_dir(METRICS_TABLE).filter(|dir| dir.is_dir()) else {
         return Ok(LogReport::default());
@@ -20,8 +20,9 @@ pub fn examine_log(lake: &LakeAtRest, sealed_until: i64) -> Result<LogReport> {
     let fs: Arc<dyn Fs> = Arc::new(LocalFs);
     let mut found = Findings::default();
     let damage = |e: &Error| e.message().to_owned();
-    let mut loaded = match checkpoint::load(&fs, &dir, sealed_until, millis(StoreOptions::default().block)) {
-        Ok(loaded) => loaded,
+    let mut known = Known::default();
+    let (manifest, corruptions) = match checkpoint::walk(&fs, &dir, sealed_until, &mut known) {
+        Ok(walked) => walked,
         Err(e) => {
             // A start would end here, so that there is no head to replay the log into.
             found.add(&CHECKPOINT, || damage(&e));
@@ -29,15 +30,14 @@ pub fn examine_log(lake: &LakeAtRest, sealed_until: i64) -> Result<LogReport> {
             return Ok(LogReport { damaged, ..LogReport::default() });
         }
     };
-    loaded.corruptions.iter().for_each(|e| found.add(&CHECKPOINT, || damage(e)));
-    if loaded.orphans > 0 {
-        found.add(&CHECKPOINT, || format!("{} chunks or series have lost their labels", loaded.orphans));
+    corruptions.iter().for_each(|e| found.add(&CHECKPOINT, || damage(e)));
+    if known.lost() > 0 {
+        found.add(&CHECKPOINT, || format!("{} chunks or series have lost their labels", known.lost()));
     }
     let mut reader = RecordReader::new(sealed_until);
-    let from = ReplayFrom { sealed_until, sequence: loaded.manifest.sequence };
-    let mut report = lake.examine_log(METRICS_TABLE, from, &mut |origin, payload| {
-        reader.read(origin, payload, &mut loaded.head)
-    })?;
+    let from = ReplayFrom { sealed_until, sequence: manifest.sequence };
+    let mut look = |origin: lake::Origin, payload: &[u8]| reader.look(origin, payload, &known);
+    let mut report = lake.examine_log(METRICS_TABLE, from, &mut look)?;
     if found.count > 0 {
         report.damaged.push(("checkpoint".to_owned(), found));
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use base::{Error, Histogram, Labels, Result, TimeRange};
+use roaring::RoaringBitmap;
 
 use super::chunk::{ChunkKind, HeadChunk, LateSample, Open, OpenHistograms, split_histograms};
 use super::series::Series;
@@ -158,17 +159,32 @@ fn put_state(out: &mut Vec<u8>, id: SeriesId, series: &Series) {
 pub(crate) struct Restored {
     head: Head,
     sealed_until: i64,
+    names: Names,
     /// Chunks of series that the state does not name.
     pub(crate) orphans: u64,
 }
 
+impl CheckpointSink for Restored {
+    fn state(&mut self, payload: &[u8]) -> Result<()> {
+        self.read_state(payload)
+    }
+
+    fn names(&mut self, payload: &[u8]) -> Result<()> {
+        self.names.read(payload)
+    }
+
+    fn epoch(&mut self, epoch_ms: i64, payload: &[u8]) -> Result<()> {
+        self.read_epoch(epoch_ms, payload)
+    }
+}
+
 /// Labels by id; of several with one id the last counts.
 #[derive(Debug, Default)]
-pub(crate) struct Names(Vec<Option<Labels>>);
+struct Names(Vec<Option<Labels>>);
 
 impl Names {
     /// Reads a frame of labels.
-    pub(crate) fn read(&mut self, payload: &[u8]) -> Result<()> {
+    fn read(&mut self, payload: &[u8]) -> Result<()> {
         read_names(payload, &mut |id, packed| {
             let id = id as usize;
             if id >= self.0.len() {
@@ -190,33 +206,124 @@ pub(crate) fn read_names(payload: &[u8], sink: &mut dyn FnMut(SeriesId, &[u8]) -
     Ok(())
 }
 
+/// An open chunk and its epoch.
+type OpenOf = Option<(i64, Open)>;
+
+/// Hands over what a frame of the state has of each series: its number, its open chunk, and its late samples.
+fn read_states(payload: &[u8], sink: &mut dyn FnMut(SeriesId, OpenOf, Vec<LateSample>)) -> Result<()> {
+    let mut rest = body(payload)?;
+    while !rest.is_empty() {
+        let id = take_id(&mut rest)?;
+        let flags = take_byte(&mut rest)?;
+        let open = match flags & !HAS_LATE {
+            0 => None,
+            OPEN_FLOAT => {
+                let epoch_ms = unzigzag(take_varint(&mut rest)?);
+                Some((epoch_ms, Open::Float(OpenChunk::restore(&mut rest)?)))
+            }
+            OPEN_HISTOGRAM => Some(take_open_histograms(&mut rest)?),
+            _ => return Err(bad("unknown flags of a series")),
+        };
+        let mut late = Vec::new();
+        if flags & HAS_LATE != 0 {
+            for _ in 0..take_varint(&mut rest)? {
+                late.push(take_late(&mut rest)?);
+            }
+        }
+        sink(id, open, late);
+    }
+    Ok(())
+}
+
+/// A closed chunk in a frame.
+struct SavedChunk<'a> {
+    bytes: &'a [u8],
+    time: TimeRange,
+    count: u16,
+    kind: ChunkKind,
+    late: bool,
+}
+
+/// Hands over the chunks that a frame of an epoch has, with the numbers of their series.
+fn read_chunks(payload: &[u8], sink: &mut dyn FnMut(SeriesId, SavedChunk<'_>)) -> Result<()> {
+    let mut rest = body(payload)?;
+    while !rest.is_empty() {
+        let id = take_id(&mut rest)?;
+        let flags = take_byte(&mut rest)?;
+        let count = u16::try_from(take_varint(&mut rest)?).map_err(|_| bad("a chunk is too long"))?;
+        let start_ms = unzigzag(take_varint(&mut rest)?);
+        let end_ms = start_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
+        let bytes = take_bytes(&mut rest)?;
+        if end_ms < start_ms || flags & !(HISTOGRAM | LATE) != 0 {
+            return Err(bad("a chunk cannot be"));
+        }
+        let kind = if flags & HISTOGRAM != 0 { ChunkKind::Histogram } else { ChunkKind::Float };
+        let time = TimeRange::new(start_ms, end_ms);
+        sink(id, SavedChunk { bytes, time, count, kind, late: flags & LATE != 0 });
+    }
+    Ok(())
+}
+
+/// What takes the frames of a checkpoint, its state first, then names, then epochs.
+pub(crate) trait CheckpointSink {
+    /// A frame of open chunks.
+    fn state(&mut self, payload: &[u8]) -> Result<()>;
+    /// A frame of labels.
+    fn names(&mut self, payload: &[u8]) -> Result<()>;
+    /// A frame of closed chunks of an epoch.
+    fn epoch(&mut self, epoch_ms: i64, payload: &[u8]) -> Result<()>;
+}
+
+/// Looks at a checkpoint and remembers only which series it has.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    in_state: RoaringBitmap,
+    named: RoaringBitmap,
+    /// Chunks of series that the state does not name.
+    orphans: u64,
+}
+
+impl Known {
+    /// Chunks and series whose labels are lost.
+    pub(crate) fn lost(&self) -> u64 {
+        self.orphans + (&self.in_state - &self.named).len()
+    }
+
+    /// Whether the head that this becomes has a series.
+    pub(crate) fn contains(&self, id: SeriesId) -> bool {
+        self.in_state.contains(id) && self.named.contains(id)
+    }
+}
+
+impl CheckpointSink for Known {
+    fn state(&mut self, payload: &[u8]) -> Result<()> {
+        read_states(payload, &mut |id, _, _| {
+            self.in_state.insert(id);
+        })
+    }
+
+    fn names(&mut self, payload: &[u8]) -> Result<()> {
+        read_names(payload, &mut |id, packed| {
+            Labels::from_packed(packed)?;
+            self.named.insert(id);
+            Ok(())
+        })
+    }
+
+    fn epoch(&mut self, _: i64, payload: &[u8]) -> Result<()> {
+        read_chunks(payload, &mut |id, _| self.orphans += u64::from(!self.in_state.contains(id)))
+    }
+}
+
 impl Restored {
     /// Nothing yet. What is sealed is left out.
     pub(crate) fn new(block_ms: i64, sealed_until: i64) -> Self {
-        Self { head: Head::new(block_ms), sealed_until, orphans: 0 }
+        Self { head: Head::new(block_ms), sealed_until, names: Names::default(), orphans: 0 }
     }
 
     /// Reads a frame of open chunks.
-    pub(crate) fn read_state(&mut self, payload: &[u8]) -> Result<()> {
-        let mut rest = body(payload)?;
-        while !rest.is_empty() {
-            let id = take_id(&mut rest)?;
-            let flags = take_byte(&mut rest)?;
-            let mut open = match flags & !HAS_LATE {
-                0 => None,
-                OPEN_FLOAT => {
-                    let epoch_ms = unzigzag(take_varint(&mut rest)?);
-                    Some((epoch_ms, Open::Float(OpenChunk::restore(&mut rest)?)))
-                }
-                OPEN_HISTOGRAM => Some(take_open_histograms(&mut rest)?),
-                _ => return Err(bad("unknown flags of a series")),
-            };
-            let mut late = Vec::new();
-            if flags & HAS_LATE != 0 {
-                for _ in 0..take_varint(&mut rest)? {
-                    late.push(take_late(&mut rest)?);
-                }
-            }
+    fn read_state(&mut self, payload: &[u8]) -> Result<()> {
+        read_states(payload, &mut |id, mut open, mut late| {
             open.take_if(|(epoch_ms, _)| *epoch_ms <= self.sealed_until);
             late.retain(|s| s.epoch_ms > self.sealed_until);
             let mut series = Series::new(Labels::empty());
@@ -230,45 +337,34 @@ impl Restored {
             series.restore(open, late);
             self.head.chunks += series.size().0;
             self.head.slab.put(id, series);
-        }
-        Ok(())
+        })
     }
 
     /// Reads a frame of closed chunks of an epoch, whose series [`Restored::read_state`] gave.
-    pub(crate) fn read_epoch(&mut self, epoch_ms: i64, payload: &[u8]) -> Result<()> {
-        let mut rest = body(payload)?;
-        while !rest.is_empty() {
-            let id = take_id(&mut rest)?;
-            let flags = take_byte(&mut rest)?;
-            let count = u16::try_from(take_varint(&mut rest)?).map_err(|_| bad("a chunk is too long"))?;
-            let start_ms = unzigzag(take_varint(&mut rest)?);
-            let end_ms = start_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
-            let bytes = take_bytes(&mut rest)?;
-            if end_ms < start_ms || flags & !(HISTOGRAM | LATE) != 0 {
-                return Err(bad("a chunk cannot be"));
-            }
+    fn read_epoch(&mut self, epoch_ms: i64, payload: &[u8]) -> Result<()> {
+        read_chunks(payload, &mut |id, chunk| {
             let Some(series) = self.head.slab.get_mut(id) else {
                 self.orphans += 1;
-                continue;
+                return;
             };
             series.closed.push(HeadChunk {
-                bytes: bytes.into(),
-                time: TimeRange::new(start_ms, end_ms),
+                bytes: chunk.bytes.into(),
+                time: chunk.time,
                 epoch_ms,
-                count,
-                kind: if flags & HISTOGRAM != 0 { ChunkKind::Histogram } else { ChunkKind::Float },
-                late: flags & LATE != 0,
+                count: chunk.count,
+                kind: chunk.kind,
+                late: chunk.late,
                 saved: true,
             });
-            let growth = super::Growth { chunks: 1, closed_bytes: bytes.len() };
-            self.head.note(epoch_ms, TimeRange::new(start_ms, end_ms), growth);
-        }
-        Ok(())
+            let growth = super::Growth { chunks: 1, closed_bytes: chunk.bytes.len() };
+            self.head.note(epoch_ms, chunk.time, growth);
+        })
     }
 
     /// The head, with the index of its series. Those without labels are left out, as damage has taken these; returns how many.
     /// Series without samples stay: the log may have some, and no labels.
-    pub(crate) fn finish(mut self, mut names: Names) -> (Head, u64) {
+    pub(crate) fn finish(mut self) -> (Head, u64) {
+        let mut names = std::mem::take(&mut self.names);
         let mut lost = 0;
         let mut found = Vec::new();
         for id in 0..self.head.slab.len() {
