@@ -55,6 +55,8 @@ pub struct Lake {
     folder: PathBuf,
     fs: Arc<dyn Fs>,
     store: Arc<dyn ObjectStore>,
+    /// The same, if it is a folder.
+    local: Option<Arc<LocalStore>>,
     clock: Arc<dyn Clock>,
     writer_id: String,
     disk: Arc<dyn Disk>,
@@ -71,8 +73,9 @@ impl Lake {
         let lock = FolderLock::acquire(folder)?;
         let store = LocalStore::new(folder)
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
-        let mut lake = Self::open(folder, Arc::new(LocalFs), Arc::new(store), clock)?;
-        lake._lock = Some(lock);
+        let store = Arc::new(store);
+        let mut lake = Self::open(folder, Arc::new(LocalFs), store.clone(), clock)?;
+        (lake.local, lake._lock) = (Some(store), Some(lock));
         Ok(lake.with_disk(Arc::new(LocalDisk::new(folder))))
     }
 
@@ -114,6 +117,7 @@ impl Lake {
             folder,
             fs,
             store,
+            local: None,
             clock,
             writer_id,
             disk,
@@ -183,6 +187,7 @@ impl Lake {
     fn parts(&self, prefix: String) -> Shared {
         Shared {
             store: self.store.clone(),
+            local: self.local.clone(),
             clock: self.clock.clone(),
             disk: self.disk.clone(),
             shared: self.shared,

@@ -158,6 +158,13 @@ pub const REMOVED_KEPT: Duration = Duration::from_secs(3600);
 /// own vacuum waits.
 pub const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
+/// Age beyond which a file without its name is left by a process that died, and not one that is being written: a write ends within minutes.
+pub const STAGED_KEPT: Duration = Duration::from_secs(86_400);
+
+/// How long after the end of a day its segments are left to the writer that made them, where several share a table. Who runs merges its day
+/// within hours; what is not merged by then is of a writer that is gone.
+pub const ADOPTED_AFTER: Duration = Duration::from_secs(2 * 86_400);
+
 /// How often a store that others write to is searched for files to delete: listing costs requests, and garbage only space.
 pub const SEARCH_EVERY: Duration = Duration::from_secs(3600);
 

@@ -39,6 +39,61 @@ impl LocalStore {
     }
 }
 
+/// A file that was being written under another name than its own when its process died.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Staged {
+    /// Its path within the folder that was searched.
+    pub(crate) path: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) modified_ms: i64,
+}
+
+impl LocalStore {
+    /// The staged files in a folder of the store and those below. They have no place in a listing of objects.
+    pub(crate) fn staged(&self, folder: &str) -> io::Result<Vec<Staged>> {
+        let root = self.root.join(folder);
+        let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+        while let Some(folder) = folders.pop() {
+            let entries = match fs::read_dir(&folder) {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            for entry in entries {
+                let entry = entry?;
+                let Ok(metadata) = entry.metadata() else { continue };
+                if metadata.is_dir() {
+                    folders.push(entry.path());
+                } else if metadata.is_file() && is_staged(&entry.file_name().to_string_lossy()) {
+                    let modified = metadata.modified()?.duration_since(std::time::UNIX_EPOCH);
+                    let path = entry.path();
+                    found.push(Staged {
+                        path: path.strip_prefix(&root).unwrap_or(&path).to_string_lossy().into_owned(),
+                        size_bytes: metadata.len(),
+                        modified_ms: modified.map_or(0, |t| i64::try_from(t.as_millis()).unwrap_or(i64::MAX)),
+                    });
+                }
+            }
+        }
+        found.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(found)
+    }
+
+    /// Deletes a staged file of a folder. It may be gone.
+    pub(crate) fn remove_staged(&self, folder: &str, path: &str) -> io::Result<()> {
+        match fs::remove_file(self.root.join(folder).join(path)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
+            done => done,
+        }
+    }
+}
+
+/// Whether a name is one under which this store, or the one below it, writes what has no name yet.
+fn is_staged(name: &str) -> bool {
+    let number = name.rsplit_once('#').map(|(_, number)| number);
+    number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 impl fmt::Display for LocalStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{STORE}({})", self.root.display())

@@ -44,6 +44,7 @@ fn why(reason: Reason) -> &'static str {
         Reason::Removed => "removed",
         Reason::NotCommitted => "not committed",
         Reason::Abandoned => "abandoned",
+        Reason::Unfinished => "unfinished",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use base::TimeRange;
 
 use crate::calendar::date_end_ms;
-use crate::limits::{COMPACTION_INPUTS, COMPACTION_JOB_BYTES};
+use crate::limits::{ADOPTED_AFTER, COMPACTION_INPUTS, COMPACTION_JOB_BYTES};
 
 /// The level of segments whose partition was merged when its day was over. They are not merged with one another again.
 pub const TOP_LEVEL: u8 = 2;
@@ -47,7 +47,8 @@ pub struct SegmentState {
 /// The rules of a decision.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// Merges and rewrites only segments of this writer, where several share a table: the others look after theirs.
+    /// Merges and rewrites only segments of this writer, where several share a table: the others look after theirs, unless a day has
+    /// been over for [`ADOPTED_AFTER`].
     pub writer: Option<String>,
     /// Segments of a day that is not over are merged in groups of this many; 0 leaves them until it is.
     pub fan_in: usize,
@@ -131,7 +132,8 @@ pub fn decide(state: &State, now_ms: i64, policy: &Policy) -> Vec<Job> {
     }
     let mut partitions: BTreeMap<(&str, &str), Vec<&SegmentState>> = BTreeMap::new();
     for segment in segments {
-        if policy.writer.is_none() || policy.writer == segment.writer {
+        let is_own = policy.writer.is_none() || policy.writer == segment.writer;
+        if is_own || is_over(&segment.date, ADOPTED_AFTER, now_ms) {
             partitions.entry((&segment.tenant, &segment.date)).or_default().push(segment);
         }
     }
@@ -184,8 +186,7 @@ fn rewrite(segment: &SegmentState, policy: &Policy) -> Option<Job> {
 
 /// The merges within one partition, whose segments come in order of time.
 fn merges(date: &str, segments: &[&SegmentState], now_ms: i64, policy: &Policy) -> Vec<Job> {
-    let over = policy.force
-        || date_end_ms(date).is_some_and(|end| end.saturating_add(millis(policy.settle)) <= now_ms);
+    let over = policy.force || is_over(date, policy.settle, now_ms);
     if !over {
         let fresh: Vec<&SegmentState> = segments.iter().copied().filter(|s| s.level == 0).collect();
         let groups = if policy.fan_in < 2 { 0 } else { fresh.len() / policy.fan_in };
@@ -232,6 +233,11 @@ fn runs(segments: &[&SegmentState], level: u8, policy: &Policy) -> Vec<Job> {
     }
     end(&mut run);
     jobs
+}
+
+/// Whether a day has been over for a time.
+fn is_over(date: &str, since: Duration, now_ms: i64) -> bool {
+    date_end_ms(date).is_some_and(|end| end.saturating_add(millis(since)) <= now_ms)
 }
 
 fn millis(d: Duration) -> i64 {

@@ -51,6 +51,26 @@ fn a_day_is_merged_in_groups_while_it_goes_on_and_as_one_when_it_is_over() {
 }
 
 #[test]
+fn what_a_writer_that_is_gone_left_is_looked_after_by_the_others() {
+    let policy = Policy { writer: Some("w".into()), ..Policy::default() };
+    let mut gone = [segment("a", 0, 0), segment("b", 2, 0), segment("c", 4, 1)];
+    gone.iter_mut().for_each(|s| s.writer = Some("gone".into()));
+    // A day and two more behind it, to the hour.
+    check(&gone, 71, &policy, &[]);
+    check(&gone, 72, &policy, &[merge(&["a", "b", "c"], TOP_LEVEL)]);
+    // Those who run have merged theirs, which is left alone unless there is something to merge it with.
+    let mut other = segment("d", 0, TOP_LEVEL);
+    other.writer = Some("other".into());
+    check(&[segment("e", 0, TOP_LEVEL), other.clone()], 72, &policy, &[]);
+    let [a, b, c] = gone;
+    check(&[a, b, c, other], 72, &policy, &[merge(&["a", "d", "b", "c"], TOP_LEVEL)]);
+    let mut due = segment("x", 0, TOP_LEVEL);
+    (due.writer, due.due_rows) = (None, 5);
+    check(std::slice::from_ref(&due), 71, &policy, &[]);
+    check(&[due], 72, &policy, &[Job::Rewrite { segment: "x".into(), level: TOP_LEVEL }]);
+}
+
+#[test]
 fn what_comes_late_waits_until_it_is_worth_it() {
     let policy = Policy { fan_in: 4, ..Policy::default() };
     let mut top = segment("top", 0, TOP_LEVEL);

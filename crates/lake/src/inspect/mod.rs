@@ -31,6 +31,8 @@ use crate::table::{Shared, Table, TableSpec};
 /// A lake that nobody serves from this folder, or that another part of this process serves.
 pub struct LakeAtRest {
     store: Arc<dyn ObjectStore>,
+    /// The same, if it is a folder.
+    local: Option<Arc<LocalStore>>,
     clock: Arc<dyn Clock>,
     disk: Arc<dyn Disk>,
     writer_id: String,
@@ -48,8 +50,10 @@ impl LakeAtRest {
         let lock = lock(folder)?;
         let store = LocalStore::new(folder)
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
+        let store = Arc::new(store);
         Ok(Self {
-            store: Arc::new(store),
+            store: store.clone(),
+            local: Some(store),
             clock,
             disk: Arc::new(LocalDisk::new(folder)),
             writer_id: writer_id(Some(folder)),
@@ -78,6 +82,7 @@ impl LakeAtRest {
         };
         Ok(Self {
             store,
+            local: None,
             clock,
             disk: Arc::new(Unbounded),
             writer_id,
@@ -94,6 +99,7 @@ impl LakeAtRest {
     pub fn beside(lake: &Lake) -> Self {
         Self {
             store: lake.store.clone(),
+            local: lake.local.clone(),
             clock: lake.clock.clone(),
             disk: lake.disk.clone(),
             // What the server has uploaded and not committed is not this one's to delete.
@@ -136,6 +142,7 @@ impl LakeAtRest {
     pub async fn table(&self, spec: TableSpec) -> Result<Table> {
         let shared = Shared {
             store: self.store.clone(),
+            local: self.local.clone(),
             clock: self.clock.clone(),
             disk: self.disk.clone(),
             shared: self.shared,

@@ -53,6 +53,7 @@ use crate::filenames;
 use crate::limits::{
     COMMIT_PAUSE, COMMIT_RETRIES, COMMIT_ROUNDS, COMMITS_PER_CHECKPOINT, SEGMENT_TARGET_BYTES,
 };
+use crate::local_store::LocalStore;
 use crate::remote::explain;
 use scan::MetadataCache;
 use segment::PendingFiles;
@@ -77,6 +78,8 @@ pub struct Table {
     store: Arc<dyn ObjectStore>,
     /// The store that the lake is in, and the table's folder there.
     root: Arc<dyn ObjectStore>,
+    /// The same, if it is a folder of the local disk.
+    local: Option<Arc<LocalStore>>,
     folder: String,
     clock: Arc<dyn Clock>,
     writer_id: String,
@@ -103,6 +106,8 @@ pub struct Table {
 #[derive(Clone)]
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// The same, if it is a folder of the local disk.
+    pub(crate) local: Option<Arc<LocalStore>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) disk: Arc<dyn Disk>,
     pub(crate) shared: bool,
@@ -118,7 +123,7 @@ impl Table {
     /// Opens a table, or creates it unless the lake is at rest.
     pub(crate) async fn open(spec: TableSpec, shared: Shared, writer_id: &str) -> Result<Self> {
         spec.check()?;
-        let Shared { store: root, clock, disk, memory, shared, compaction, prefix, at_rest } = shared;
+        let Shared { store: root, local, clock, disk, memory, shared, compaction, prefix, at_rest } = shared;
         let store: Arc<dyn ObjectStore> = match prefix.as_str() {
             "" => root.clone(),
             prefix => Arc::new(PrefixStore::new(root.clone(), prefix)),
@@ -152,6 +157,7 @@ impl Table {
             spec,
             store: prefixed,
             root,
+            local,
             folder: if prefix.is_empty() { folder } else { format!("{prefix}/{folder}") },
             clock,
             attempts: AtomicU64::new(0),

@@ -14,7 +14,8 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 
 use super::{NewSegment, Table, TableView};
 use crate::filenames;
-use crate::limits::{ABANDONED_AFTER, REMOVED_KEPT, SEARCH_EVERY};
+use crate::limits::{ABANDONED_AFTER, REMOVED_KEPT, SEARCH_EVERY, STAGED_KEPT};
+use crate::local_store::Staged;
 use crate::remote::explain;
 
 /// A file that nobody needs.
@@ -37,6 +38,8 @@ pub enum Reason {
     NotCommitted,
     /// Some writer uploaded it long ago, and the log does not name it.
     Abandoned,
+    /// A process died while it wrote the file, before that had its name.
+    Unfinished,
 }
 
 /// What decides about a file that the log does not name and this process neither reads nor is about to commit.
@@ -69,7 +72,10 @@ impl Table {
         let now = self.clock.monotonic();
         let garbage = self.find_garbage(&delta, &view).await?;
         for file in &garbage {
-            self.delete(&file.path).await?;
+            match file.reason {
+                Reason::Unfinished => self.delete_staged(&file.path).await?,
+                _ => self.delete(&file.path).await?,
+            }
         }
         *self.searched.lock() = Some(now);
         Ok(garbage)
@@ -108,7 +114,7 @@ impl Table {
         let needed = |path: &str| active.contains(path) || self.pending.contains(path) || self.is_held(path);
         let mut files = self.files().await?;
         files.retain(|file| !needed(file.location.as_ref()));
-        let mut garbage = Vec::new();
+        let mut garbage = self.unfinished(&active).await?;
         if files.is_empty() {
             return Ok(garbage);
         }
@@ -129,6 +135,30 @@ impl Table {
             }
         }
         Ok(garbage)
+    }
+
+    /// What a process left that died while it wrote: no listing shows it, and no log names it. A write that goes on changes its file
+    /// more often than once in [`STAGED_KEPT`], and while nobody else can use the folder none goes on.
+    async fn unfinished(&self, active: &HashSet<&str>) -> Result<Vec<Garbage>> {
+        let Some(local) = self.local.clone() else { return Ok(Vec::new()) };
+        let folder = self.folder.clone();
+        let staged = blocking(move || local.staged(&folder)).await.map_err(|e| self.cannot_delete(&e))?;
+        let now_ms = self.clock.now_ms();
+        let given_up = |s: &Staged| self.idle || is_past(now_ms, s.modified_ms, STAGED_KEPT);
+        let staged = staged.into_iter().filter(|s| given_up(s) && !active.contains(s.path.as_str()));
+        let garbage =
+            |s: Staged| Garbage { path: s.path, size_bytes: s.size_bytes, reason: Reason::Unfinished };
+        Ok(staged.map(garbage).collect())
+    }
+
+    async fn delete_staged(&self, path: &str) -> Result<()> {
+        let Some(local) = self.local.clone() else { return Ok(()) };
+        let (folder, path) = (self.folder.clone(), path.to_owned());
+        blocking(move || local.remove_staged(&folder, &path)).await.map_err(|e| self.cannot_delete(&e))
+    }
+
+    fn cannot_delete(&self, e: &std::io::Error) -> Error {
+        Error::unavailable(format!("cannot vacuum table {}: {e}", self.spec.name))
     }
 
     /// The files of segments, in or out of the table.
@@ -163,17 +193,26 @@ impl Table {
     }
 }
 
+async fn blocking<T: Send + 'static>(
+    f: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
+    tokio::task::spawn_blocking(f).await.map_err(std::io::Error::other)?
+}
+
+fn is_past(now_ms: i64, since_ms: i64, age: Duration) -> bool {
+    u128::try_from(now_ms.saturating_sub(since_ms)).is_ok_and(|past_ms| past_ms >= age.as_millis())
+}
+
 fn decide(file: &Facts, now_ms: i64, shared: bool) -> Option<Reason> {
-    let is_past = |since_ms: i64, age: Duration| {
-        u128::try_from(now_ms.saturating_sub(since_ms)).is_ok_and(|past_ms| past_ms >= age.as_millis())
-    };
     match file {
         Facts { removed_ms: Some(at), .. } => {
-            (!shared || is_past(*at, REMOVED_KEPT)).then_some(Reason::Removed)
+            (!shared || is_past(now_ms, *at, REMOVED_KEPT)).then_some(Reason::Removed)
         }
         // Nobody else has ever heard of it.
         Facts { given_up: true, .. } => Some(Reason::NotCommitted),
-        Facts { modified_ms, .. } => is_past(*modified_ms, ABANDONED_AFTER).then_some(Reason::Abandoned),
+        Facts { modified_ms, .. } => {
+            is_past(now_ms, *modified_ms, ABANDONED_AFTER).then_some(Reason::Abandoned)
+        }
     }
 }
 

@@ -237,6 +237,60 @@ async fn in_a_shared_store_files_go_by_their_age() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn files_that_a_crash_left_without_their_names_go_by_their_age() {
+    let dir = tempfile::tempdir().unwrap();
+    let now_ms = 1_767_225_600_000;
+    let at = |ms: i64| std::time::UNIX_EPOCH + Duration::from_millis(ms.unsigned_abs());
+    let clock = Arc::new(ManualClock::new(now_ms));
+    let lake = Lake::open_local(dir.path(), clock.clone()).unwrap();
+    let table = lake.table(spec()).await.unwrap();
+    let new = segment(&table, 1, 10).await;
+    let kept = table.commit_seal(1, &[new]).await.unwrap().segments[0].clone();
+    let folder = dir.path().join("tables/events");
+    // A large upload, and a process that is no more before its end.
+    let store = lake::LocalStore::new(dir.path()).unwrap();
+    let path = object_store::path::Path::from("tables/events/tenant=t/date=2026-01-01/w-2.parquet");
+    let mut upload = store.put_multipart_opts(&path, Default::default()).await.unwrap();
+    upload.put_part("half of it".into()).await.unwrap();
+    // Leaked on purpose: dropping it would clean up, which a process that dies does not.
+    let upload = Box::leak(Box::new(upload));
+    assert!(format!("{upload:?}").contains("Upload"));
+    let uploaded: Vec<_> = std::fs::read_dir(folder.join("tenant=t/date=2026-01-01"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().contains('#'))
+        .collect();
+    assert_eq!(uploaded.len(), 1, "the store stages uploads");
+    let write = |path: &Path, modified_ms: i64| {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        file.set_modified(at(modified_ms)).unwrap();
+    };
+    let day_ms = 86_400_000;
+    write(&uploaded[0], now_ms - day_ms);
+    for old in
+        ["_delta_log/00000000000000000007.json#3", "_tombstones/t/x#12", "_delta_log/y#", "_delta_log/z#a"]
+    {
+        write(&folder.join(old), now_ms - day_ms);
+    }
+    write(&folder.join("_delta_log/00000000000000000008.json#4"), now_ms - day_ms + 60_000);
+    let garbage = table.garbage().await.unwrap();
+    assert!(garbage.iter().all(|g| g.reason == Reason::Unfinished), "{garbage:?}");
+    let mut paths: Vec<&str> = garbage.iter().map(|g| g.path.as_str()).collect();
+    paths.sort_unstable();
+    assert_eq!(paths[..2], ["_delta_log/00000000000000000007.json#3", "_tombstones/t/x#12"]);
+    assert_eq!((paths.len(), table.vacuum().await.unwrap()), (3, 3));
+    let left = |name: &str| folder.join(name).exists();
+    assert!(left("_delta_log/y#") && left("_delta_log/z#a"), "names of somebody else");
+    assert!(left("_delta_log/00000000000000000008.json#4"), "somebody may be writing it");
+    assert_eq!(rows(&read(&table, &kept, &Scan::range(vec!["key"], TimeRange::ALL)).await), 10);
+    drop((table, lake));
+    let at_rest = lake::inspect::LakeAtRest::open_folder(dir.path(), clock).unwrap();
+    let table = at_rest.table(spec()).await.unwrap();
+    assert_eq!(table.vacuum().await.unwrap(), 1, "nobody can be writing now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_commits_leave_checkpoints_and_open_again() {
     let disk = Disk::new();
     let table = disk.table("/a").await;
