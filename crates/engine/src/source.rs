@@ -1,11 +1,14 @@
-//! The store as the language sees it: selections fetched beforehand, decoded one series at a time.
+//! The store as the language sees it: selections fetched beforehand, decoded one series after the other, by any thread.
 
 use std::sync::Arc;
 
 use base::{CounterResetHint, Error, Histogram, Labels, Result};
-use promql::{Coarse, Columns, HistogramColumns, Selection, SeriesCursor, SeriesSource};
+use promql::{Coarse, Columns, HistogramColumns, Selection, SeriesSet, SeriesSource};
 use tsdb::SelectedSeries;
 use tsdb::rollup::{SamplesFrom, SelectedBuckets};
+
+/// Bytes of a bucket of a rollup, about.
+const BUCKET_BYTES: u64 = 8;
 
 /// What the query's selections found, still encoded.
 pub(crate) struct Fetched {
@@ -32,55 +35,91 @@ impl Fetched {
 }
 
 impl SeriesSource for Fetched {
-    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
+    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
         let (_, found) = self
             .selections
             .iter()
             .find(|(s, _)| s == selection)
             .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))?;
-        Ok(Box::new(Cursor { found, sample: 0, bucket: 0, decoded: Vec::new() }))
+        let places = found.rollups.as_ref().map(|rollups| places(found.samples.as_ref(), rollups));
+        Ok(Box::new(FoundSet { found, places }))
     }
 }
 
-/// Walks over series with samples, with buckets, or with both.
-struct Cursor<'a> {
+/// The series with samples, with buckets, or with both.
+struct FoundSet<'a> {
     found: &'a Found,
-    sample: usize,
-    bucket: usize,
-    /// Histograms on their way into columns, for its memory.
-    decoded: Vec<Histogram>,
+    /// Where each of them is. Without buckets, the series with samples are all.
+    places: Option<Vec<Place>>,
 }
 
-impl SeriesCursor for Cursor<'_> {
-    fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
+/// Positions of a series.
+#[derive(Clone, Copy)]
+struct Place {
+    sample: Option<usize>,
+    bucket: Option<usize>,
+}
+
+/// Brings the series with samples and those with buckets together, both of which are in order of labels.
+fn places(samples: Option<&SelectedSeries>, rollups: &FoundRollups) -> Vec<Place> {
+    let (in_samples, in_buckets) = (samples.map_or(0, SelectedSeries::len), rollups.buckets.len());
+    let mut places = Vec::with_capacity(in_samples.max(in_buckets));
+    let (mut sample, mut bucket) = (0, 0);
+    loop {
+        let a = samples.filter(|_| sample < in_samples).map(|s| s.labels(sample));
+        let b = (bucket < in_buckets).then(|| rollups.buckets.labels(bucket));
+        let Some(first) = a.into_iter().chain(b).min() else { return places };
+        let (has_samples, has_buckets) = (a == Some(first), b == Some(first));
+        let place = Place { sample: has_samples.then_some(sample), bucket: has_buckets.then_some(bucket) };
+        places.push(place);
+        sample += usize::from(has_samples);
+        bucket += usize::from(has_buckets);
+    }
+}
+
+impl SeriesSet for FoundSet<'_> {
+    fn count(&self) -> usize {
+        let samples = || self.found.samples.as_ref().map_or(0, SelectedSeries::len);
+        self.places.as_ref().map_or_else(samples, Vec::len)
+    }
+
+    fn samples(&self) -> u64 {
+        let samples = self.found.samples.as_ref().map_or(0, SelectedSeries::samples);
+        samples + self.found.rollups.as_ref().map_or(0, |r| r.buckets.size_bytes() as u64 / BUCKET_BYTES)
+    }
+
+    fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         columns.clear();
-        let samples = self.found.samples.as_ref().filter(|s| self.sample < s.len());
-        let rollups = self.found.rollups.as_ref().filter(|r| self.bucket < r.buckets.len());
-        let (in_samples, in_buckets) =
-            (samples.map(|s| s.labels(self.sample)), rollups.map(|r| r.buckets.labels(self.bucket)));
-        let Some(labels) = in_samples.into_iter().chain(in_buckets).min().cloned() else { return Ok(None) };
-        if let Some(samples) = samples
-            && in_samples == Some(&labels)
-        {
-            samples.decode(self.sample, &mut columns.timestamps_ms, &mut columns.values)?;
+        let place = match &self.places {
+            Some(places) => places[at],
+            None => Place { sample: Some(at), bucket: None },
+        };
+        let mut labels = None;
+        if let (Some(samples), Some(at)) = (&self.found.samples, place.sample) {
+            samples.decode(at, &mut columns.timestamps_ms, &mut columns.values)?;
             let histograms = &mut columns.histograms;
-            samples.decode_histograms(self.sample, &mut histograms.timestamps_ms, &mut self.decoded)?;
-            share(&mut self.decoded, histograms);
-            self.sample += 1;
+            let mut decoded = Vec::new();
+            samples.decode_histograms(at, &mut histograms.timestamps_ms, &mut decoded)?;
+            share(&mut decoded, histograms);
+            labels = Some(samples.labels(at));
         }
         if let Some(all) = &self.found.rollups {
+            let bucket = place.bucket.map(|at| (all.buckets.labels(at), at));
+            labels = labels.or(bucket.map(|(labels, _)| labels));
             let mut coarse = Coarse {
                 bucket_ms: all.buckets.resolution().millis(),
-                samples_from_ms: all.samples_from.as_ref().map_or(i64::MAX, |from| from.of(&labels)),
+                samples_from_ms: match (&all.samples_from, labels) {
+                    (Some(from), Some(labels)) => from.of(labels),
+                    _ => i64::MAX,
+                },
                 ..Coarse::default()
             };
-            if in_buckets == Some(&labels) {
-                coarse.buckets = all.buckets.decode(self.bucket)?;
-                self.bucket += 1;
+            if let Some((_, at)) = bucket {
+                coarse.buckets = all.buckets.decode(at)?;
             }
             columns.coarse = Some(coarse);
         }
-        Ok(Some(labels))
+        labels.cloned().ok_or_else(|| Error::internal("cannot read a series that is in no table"))
     }
 }
 

@@ -7,8 +7,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use promql::script::MemorySource;
 use promql::{
-    Columns, EvalOptions, Grid, Interrupt, ParseOptions, Selection, SeriesCursor, SeriesSource,
-    evaluate_range, parse,
+    Columns, EvalOptions, Grid, Interrupt, ParseOptions, Selection, SeriesSet, SeriesSource, evaluate_range,
+    parse,
 };
 
 fn main() {
@@ -23,21 +23,27 @@ struct Ready {
     series: Vec<(Labels, Columns)>,
 }
 
-struct Cursor<'r> {
-    rows: std::slice::Iter<'r, (Labels, Columns)>,
-}
-
 impl SeriesSource for Ready {
-    fn select(&self, _: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
-        Ok(Box::new(Cursor { rows: self.series.iter() }))
+    fn select(&self, _: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
+        Ok(Box::new(ReadySet(self)))
     }
 }
 
-impl SeriesCursor for Cursor<'_> {
-    fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
-        let Some((labels, ready)) = self.rows.next() else { return Ok(None) };
+struct ReadySet<'r>(&'r Ready);
+
+impl SeriesSet for ReadySet<'_> {
+    fn count(&self) -> usize {
+        self.0.series.len()
+    }
+
+    fn samples(&self) -> u64 {
+        self.0.series.iter().map(|(_, c)| c.values.len() as u64).sum()
+    }
+
+    fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
+        let (labels, ready) = &self.0.series[at];
         columns.clone_from(ready);
-        Ok(Some(labels.clone()))
+        Ok(labels.clone())
     }
 }
 

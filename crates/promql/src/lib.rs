@@ -35,5 +35,5 @@ pub use output::{Annotations, HistogramSample, QueryOutput, QueryStats, Series, 
 pub use parse_error::{ParseError, ParseErrors};
 pub use parser::{ParseOptions, parse, parse_bytes, parse_metric_selector};
 pub use print::{pretty, pretty_within};
-pub use source::{Coarse, Columns, HistogramColumns, Selection, SeriesCursor, SeriesSource};
+pub use source::{Coarse, Columns, HistogramColumns, Selection, SeriesSet, SeriesSource};
 pub use usage::{Need, Usage};

@@ -34,3 +34,13 @@ pub const TELL_BYTES: u64 = 1 << 20;
 
 /// Samples that a query of a script may hold at a time, as in Prometheus' own runs of scripts: one that forgets to let go is found.
 pub const SCRIPT_MAX_SAMPLES: u64 = 10_000;
+
+/// Samples of a selection from which on several threads decode and compute: fewer take less than the threads need to wake up.
+pub const SAMPLES_FOR_THREADS: u64 = 30_000;
+
+/// Samples or cells of the series that threads compute at a time before they are taken in, 2 MiB of cells: enough that waiting for
+/// the slowest of them costs little, and little enough that memory still follows the result.
+pub const BLOCK_CELLS: usize = 1 << 18;
+
+/// Series that threads compute at a time, at most.
+pub const BLOCK_SERIES: usize = 4096;

@@ -118,12 +118,18 @@ impl Columns {
 /// [`crate::selections`] announced and no others, so that an asynchronous caller can fetch them beforehand.
 pub trait SeriesSource: Send + Sync {
     /// The series that satisfy the selection, each once, in order of their labels.
-    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesCursor + '_>>;
+    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>>;
 }
 
-/// Walks over the series of a selection, one at a time, so that memory follows the result and not the input.
-pub trait SeriesCursor {
-    /// Moves to the next series and replaces the content of `columns` by its samples in the range, which may be none.
-    /// `None` ends the walk.
-    fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>>;
+/// The series of a selection. Each is decoded when it is asked for, so that memory follows the result and not the input, and
+/// several threads may ask at a time.
+pub trait SeriesSet: Sync {
+    /// How many there are.
+    fn count(&self) -> usize;
+
+    /// About how many samples they have, by which it is decided whether several threads are worth while.
+    fn samples(&self) -> u64;
+
+    /// Replaces the content of `columns` by the samples in the range of the series at a position, which may be none.
+    fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels>;
 }

@@ -62,6 +62,11 @@ impl SelectedSeries {
         self.size_bytes
     }
 
+    /// Samples of all chunks, of which some may be outside of the range or hidden.
+    pub fn samples(&self) -> u64 {
+        self.series.iter().flat_map(|(_, of)| &of.chunks).map(|chunk| chunk.count as u64).sum()
+    }
+
     /// Replaces the content of the columns by the floats of the series at a position: those in the range, each time
     /// once, ascending. Staleness markers are among them.
     pub fn decode(&self, at: usize, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {

@@ -89,6 +89,23 @@ impl AnnotationSet {
         self.entries.push(Entry { level, text, position: span.start, detail });
     }
 
+    /// Adds what another set has.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.extend_from(other.entries.into_iter(), 0);
+    }
+
+    /// Adds what another set has, at positions that are so much later.
+    pub(crate) fn extend_shifted(&mut self, other: &Self, by: isize) {
+        self.extend_from(other.entries.iter().cloned(), by);
+    }
+
+    fn extend_from(&mut self, entries: impl Iterator<Item = Entry>, by: isize) {
+        for Entry { level, text, position, detail } in entries {
+            let start = position.saturating_add_signed(by);
+            self.add(level, text, Span { start, end: start }, detail);
+        }
+    }
+
     fn warning(&mut self, text: String, span: Span) {
         self.add(Level::Warning, text, span, Detail::None);
     }

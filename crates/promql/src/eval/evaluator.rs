@@ -4,14 +4,15 @@
 //! aggregation right above a selector or a range function never holds more than one input series. Operators live in
 //! `functions`, `aggregate` and `binary`.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use base::{Error, Labels, Result};
+use rustc_hash::FxHashMap;
 
 use super::annotation::AnnotationSet;
 use super::column::{ABSENT, Column, Frame, is_present};
 use super::plan::{Kind, Node};
+use super::series::Kept;
 use super::trace::{Measured, Trace};
 use super::{EvalOptions, Interrupt};
 use crate::histogram::multiply;
@@ -25,23 +26,35 @@ pub(crate) type Sink<'s> = dyn FnMut(&mut Evaluator<'_>, Column) -> Result<()> +
 pub(crate) struct Evaluator<'a> {
     pub(crate) options: &'a EvalOptions,
     pub(crate) annotations: AnnotationSet,
-    source: &'a dyn SeriesSource,
+    pub(super) source: &'a dyn SeriesSource,
     interrupt: &'a dyn Interrupt,
-    shared: Vec<Shared>,
+    pub(super) shared: Vec<Shared>,
     stats: QueryStats,
     held_samples: u64,
     held_cells: u64,
     /// What the interrupt was last told of them, in bytes.
     told_bytes: u64,
+    /// Parts of the query that were evaluated and are needed again.
+    parts: FxHashMap<usize, Part>,
     /// Measures the nodes, if somebody wants to know.
     trace: Option<Trace<'a>>,
 }
 
-/// A selection, and its series while further selectors will ask for them.
-struct Shared {
-    selection: Selection,
+/// What a part of the query gave.
+struct Part {
+    frame: Frame,
+    /// What it told.
+    told: AnnotationSet,
+    /// Samples that its steps used.
+    used: u64,
     uses_left: usize,
-    series: Option<Rc<Vec<(Labels, Columns)>>>,
+}
+
+/// A selection, and its series while further selectors will ask for them.
+pub(super) struct Shared {
+    pub(super) selection: Selection,
+    pub(super) uses_left: usize,
+    pub(super) kept: Option<Kept>,
 }
 
 impl<'a> Evaluator<'a> {
@@ -53,7 +66,7 @@ impl<'a> Evaluator<'a> {
     ) -> Self {
         let shared = selections
             .into_iter()
-            .map(|(selection, uses_left)| Shared { selection, uses_left, series: None })
+            .map(|(selection, uses_left)| Shared { selection, uses_left, kept: None })
             .collect();
         Self {
             options,
@@ -65,6 +78,7 @@ impl<'a> Evaluator<'a> {
             held_samples: 0,
             held_cells: 0,
             told_bytes: 0,
+            parts: FxHashMap::default(),
             trace: None,
         }
     }
@@ -154,8 +168,13 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The time, if nodes are measured.
-    fn trace_now(&self) -> Option<Duration> {
+    pub(super) fn trace_now(&self) -> Option<Duration> {
         self.trace.as_ref().map(Trace::now)
+    }
+
+    /// Whether nodes are measured.
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.is_some()
     }
 
     /// Notes what a node gave, and the time since `begin` that was not spent on what became of it.
@@ -190,6 +209,9 @@ impl<'a> Evaluator<'a> {
             return Ok(Some(vec![column]));
         }
         let mut frame = match &node.kind {
+            Kind::Shared { part, uses, shift, inner } => {
+                return self.part(*part, *uses, *shift, inner).map(Some);
+            }
             Kind::Aggregate { ast, input, param } => {
                 crate::aggregate::evaluate(self, node, ast, input, param.as_deref())?
             }
@@ -209,6 +231,30 @@ impl<'a> Evaluator<'a> {
             self.hold(column)?;
         }
         Ok(Some(frame))
+    }
+
+    /// The columns of a part of the query that occurs several times.
+    fn part(&mut self, part: usize, uses: usize, shift: isize, inner: &Node<'_>) -> Result<Frame> {
+        if let Some(mut kept) = self.parts.remove(&part) {
+            self.annotations.extend_shifted(&kept.told, shift);
+            self.count_used(kept.used);
+            kept.uses_left -= 1;
+            if kept.uses_left == 0 {
+                return Ok(kept.frame);
+            }
+            let frame = kept.frame.clone();
+            self.parts.insert(part, kept);
+            frame.iter().try_for_each(|column| self.hold(column))?;
+            return Ok(frame);
+        }
+        let before = (std::mem::take(&mut self.annotations), self.stats.samples);
+        let frame = self.frame(inner)?;
+        let told = std::mem::replace(&mut self.annotations, before.0);
+        self.annotations.extend_shifted(&told, shift);
+        frame.iter().try_for_each(|column| self.hold(column))?;
+        let used = self.stats.samples - before.1;
+        self.parts.insert(part, Part { frame: frame.clone(), told, used, uses_left: uses - 1 });
+        Ok(frame)
     }
 
     /// The values of a scalar, one per step.
@@ -294,59 +340,17 @@ impl<'a> Evaluator<'a> {
         self.stats.samples += samples;
     }
 
-    /// Hands each series of a selection to `f`, which may change the columns.
-    pub(crate) fn read(
-        &mut self,
-        selection: Option<usize>,
-        f: &mut dyn FnMut(&mut Self, Labels, &mut Columns) -> Result<()>,
-    ) -> Result<()> {
-        let Some(at) = selection else { return Ok(()) };
-        let shared = &mut self.shared[at];
-        shared.uses_left = shared.uses_left.saturating_sub(1);
-        if shared.uses_left == 0 && shared.series.is_none() {
-            return self.read_cursor(at, f);
-        }
-        if self.shared[at].series.is_none() {
-            let mut all = Vec::new();
-            self.read_cursor(at, &mut |ev, labels, columns| {
-                ev.hold_samples(columns.size_in_samples())?;
-                all.push((labels, std::mem::take(columns)));
-                Ok(())
-            })?;
-            self.shared[at].series = Some(Rc::new(all));
-        }
-        let shared = &mut self.shared[at];
-        let series = if shared.uses_left == 0 { shared.series.take() } else { shared.series.clone() };
-        let Some(series) = series else { return Ok(()) };
-        let mut columns = Columns::default();
-        for (labels, kept) in series.iter() {
-            self.check_interrupt()?;
-            columns.clone_from(kept);
-            f(self, labels.clone(), &mut columns)?;
-        }
-        if self.shared[at].uses_left == 0 {
-            self.release_samples(series.iter().map(|(_, c)| c.size_in_samples()).sum());
-        }
-        Ok(())
+    /// Counts a series that was read.
+    pub(crate) fn count_series(&mut self) {
+        self.stats.series += 1;
     }
 
-    fn read_cursor(
-        &mut self,
-        at: usize,
-        f: &mut dyn FnMut(&mut Self, Labels, &mut Columns) -> Result<()>,
-    ) -> Result<()> {
-        let mut columns = Columns::default();
-        let mut cursor = self.source.select(&self.shared[at].selection)?;
-        loop {
-            self.check_interrupt()?;
-            let begin = self.trace_now();
-            let Some(labels) = cursor.next(&mut columns)? else { return Ok(()) };
-            self.stats.series += 1;
-            if let (Some(begin), Some(trace)) = (begin, &mut self.trace) {
-                let took = trace.now().saturating_sub(begin);
-                trace.note_read(at, columns.size_in_samples(), took);
-            }
-            f(self, labels, &mut columns)?;
+    /// Counts a series of a selection that was read since `begin`.
+    pub(crate) fn note_read(&mut self, selection: usize, columns: &Columns, begin: Option<Duration>) {
+        self.count_series();
+        if let (Some(begin), Some(trace)) = (begin, &mut self.trace) {
+            let took = trace.now().saturating_sub(begin);
+            trace.note_read(selection, columns.size_in_samples(), took);
         }
     }
 }

@@ -10,6 +10,8 @@ pub(crate) mod duration;
 pub(crate) mod evaluator;
 pub(crate) mod plan;
 pub(crate) mod select;
+pub(crate) mod series;
+pub(crate) mod share;
 pub(crate) mod steps;
 pub(crate) mod trace;
 

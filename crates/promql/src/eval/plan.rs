@@ -4,9 +4,12 @@
 //! `start()` and the like are numbers; parentheses are gone; and parts whose value does not depend on the step stand
 //! under [`Kind::Invariant`], to be evaluated once. Owns no evaluation.
 
+use std::rc::Rc;
+
 use base::{Matcher, Result, TimeRange};
 
 use super::duration::QueryTimes;
+use super::share::share;
 use super::steps::Steps;
 use super::{EvalOptions, Grid};
 use crate::ast::{Aggregate, AtModifier, Binary, BinaryOp, Expr, ExprKind, Span, Subquery, VectorSelector};
@@ -60,6 +63,16 @@ pub(crate) enum Kind<'e> {
     },
     /// Evaluated at the first step and repeated for all.
     Invariant(Box<Node<'e>>),
+    /// One of several parts of a query that are the same, evaluated when the first of them is needed.
+    Shared {
+        /// Which of the parts that are shared.
+        part: usize,
+        /// How many nodes it stands for.
+        uses: usize,
+        /// How much later in the query this node stands than the one that is evaluated.
+        shift: isize,
+        inner: Rc<Node<'e>>,
+    },
 }
 
 /// Which samples a step sees: those in `(end - range - before, end + after]`, where `end` is the time of the step or
@@ -129,8 +142,10 @@ pub(crate) fn plan<'e>(expr: &'e Expr, grid: &Grid, step_ms: i64, options: &Eval
     let times = QueryTimes { start_ms: grid.start_ms, end_ms: grid.end_ms, step_ms };
     let mut planner =
         Planner { times, options, need: Need::Samples, buckets: Buckets::Needed, selections: Vec::new() };
-    let root = planner.node(expr, grid.steps()?)?;
-    Ok(Plan { root, selections: planner.selections })
+    let mut root = planner.node(expr, grid.steps()?)?;
+    let mut selections = planner.selections;
+    share(&mut root, &mut selections);
+    Ok(Plan { root, selections })
 }
 
 struct Planner<'o> {

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use base::{CounterResetHint, Histogram, Result, is_stale};
+use base::{CounterResetHint, Histogram, Labels, Result, is_stale};
 
 use super::annotation::AnnotationSet;
 use super::column::{ABSENT, Column, Histograms, is_present};
 use super::evaluator::{Evaluator, Sink};
 use super::plan::{Selector, Window};
+use super::series::Told;
 use super::steps::Steps;
 use crate::ast::Span;
 use crate::functions::extended::interpolate_histograms;
@@ -53,13 +54,13 @@ pub(crate) fn stream(
     sink: &mut Sink<'_>,
 ) -> Result<()> {
     let smoothed = selector.ast.smoothed;
-    ev.read(selector.selection, &mut |ev, labels, columns| {
+    let work = |labels: Labels, columns: &mut Columns, told: &mut Told| {
         if selector.statistics_only {
             columns.histograms.keep_statistics();
         }
         let picked = if smoothed {
             drop_stale(columns);
-            let mut notes = Notes { annotations: &mut ev.annotations, metric: labels.metric(), span };
+            let mut notes = Notes { annotations: &mut told.annotations, metric: labels.metric(), span };
             smooth(columns, &selector.window, steps, &mut notes)
         } else {
             pick(columns, &selector.window, steps, Want::Value)
@@ -67,10 +68,14 @@ pub(crate) fn stream(
         let Picked { values, histograms } = picked;
         let column = Column { labels, drop_name: false, values, histograms };
         if column.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        ev.count_used(column.count_samples());
-        sink(ev, column)
+        told.used = column.count_samples();
+        Ok(Some(column))
+    };
+    ev.map(selector.selection, steps.count, &work, &mut |ev, column| match column {
+        Some(column) => sink(ev, column),
+        None => Ok(()),
     })
 }
 

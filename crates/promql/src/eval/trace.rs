@@ -2,12 +2,13 @@
 //!
 //! Owns the measuring and the tree that is shown. An evaluation that nobody asks about measures nothing.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use base::Clock;
 
 use super::plan::{Kind, Node, Plan};
+use super::share::inputs;
 use crate::ast::Span;
 use crate::print;
 
@@ -98,12 +99,33 @@ impl<'a> Trace<'a> {
 
     /// The tree of what was measured.
     pub(crate) fn finish(&self, plan: &Plan<'_>) -> PlanNode {
-        self.node(&plan.root)
+        self.node(&plan.root, &mut HashSet::new())
     }
 
-    fn node(&self, node: &Node<'_>) -> PlanNode {
+    /// The tree below a node; `shown` has the shared parts that it shows already.
+    fn node(&self, node: &Node<'_>, shown: &mut HashSet<usize>) -> PlanNode {
+        if let Kind::Shared { part, inner, .. } = &node.kind {
+            if shown.insert(*part) {
+                return PlanNode { span: node.span, ..self.node(inner, shown) };
+            }
+            let Measured { series, points, .. } =
+                self.nodes.get(&address(inner)).copied().unwrap_or_default();
+            let (operator, span, steps) = (operator(node), node.span, node.steps.count);
+            let (total, own) = (Duration::ZERO, Duration::ZERO);
+            return PlanNode {
+                operator,
+                span,
+                steps,
+                series,
+                points,
+                total,
+                own,
+                read: None,
+                inputs: Vec::new(),
+            };
+        }
         let measured = self.nodes.get(&address(node)).copied().unwrap_or_default();
-        let mut inputs: Vec<PlanNode> = inputs(node).into_iter().map(|n| self.node(n)).collect();
+        let mut inputs: Vec<PlanNode> = inputs(node).into_iter().map(|n| self.node(n, shown)).collect();
         let read = match &node.kind {
             Kind::Selector(s) | Kind::Range(s) => s.selection,
             Kind::Call { info: Some(info), .. } => info.selection,
@@ -137,16 +159,6 @@ fn address(node: &Node<'_>) -> usize {
     std::ptr::from_ref(node).addr()
 }
 
-fn inputs<'n, 'e>(node: &'n Node<'e>) -> Vec<&'n Node<'e>> {
-    match &node.kind {
-        Kind::Number(_) | Kind::Text(_) | Kind::Selector(_) | Kind::Range(_) => Vec::new(),
-        Kind::Unary { inner, .. } | Kind::Subquery { inner, .. } | Kind::Invariant(inner) => vec![inner],
-        Kind::Binary { lhs, rhs, .. } => vec![lhs, rhs],
-        Kind::Aggregate { input, param, .. } => param.as_deref().into_iter().chain([&**input]).collect(),
-        Kind::Call { args, .. } => args.iter().collect(),
-    }
-}
-
 fn operator(node: &Node<'_>) -> String {
     match &node.kind {
         Kind::Number(v) => print::number(*v, false),
@@ -163,6 +175,7 @@ fn operator(node: &Node<'_>) -> String {
             format!("subquery over {}", base::format_duration(millis(window.range_ms)))
         }
         Kind::Invariant(_) => "once for all steps".to_owned(),
+        Kind::Shared { inner, .. } => format!("again {}", operator(inner)),
     }
 }
 

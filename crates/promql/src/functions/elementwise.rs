@@ -144,6 +144,7 @@ fn names_are_gone(node: &Node<'_>) -> bool {
         }
         Kind::Unary { negative, inner } => *negative || names_are_gone(inner),
         Kind::Invariant(inner) => names_are_gone(inner),
+        Kind::Shared { inner, .. } => names_are_gone(inner),
         _ => false,
     }
 }

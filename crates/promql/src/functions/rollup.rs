@@ -14,9 +14,10 @@ use crate::eval::column::{ABSENT, Column, Histograms, is_present, same_labelset_
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{Kind, Node, Window};
 use crate::eval::select::{Notes, drop_stale};
+use crate::eval::series::Told;
 use crate::eval::steps::Steps;
 use crate::usage::parts;
-use crate::{Coarse, Columns, Function, ValueType};
+use crate::{Coarse, Columns, EvalOptions, Function, ValueType};
 
 /// Whether a function takes a range vector and yields a column per series.
 pub(crate) fn is_rollup(function: Function) -> bool {
@@ -124,17 +125,21 @@ pub(crate) fn stream(
         if arg.ty == ValueType::Matrix { range = Some(arg) } else { numbers.push(ev.scalar(arg)?) }
     }
     let range = range.ok_or_else(|| Error::internal("cannot evaluate a range function without a range"))?;
-    let mut roller =
-        Roller { function, steps: node.steps, numbers, span: args[0].span, seen: FxHashSet::default() };
+    let roller = Roller { function, steps: node.steps, numbers, span: args[0].span, options: ev.options };
+    let mut given = Given::default();
     match &range.kind {
         Kind::Range(selector) => {
             let mode = extended::mode(function, selector.ast)?;
-            ev.read(selector.selection, &mut |ev, labels, columns| {
+            let work = |labels: Labels, columns: &mut Columns, told: &mut Told| {
                 if selector.statistics_only {
                     columns.histograms.keep_statistics();
                 }
                 drop_stale(columns);
-                roller.series(ev, labels, false, columns, &selector.window, mode, sink)
+                roller.column(labels, false, columns, &selector.window, mode, told)
+            };
+            ev.map(selector.selection, node.steps.count, &work, &mut |ev, column| match column {
+                Some(column) => given.give(ev, column, sink),
+                None => Ok(()),
             })
         }
         Kind::Subquery { inner, window } => {
@@ -154,8 +159,12 @@ pub(crate) fn stream(
                     }
                 }
                 let mode = extended::Mode::Plain;
-                let labels = column.labels.clone();
-                roller.series(ev, labels, column.drop_name, &columns, window, mode, sink)?;
+                let (labels, mut told) = (column.labels.clone(), Told::default());
+                let rolled = roller.column(labels, column.drop_name, &columns, window, mode, &mut told)?;
+                ev.take_in(told)?;
+                if let Some(rolled) = rolled {
+                    given.give(ev, rolled, sink)?;
+                }
                 ev.release(&column);
             }
             Ok(())
@@ -164,76 +173,97 @@ pub(crate) fn stream(
     }
 }
 
-struct Roller {
+/// The label sets given out, by their hashes, to find those that fall together without their name.
+#[derive(Default)]
+struct Given(FxHashSet<u64>);
+
+impl Given {
+    fn give(&mut self, ev: &mut Evaluator<'_>, column: Column, sink: &mut Sink<'_>) -> Result<()> {
+        if !ev.options.delayed_name_removal && !self.0.insert(column.labels.stable_hash()) {
+            return Err(same_labelset_error());
+        }
+        sink(ev, column)
+    }
+}
+
+struct Roller<'a> {
     function: Function,
     steps: Steps,
     /// The function's numbers, per step.
     numbers: Vec<Vec<f64>>,
     /// Of the first argument, whichever that is.
     span: Span,
-    /// Hashes of the label sets given out, to find those that fall together without their name.
-    seen: FxHashSet<u64>,
+    options: &'a EvalOptions,
 }
 
-impl Roller {
-    #[allow(clippy::too_many_arguments, reason = "one call each from the two kinds of range")]
-    fn series(
-        &mut self,
-        ev: &mut Evaluator<'_>,
+impl Roller<'_> {
+    /// The function's column of a series, if it has any value.
+    fn column(
+        &self,
         labels: Labels,
         drop_name: bool,
         columns: &Columns,
         window: &Window,
         mode: extended::Mode,
-        sink: &mut Sink<'_>,
-    ) -> Result<()> {
+        told: &mut Told,
+    ) -> Result<Option<Column>> {
         if columns.size_in_samples() == 0 {
-            return Ok(());
+            return Ok(None);
         }
-        let rolled = self.roll_series(ev, labels.metric(), columns, window, mode)?;
-        ev.count_used(rolled.used);
-        ev.hold_samples(rolled.widest)?;
-        ev.release_samples(rolled.widest);
+        let rolled = self.roll_series(&labels, columns, window, mode, told)?;
+        (told.used, told.widest) = (rolled.used, rolled.widest);
         let Rolled { values, histograms, .. } = rolled;
         let mut column = Column { labels, drop_name, values, histograms };
         if column.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
         let has_floats = column.values.iter().any(|v| is_present(*v));
         if matches!(self.function, Function::Rate | Function::Increase) && has_floats {
-            note_non_counter(ev, &column.labels, self.span);
+            self.note_non_counter(&column.labels, told);
         }
         column.drop_name |= super::drops_name(self.function);
-        if !ev.options.delayed_name_removal {
-            if column.drop_name {
-                column.labels = without_metadata(&column.labels);
-            }
-            if !self.seen.insert(column.labels.stable_hash()) {
-                return Err(same_labelset_error());
-            }
+        if column.drop_name && !self.options.delayed_name_removal {
+            column.labels = without_metadata(&column.labels);
         }
-        sink(ev, column)
+        Ok(Some(column))
+    }
+
+    /// Tells if a metric does not look like a counter.
+    fn note_non_counter(&self, labels: &Labels, told: &mut Told) {
+        let metric = labels.metric();
+        if metric.is_empty() {
+            return;
+        }
+        if self.options.type_and_unit_labels {
+            let kind = labels.get_or_empty("__type__");
+            if !matches!(kind, "counter" | "histogram") {
+                told.annotations.no_counter_type(metric, kind, self.span);
+            }
+        } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix)) {
+            told.annotations.possible_non_counter(metric, self.span);
+        }
     }
 
     /// The function over all of a series.
     fn roll_series(
         &self,
-        ev: &mut Evaluator<'_>,
-        metric: &str,
+        labels: &Labels,
         columns: &Columns,
         window: &Window,
         mode: extended::Mode,
+        told: &mut Told,
     ) -> Result<Rolled> {
-        let uses_starts = ev.options.use_start_timestamps && looks_at_starts(self.function);
+        let metric = labels.metric();
+        let uses_starts = self.options.use_start_timestamps && looks_at_starts(self.function);
         let starts = if uses_starts { &columns.starts_ms[..] } else { &[] };
         let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
         let series = |steps| Series { times, values, starts, uses_starts, window, steps };
         let mut rolled = match &columns.coarse {
-            None => self.roll(ev, &series(self.steps), mode, 0)?,
+            None => self.roll(&series(self.steps), mode, 0, told)?,
             Some(coarse) => {
                 let (before, after) = self.steps.split(coarse.steps(window, self.steps));
-                let mut rolled = self.roll_buckets(ev, coarse, window, before, mode)?;
-                rolled.append(self.roll(ev, &series(after), mode, before.count)?);
+                let mut rolled = self.roll_buckets(coarse, window, before, mode, told)?;
+                rolled.append(self.roll(&series(after), mode, before.count, told)?);
                 rolled
             }
         };
@@ -241,11 +271,11 @@ impl Roller {
         if !starts.is_empty() && extrapolates && mode == extended::Mode::Plain {
             let overlaps = starts::count_overlaps(&series(self.steps));
             if overlaps > 0 {
-                ev.annotations.start_overlap(metric, overlaps, self.span);
+                told.annotations.start_overlap(metric, overlaps, self.span);
             }
         }
         if !columns.histograms.is_empty() {
-            let mut notes = Notes { annotations: &mut ev.annotations, metric, span: self.span };
+            let mut notes = Notes { annotations: &mut told.annotations, metric, span: self.span };
             let series = series(self.steps);
             mixed::overlay(self.function, &series, &columns.histograms, mode, &mut rolled, &mut notes)?;
         }
@@ -255,11 +285,11 @@ impl Roller {
     /// The function over buckets instead of samples, from the first step on.
     fn roll_buckets(
         &self,
-        ev: &mut Evaluator<'_>,
         coarse: &Coarse,
         window: &Window,
         steps: Steps,
         mode: extended::Mode,
+        told: &mut Told,
     ) -> Result<Rolled> {
         if mode == extended::Mode::Plain
             && let Some(rolled) = buckets::roll(self.function, coarse, window, steps)
@@ -271,7 +301,7 @@ impl Roller {
         // Two buckets at least, or there would be no two samples.
         let range_ms = window.range_ms.max(2 * coarse.bucket_ms);
         let wide = Window { range_ms, ..*window };
-        let mut rolled = self.roll(ev, &Series::new(times, values, &wide, steps), mode, 0)?;
+        let mut rolled = self.roll(&Series::new(times, values, &wide, steps), mode, 0, told)?;
         let counts = matches!(
             self.function,
             Function::Increase | Function::Delta | Function::Resets | Function::Changes
@@ -285,10 +315,10 @@ impl Roller {
     /// The function over samples, at steps that begin with the one at a position among all.
     fn roll(
         &self,
-        ev: &mut Evaluator<'_>,
         series: &Series<'_>,
         mode: extended::Mode,
         first: usize,
+        told: &mut Told,
     ) -> Result<Rolled> {
         let numbers = |at: usize| &self.numbers[at][first..];
         if mode != extended::Mode::Plain {
@@ -309,7 +339,7 @@ impl Roller {
             }
             Function::QuantileOverTime => {
                 let (rolled, invalid) = over_time::quantile(series, numbers(0));
-                invalid.into_iter().for_each(|q| ev.annotations.invalid_quantile(q, self.span));
+                invalid.into_iter().for_each(|q| told.annotations.invalid_quantile(q, self.span));
                 rolled
             }
             other => over_time::roll(other, series)?,
@@ -329,22 +359,6 @@ fn without_reset(h: &Arc<Histogram>) -> Arc<Histogram> {
             Arc::new(Histogram { counter_reset_hint: CounterResetHint::Unknown, ..(**h).clone() })
         }
         CounterResetHint::Unknown | CounterResetHint::Gauge => Arc::clone(h),
-    }
-}
-
-/// Tells if a metric does not look like a counter.
-fn note_non_counter(ev: &mut Evaluator<'_>, labels: &Labels, span: Span) {
-    let metric = labels.metric();
-    if metric.is_empty() {
-        return;
-    }
-    if ev.options.type_and_unit_labels {
-        let kind = labels.get_or_empty("__type__");
-        if !matches!(kind, "counter" | "histogram") {
-            ev.annotations.no_counter_type(metric, kind, span);
-        }
-    } else if !["_total", "_sum", "_count", "_bucket"].iter().any(|suffix| metric.ends_with(suffix)) {
-        ev.annotations.possible_non_counter(metric, span);
     }
 }
 

@@ -9,7 +9,7 @@ use super::classic;
 use super::parse::Load;
 use super::sequence::Point;
 use crate::histogram::{is_reset, same_bounds};
-use crate::{Columns, Selection, SeriesCursor, SeriesSource};
+use crate::{Columns, Selection, SeriesSet, SeriesSource};
 
 /// Series in memory, in order of their labels.
 #[derive(Debug, Clone, Default)]
@@ -120,21 +120,28 @@ fn matches(matchers: &[Matcher], labels: &Labels) -> bool {
 }
 
 impl SeriesSource for MemorySource {
-    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
-        let selection = selection.clone();
-        let rows = self.series.iter().filter(move |(l, _)| matches(&selection.matchers, l));
-        Ok(Box::new(Cursor { rows, range: selection.range }))
+    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
+        let rows = self.series.iter().filter(|(l, _)| matches(&selection.matchers, l)).collect();
+        Ok(Box::new(Rows { rows, range: selection.range }))
     }
 }
 
-struct Cursor<I> {
-    rows: I,
+struct Rows<'s> {
+    rows: Vec<(&'s Labels, &'s BTreeMap<i64, Stored>)>,
     range: base::TimeRange,
 }
 
-impl<'s, I: Iterator<Item = (&'s Labels, &'s BTreeMap<i64, Stored>)>> SeriesCursor for Cursor<I> {
-    fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
-        let Some((labels, stored)) = self.rows.next() else { return Ok(None) };
+impl SeriesSet for Rows<'_> {
+    fn count(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn samples(&self) -> u64 {
+        self.rows.iter().map(|(_, stored)| stored.len() as u64).sum()
+    }
+
+    fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
+        let (labels, stored) = self.rows[at];
         columns.clear();
         let mut hints = Hints::default();
         for (t, Stored { value, start_ms }) in stored.range(..=self.range.end_ms) {
@@ -163,7 +170,7 @@ impl<'s, I: Iterator<Item = (&'s Labels, &'s BTreeMap<i64, Stored>)>> SeriesCurs
                 starts.clear();
             }
         }
-        Ok(Some(labels.clone()))
+        Ok(labels.clone())
     }
 }
 
@@ -182,12 +189,12 @@ mod tests {
         let matchers = vec![Matcher::equal("__name__", "x")];
         let range = TimeRange::new(2, 3);
         let mut columns = Columns::default();
-        let mut cursor = data.select(&Selection { matchers, range, usages: Vec::new() }).unwrap();
-        assert_eq!(cursor.next(&mut columns).unwrap().unwrap().get("l"), Some("a"));
+        let set = data.select(&Selection { matchers, range, usages: Vec::new() }).unwrap();
+        assert_eq!(set.read(0, &mut columns).unwrap().get("l"), Some("a"));
         assert_eq!(columns.timestamps_ms, [2, 3]);
-        assert_eq!(cursor.next(&mut columns).unwrap().unwrap().get("l"), Some("b"));
+        assert_eq!(set.read(1, &mut columns).unwrap().get("l"), Some("b"));
         assert!(columns.values.is_empty());
-        assert!(cursor.next(&mut columns).unwrap().is_none());
+        assert_eq!(set.count(), 2);
     }
 
     #[test]

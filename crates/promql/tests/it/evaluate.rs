@@ -5,8 +5,8 @@ use std::sync::Mutex;
 use base::{Error, ErrorKind, Labels, Result, TimeRange};
 use promql::script::MemorySource;
 use promql::{
-    EvalOptions, Expr, Grid, Interrupt, ParseOptions, QueryOutput, Selection, SeriesCursor, SeriesSource,
-    Value, evaluate_instant, evaluate_range, parse, selections,
+    EvalOptions, Expr, Grid, Interrupt, ParseOptions, QueryOutput, Selection, SeriesSet, SeriesSource, Value,
+    evaluate_instant, evaluate_range, parse, selections,
 };
 
 struct Never;
@@ -24,7 +24,7 @@ struct Recorder {
 }
 
 impl SeriesSource for Recorder {
-    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
+    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
         self.asked.lock().unwrap().push(selection.clone());
         self.data.select(selection)
     }
@@ -150,4 +150,88 @@ fn a_range_vector_is_no_range_query() {
         e.message(),
         "invalid expression type \"range vector\" for range query, must be Scalar or instant Vector"
     );
+}
+
+/// As many series and samples as several threads are worth while for.
+fn large() -> MemorySource {
+    let mut data = MemorySource::default();
+    for i in 0..2000 {
+        let (job, instance) = (format!("j{}", i % 7), format!("i{i}"));
+        let labels = [("__name__", "x_seconds"), ("job", job.as_str()), ("instance", instance.as_str())];
+        let labels = Labels::from_pairs(labels);
+        (0..40).for_each(|n| data.insert(&labels, n * 30_000, (n * (i % 13)) as f64 / 7.0));
+    }
+    data
+}
+
+#[test]
+fn threads_change_neither_results_nor_what_is_told() {
+    let data = large();
+    let options = EvalOptions::default();
+    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let four_threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    for text in [
+        "x_seconds",
+        "sum by (job) (rate(x_seconds[5m]))",
+        "avg(x_seconds) / sum(rate(x_seconds[2m]))",
+        "topk(3, quantile_over_time(2, x_seconds[5m]))",
+        "max_over_time(rate(x_seconds[3m])[6m:1m])",
+        "sum(x_seconds) + on() group_left() sum(x_seconds offset 1m)",
+    ] {
+        let one = one_thread.install(|| range(text, GRID, &options, &data)).unwrap();
+        let four = four_threads.install(|| range(text, GRID, &options, &data)).unwrap();
+        assert_eq!(one, four, "{text}");
+    }
+}
+
+#[test]
+fn errors_and_interruptions_end_what_threads_do() {
+    struct After(Mutex<u64>);
+    impl Interrupt for After {
+        fn check(&self) -> Result<()> {
+            let mut left = self.0.lock().unwrap();
+            *left = left.saturating_sub(1);
+            if *left == 0 { Err(Error::new(ErrorKind::Canceled, "nobody waits")) } else { Ok(()) }
+        }
+    }
+    let data = large();
+    let four_threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
+    let expr = query("sum(rate(x_seconds[5m]))");
+    let end = |options: &EvalOptions, interrupt: &(dyn Interrupt + Sync)| {
+        let evaluate = || evaluate_range(&expr, "", &GRID, options, &data, interrupt);
+        four_threads.install(evaluate).unwrap_err().message().to_owned()
+    };
+    assert_eq!(end(&EvalOptions::default(), &After(Mutex::new(1000))), "nobody waits");
+    let few = EvalOptions { max_samples: 5, ..EvalOptions::default() };
+    let expected = "query processing would load too many samples into memory in query execution";
+    assert_eq!(end(&few, &Never), expected);
+}
+
+/// The text that comes out whether or not parts that occur twice are evaluated once: the second query has another spelling.
+#[test]
+fn what_occurs_twice_gives_and_tells_the_same() {
+    let data = data();
+    let options = EvalOptions::default();
+    for (twice, spelled) in [
+        ("rate(x_total[5m]) / rate(x_total[5m])", "rate(x_total[5m]) / rate( x_total[5m])"),
+        ("sum(x_total) + sum(x_total) - sum(x_total)", "sum(x_total) + sum( x_total) - sum(  x_total)"),
+        ("-x_total > -x_total * 2", "-x_total > - x_total * 2"),
+        ("topk(1, x_total) or topk(1, x_total)", "topk(1, x_total) or topk(1,  x_total)"),
+        ("(x_total - x_total)[5m:1m]", "(x_total -  {__name__=\"x_total\"})[5m:1m]"),
+        ("timestamp(x_total) - x_total + x_total", "timestamp(x_total) - x_total + {__name__=\"x_total\"}"),
+        ("quantile(2, x_total) + quantile(2, x_total)", "quantile(2, x_total) + quantile( 2, x_total)"),
+        (
+            "absent(x_total{a=\"b\"}) + absent(x_total{a=\"b\"})",
+            "absent(x_total{a=\"b\"}) + absent( x_total{a=\"b\"})",
+        ),
+    ] {
+        let [a, b] = [twice, spelled]
+            .map(|text| evaluate_instant(&query(text), text, 600_000, &options, &data, &Never).unwrap());
+        assert_eq!((&a.value, a.stats.samples), (&b.value, b.stats.samples), "{twice}");
+        assert_eq!(a.annotations.warnings.len(), b.annotations.warnings.len(), "{twice}");
+    }
+    // Prometheus names the place that said it last.
+    let output = range("quantile(2, x_total) + quantile(2, x_total)", GRID, &options, &data).unwrap();
+    let expected = "PromQL warning: quantile value should be between 0 and 1, got 2 (1:33)";
+    assert_eq!(output.annotations.warnings, [expected]);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base::{Labels, ManualClock, Result};
 use promql::{
-    Columns, EvalOptions, Grid, Interrupt, ParseOptions, PlanNode, QueryOutput, Selection, SeriesCursor,
+    Columns, EvalOptions, Grid, Interrupt, ParseOptions, PlanNode, QueryOutput, Selection, SeriesSet,
     SeriesSource, Value,
 };
 
@@ -14,25 +14,27 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 /// Three series with a sample a minute for an hour, each of which takes a millisecond to read.
 struct Slow(Arc<ManualClock>);
 
-struct SlowCursor(Arc<ManualClock>, u32);
-
 impl SeriesSource for Slow {
-    fn select(&self, _: &Selection) -> Result<Box<dyn SeriesCursor + '_>> {
-        Ok(Box::new(SlowCursor(self.0.clone(), 0)))
+    fn select(&self, _: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
+        Ok(Box::new(Self(self.0.clone())))
     }
 }
 
-impl SeriesCursor for SlowCursor {
-    fn next(&mut self, columns: &mut Columns) -> Result<Option<Labels>> {
+impl SeriesSet for Slow {
+    fn count(&self) -> usize {
+        3
+    }
+
+    fn samples(&self) -> u64 {
+        3 * 60
+    }
+
+    fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         columns.clear();
-        if self.1 == 3 {
-            return Ok(None);
-        }
         self.0.advance(MILLISECOND);
-        self.1 += 1;
         columns.timestamps_ms = (0..60).map(|i| i * 60_000).collect();
         columns.values = (0..60).map(f64::from).collect();
-        Ok(Some(Labels::from_pairs([("__name__", "m"), ("n", self.1.to_string().as_str())])))
+        Ok(Labels::from_pairs([("__name__", "m"), ("n", (at + 1).to_string().as_str())]))
     }
 }
 
@@ -80,11 +82,20 @@ fn each_node_says_what_it_gave_and_what_it_took() {
 
 #[test]
 fn what_is_read_once_for_two_selectors_is_shared() {
-    let (output, plan) = explain("m + m");
+    let (output, plan) = explain("m - timestamp(m)");
     assert!(matches!(output.value, Value::Matrix(m) if m.len() == 3));
-    assert_eq!(told(&plan), ("+", 3, 15, 3, 0));
-    let reads: Vec<_> = plan.inputs.iter().map(|i| i.read.unwrap()).collect();
+    let reads = [&plan.inputs[0], &plan.inputs[1].inputs[0]].map(|node| node.read.unwrap());
     assert!(reads[0] == reads[1] && reads[0].shared && reads[0].time == 3 * MILLISECOND, "{reads:?}");
+}
+
+#[test]
+fn what_occurs_twice_is_evaluated_once() {
+    let (_, plan) = explain("sum(rate(m[10m])) / (sum(rate(m[10m])) + 1)");
+    assert_eq!(told(&plan), ("/", 1, 5, 3, 0));
+    assert_eq!(told(&plan.inputs[0]), ("sum", 1, 5, 3, 0));
+    let again = &plan.inputs[1].inputs[0];
+    assert_eq!(told(again), ("again sum", 1, 5, 0, 0));
+    assert!(again.inputs.is_empty() && again.span.start == 21);
 }
 
 #[test]

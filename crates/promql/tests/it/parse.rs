@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use promql::ast::{Expr, ExprKind, Span};
 use promql::limits::MAX_QUERY_DEPTH;
 use promql::{
-    Columns, EvalOptions, Interrupt, ParseOptions, Selection, SeriesCursor, SeriesSource, evaluate_instant,
+    Columns, EvalOptions, Interrupt, ParseOptions, Selection, SeriesSet, SeriesSource, evaluate_instant,
     parse, parse_bytes, parse_metric_selector, pretty, pretty_within,
 };
 use proptest::prelude::*;
@@ -359,14 +359,22 @@ fn selectors_stand_alone() {
 struct Nothing;
 
 impl SeriesSource for Nothing {
-    fn select(&self, _: &Selection) -> base::Result<Box<dyn SeriesCursor + '_>> {
+    fn select(&self, _: &Selection) -> base::Result<Box<dyn SeriesSet + '_>> {
         Ok(Box::new(Self))
     }
 }
 
-impl SeriesCursor for Nothing {
-    fn next(&mut self, _: &mut Columns) -> base::Result<Option<base::Labels>> {
-        Ok(None)
+impl SeriesSet for Nothing {
+    fn count(&self) -> usize {
+        0
+    }
+
+    fn samples(&self) -> u64 {
+        0
+    }
+
+    fn read(&self, at: usize, _: &mut Columns) -> base::Result<base::Labels> {
+        panic!("there is no series {at}")
     }
 }
 
