@@ -83,3 +83,6 @@ pub(crate) const SAMPLE_OFFSET_MS: i64 = 3_127;
 
 /// Time between two samples of a series, in milliseconds.
 pub(crate) const INTERVAL_MS: i64 = 10_000;
+
+/// Requests that a browser has under way to one server at a time.
+pub(crate) const BROWSER_CONNECTIONS: usize = 6;

@@ -106,6 +106,8 @@ enum Benchmark {
     Queries,
     /// Time to ready after kill -9, and what is missing.
     Restart,
+    /// Time of forty panels over a day, of all targets with a sample a minute.
+    Dashboard,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -142,6 +144,7 @@ fn run(options: &Options) -> Result<bool> {
         Benchmark::Memory => runs::memory::run(&setup)?,
         Benchmark::Queries => runs::queries::run(&setup)?,
         Benchmark::Restart => runs::restart::run(&setup)?,
+        Benchmark::Dashboard => runs::dashboard::run(&setup)?,
     };
     let machine = Machine::this();
     let date = clock::today();

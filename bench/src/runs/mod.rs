@@ -1,5 +1,6 @@
 //! The benchmarks, one per file, and what they share: sizes, the order of the servers, and a fresh folder for each.
 
+pub(crate) mod dashboard;
 pub(crate) mod disk;
 pub(crate) mod ingest;
 pub(crate) mod memory;

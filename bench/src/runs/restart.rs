@@ -18,7 +18,13 @@ pub(crate) fn run(setup: &Setup) -> Result<Report> {
     for (series, samples) in setup.sizes.wide.clone() {
         let recording = setup.wide(series, samples, 1)?;
         let title = recording.title.clone();
-        setup.each(&title, |_, kind, folder| one(setup, &recording, kind, folder, &mut report))?;
+        setup.each(&title, |_, kind, folder| match one(setup, &recording, kind, folder, &mut report) {
+            Err(e) if kind != Kind::Bellwether => {
+                report.note(&title, format!("{kind} could not be measured: {e:#}"));
+                Ok(())
+            }
+            result => result,
+        })?;
         report.note(
             &title,
             "killed once while idle, and once right after the last acknowledgement; an answer is the number of \

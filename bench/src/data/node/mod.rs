@@ -140,8 +140,9 @@ pub(crate) fn record(targets: usize, grid: Grid, folder: &Path) -> Result<Record
     let groups = groups.collect();
     let minutes = (grid.ticks as i64 * grid.interval_ms) / 60_000;
     let title = format!(
-        "node_exporter pages, {targets} targets × {} series × {minutes} min at 10 s, 1 % churn per 10 min",
-        per_tick / targets.max(1)
+        "node_exporter pages, {targets} targets × {} series × {minutes} min at {} s, 1 % churn per 10 min",
+        per_tick / targets.max(1),
+        grid.interval_ms / 1000
     );
     recorder.finish(title, grid, distinct, groups)
 }

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Histogram, Labels, Matcher, TimeRange};
-use roaring::RoaringBitmap;
 
 pub(crate) use chunk::{HeadChunk, fingerprint};
 pub(crate) use index::LimitReached;
@@ -193,15 +192,14 @@ impl Head {
         range: TimeRange,
         visit: &mut impl FnMut(&str),
     ) {
-        let overlaps = |id: &SeriesId| self.slab.get(*id).is_some_and(|s| s.overlaps(range));
-        let matched: RoaringBitmap =
-            self.index.postings().select(matchers).into_iter().filter(overlaps).collect();
+        let overlaps = |id: SeriesId| self.slab.get(id).is_some_and(|s| s.overlaps(range));
+        let matched = self.index.postings().select(matchers);
         // By value or by series, whichever there are fewer of: metrics of a job, or devices of a host.
         if (self.postings().value_count(name) as u64) < matched.len() {
-            self.postings().values_in(name, &matched).for_each(visit);
+            self.postings().values_in(name, &matched, overlaps).for_each(visit);
         } else {
-            let labels = matched.iter().filter_map(|id| self.slab.get(id)).map(Series::labels);
-            labels.filter_map(|l| l.get(name)).for_each(visit);
+            let series = matched.iter().filter_map(|id| self.slab.get(id)).filter(|s| s.overlaps(range));
+            series.filter_map(|s| s.labels().get(name)).for_each(visit);
         }
     }
 

@@ -44,10 +44,13 @@ impl Ids {
         }
     }
 
-    fn intersects(&self, set: &RoaringBitmap) -> bool {
+    /// Whether it has in common with another set one of which `counts` holds.
+    fn has_any(&self, set: &RoaringBitmap, counts: impl Fn(u32) -> bool) -> bool {
         match self {
-            Self::One(one) => set.contains(*one),
-            Self::Many(many) => !many.is_disjoint(set),
+            Self::One(one) => set.contains(*one) && counts(*one),
+            Self::Many(many) => {
+                !many.is_disjoint(set) && many.iter().any(|id| set.contains(id) && counts(id))
+            }
         }
     }
 
@@ -134,10 +137,15 @@ impl Postings {
         self.names.get(name).map_or(0, FxHashMap::len)
     }
 
-    /// The values that a label has in any of these series.
-    pub(crate) fn values_in(&self, name: &str, series: &RoaringBitmap) -> impl Iterator<Item = &str> {
+    /// The values that a label has in any of these series of which `counts` holds. One is enough, so few are asked about.
+    pub(crate) fn values_in(
+        &self,
+        name: &str,
+        series: &RoaringBitmap,
+        counts: impl Fn(u32) -> bool,
+    ) -> impl Iterator<Item = &str> {
         let values = self.names.get(name).into_iter().flatten();
-        values.filter(|(_, ids)| ids.intersects(series)).map(|(value, _)| value.as_ref())
+        values.filter(move |(_, ids)| ids.has_any(series, &counts)).map(|(value, _)| value.as_ref())
     }
 
     /// Label names, with their values and the number of series of each.
