@@ -8,13 +8,14 @@ use alerting::{GroupConfig, Notifier, RuleManager, RuleOptions, Terms};
 use async_trait::async_trait;
 use base::{Clock, Error, LabelsBuilder, Matcher, Result, TimeRange, WriteBatch};
 use collect::config::HttpConfig;
+use collect::discovery::{DiscoveryMetrics, Sources};
 use collect::endpoint::{self, Endpoints};
+use collect::http::HttpTransport;
 use collect::post::{self, PostRequest};
 use collect::relabel::{self, Rule};
-use collect::scrape::HttpTransport;
 use engine::{Engine, QueryFailure, QueryOptions, Value};
 use parking_lot::Mutex;
-use prometheus::{IntCounter, Registry};
+use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tsdb::MetricStore;
 
@@ -115,7 +116,7 @@ pub(crate) struct Alerts {
     pub(crate) rules: Arc<RuleManager>,
     pub(crate) notifier: Arc<Notifier>,
     pub(crate) transport: Arc<HttpTransport>,
-    pub(crate) read_errors: IntCounter,
+    pub(crate) discovery: DiscoveryMetrics,
     /// Where people reach this server, without a slash at its end.
     pub(crate) external_url: String,
     following: Mutex<Following>,
@@ -145,7 +146,7 @@ impl Alerts {
         external_url: &str,
         store: RuleStore,
         transport: Arc<HttpTransport>,
-        read_errors: IntCounter,
+        discovery: DiscoveryMetrics,
         clock: &Arc<dyn Clock>,
         registry: &Registry,
     ) -> Result<Self> {
@@ -170,7 +171,7 @@ impl Alerts {
         )?;
         let (rules, external_url) = (Arc::new(rules), external_url.to_owned());
         let following = Mutex::default();
-        Ok(Self { rules, notifier, transport, read_errors, external_url, following })
+        Ok(Self { rules, notifier, transport, discovery, external_url, following })
     }
 
     /// Makes a configuration and its rules the ones in force.
@@ -219,14 +220,19 @@ impl Alerts {
     }
 
     fn follow(&self, id: u64, config: AlertmanagerConfig) -> FollowedSet {
-        let (notifier, read_errors) = (Arc::clone(&self.notifier), self.read_errors.clone());
+        let notifier = Arc::clone(&self.notifier);
+        let sources = Sources {
+            metrics: self.discovery.clone(),
+            transport: Arc::clone(&self.transport) as _,
+            set: format!("config-{id}"),
+        };
         let endpoints = config.endpoints.clone();
         let task = tokio::spawn(async move {
             let found = |found: &Endpoints| {
                 let (active, dropped) = (found.active.clone(), found.dropped.clone());
                 notifier.set_targets(id, &Alertmanagers { active, dropped });
             };
-            endpoint::follow(endpoints, read_errors, found).await;
+            endpoint::follow(endpoints, sources, found).await;
         });
         FollowedSet { config, id, task }
     }

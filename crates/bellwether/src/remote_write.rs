@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use base::{Clock, Histogram, Labels, Metadata, Result};
+use collect::http::HttpTransport;
 use collect::remote_write::{
     Appended, Feed, LogBatch, LogLook, LogProgress, LogRecord, LogSample, LogValue, OpenLog, RemoteWrite,
     RemoteWriteOptions, SampleLog,
 };
-use collect::scrape::{HttpTransport, ScrapeManager};
+use collect::scrape::ScrapeManager;
 use lake::{Mark, Position, ReaderHandle};
 use parking_lot::Mutex;
 use prometheus::Registry;
@@ -39,12 +40,13 @@ impl StoreFeed {
     /// Remote write that reads here, without endpoints yet.
     pub(crate) fn remote_write(
         self,
+        network: Arc<HttpTransport>,
         clock: &Arc<dyn Clock>,
         registry: &Registry,
     ) -> Result<Arc<RemoteWrite>> {
         RemoteWrite::new(RemoteWriteOptions {
             feed: Arc::new(self),
-            post: Arc::new(HttpTransport::new()),
+            post: network,
             clock: clock.clone(),
             registry: registry.clone(),
         })

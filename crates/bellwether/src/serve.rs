@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use base::{Clock, Error, Labels, MatchOp, Matcher, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
-use collect::scrape::{HttpTransport, ScrapeManager, Transports};
+use collect::http::HttpTransport;
+use collect::scrape::{ScrapeManager, Transports};
 use engine::{Engine, EngineOptions};
 use lake::{Lake, MemoryBudget, Pool};
 use prometheus::Registry;
@@ -36,7 +37,7 @@ use crate::settings::Settings;
 /// How often the store looks for what to seal and what to drop. Blocks last hours, so a minute late is on time.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Reads the environment, for `${NAME}` in external labels.
+/// Reads the environment: for `${NAME}` in external labels, for proxies, and for keys of AWS.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the environment")]
 pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
@@ -94,7 +95,7 @@ async fn serve(options: Serve) -> Result<()> {
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)).with_query_file(&lake));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
-    let network = Arc::new(HttpTransport::new());
+    let network = Arc::new(HttpTransport::new(Arc::clone(&clock), environment));
     let transports = Transports::new(Arc::clone(&network) as _)
         .with_local(NODE_SOURCE, Arc::new(NodeSource(Arc::clone(&node))))
         .with_local(
@@ -109,13 +110,14 @@ async fn serve(options: Serve) -> Result<()> {
         &options,
         &external_url(options.web_external_url.as_deref(), &hostname, address.port())?,
         RuleStore { engine: Arc::clone(&engine), store: Arc::clone(&store) },
-        network,
-        manager.file_read_errors(),
+        Arc::clone(&network),
+        manager.discovery_metrics(),
         &clock,
         &registry,
     )?;
     let alerts = Arc::new(alerts);
-    let remote_write = StoreFeed::new(&store, &exemplars, &manager).remote_write(&clock, &registry)?;
+    let remote_write =
+        StoreFeed::new(&store, &exemplars, &manager).remote_write(network, &clock, &registry)?;
     let room_bytes = memory.pool_limit_bytes(Pool::Requests);
     let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);

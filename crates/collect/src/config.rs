@@ -3,6 +3,8 @@
 //! Owns the types and the few rules that hold between their fields. Does not read YAML: the binary turns the file into
 //! these types, applies the defaults of the `global` section, and resolves relative paths against the file's folder.
 
+mod http;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +14,10 @@ use std::time::Duration;
 use base::{Error, Labels, Result};
 
 use crate::relabel::Rule;
+pub use http::{
+    Authorization, HttpConfig, OAuth2Config, ProxyAddress, ProxyChoice, ProxyConfig, Secret, SigV4Config,
+    Source, TlsConfig, TlsIdentity,
+};
 
 /// One scrape configuration, with every default applied.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,6 +54,8 @@ pub struct ScrapeConfig {
     pub static_configs: Vec<TargetGroup>,
     /// Files that name targets.
     pub file_sd_configs: Vec<FileSdConfig>,
+    /// Servers that name targets.
+    pub http_sd_configs: Vec<HttpSdConfig>,
     /// Rules for the labels of targets.
     pub relabel_configs: Vec<Rule>,
     /// Rules for the labels of scraped series.
@@ -76,6 +84,7 @@ impl ScrapeConfig {
             http: HttpConfig::default(),
             static_configs: Vec::new(),
             file_sd_configs: Vec::new(),
+            http_sd_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
             limits: ScrapeLimits::default(),
@@ -231,111 +240,6 @@ impl NameValidation {
     }
 }
 
-/// How to talk to a target over HTTP.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HttpConfig {
-    /// What goes into the `Authorization` header.
-    pub authorization: Authorization,
-    /// TLS settings for `https` targets.
-    pub tls: TlsConfig,
-    /// Whether redirects are followed.
-    pub follow_redirects: bool,
-    /// Whether HTTP/2 is offered to `https` targets.
-    pub enable_http2: bool,
-}
-
-impl Default for HttpConfig {
-    fn default() -> Self {
-        Self {
-            authorization: Authorization::None,
-            tls: TlsConfig::default(),
-            follow_redirects: true,
-            enable_http2: true,
-        }
-    }
-}
-
-/// The `Authorization` header of a scrape.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub enum Authorization {
-    /// None.
-    #[default]
-    None,
-    /// `Basic`.
-    Basic {
-        /// The user's name.
-        username: Source<String>,
-        /// The password; the empty string where the configuration has none.
-        password: Source<Secret>,
-    },
-    /// `<scheme> <credentials>`; a bearer token has the scheme `Bearer`.
-    Credentials {
-        /// Such as `Bearer`.
-        scheme: String,
-        /// Such as the token.
-        credentials: Source<Secret>,
-    },
-}
-
-/// A setting that is written in the configuration or stands in a file, which is read anew for every scrape.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source<T> {
-    /// The value itself.
-    Inline(T),
-    /// A file that holds the value; white space around it is dropped.
-    File(PathBuf),
-}
-
-/// TLS settings.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TlsConfig {
-    /// Certificate authorities to trust in place of the system's.
-    pub ca: Option<Source<String>>,
-    /// Certificate and key to present; both or neither.
-    pub identity: Option<TlsIdentity>,
-    /// Name that the target's certificate has to carry, where it is not the host of the URL.
-    pub server_name: Option<String>,
-    /// Whether the target's certificate goes unchecked.
-    pub insecure_skip_verify: bool,
-}
-
-/// A client certificate with its key, in PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsIdentity {
-    /// The certificate chain.
-    pub cert: Source<String>,
-    /// The private key.
-    pub key: Source<Secret>,
-}
-
-/// A string that is never shown: `Debug` and `Display` write `<secret>`.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a string.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The string, for the one place that sends it.
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<secret>")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("<secret>")
-    }
-}
-
 /// A list of targets that share labels.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TargetGroup {
@@ -374,6 +278,22 @@ impl FileSdConfig {
     pub const DEFAULT_REFRESH: Duration = Duration::from_secs(5 * 60);
 }
 
+/// A server that names targets, in JSON.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HttpSdConfig {
+    /// The address of the list, without credentials.
+    pub url: String,
+    /// Time between two requests for it, and how long one may take.
+    pub refresh_interval: Duration,
+    /// How to talk to the server.
+    pub http: HttpConfig,
+}
+
+impl HttpSdConfig {
+    /// The refresh interval that Prometheus takes by default.
+    pub const DEFAULT_REFRESH: Duration = Duration::from_secs(60);
+}
+
 /// What a scrape may bring in. Zero means no limit, as in a Prometheus configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScrapeLimits {
@@ -396,19 +316,6 @@ pub struct ScrapeLimits {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_secret_is_never_shown() {
-        let config = HttpConfig {
-            authorization: Authorization::Credentials {
-                scheme: "Bearer".into(),
-                credentials: Source::Inline(Secret::new("hunter2")),
-            },
-            ..HttpConfig::default()
-        };
-        let shown = format!("{config:?} {}", Secret::new("hunter2"));
-        assert!(shown.contains("<secret>") && !shown.contains("hunter2"), "{shown}");
-    }
 
     #[test]
     fn checks_what_the_types_do_not_say() {

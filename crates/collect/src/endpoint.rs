@@ -4,11 +4,10 @@
 
 use base::{Error, Labels, LabelsBuilder, Result};
 use futures::future::join_all;
-use prometheus::IntCounter;
 use tokio::sync::mpsc;
 
-use crate::config::{FileSdConfig, Scheme, TargetGroup};
-use crate::discovery::{FileProvider, Provider, StaticProvider};
+use crate::config::{FileSdConfig, HttpSdConfig, Scheme, TargetGroup};
+use crate::discovery::{Kinds, LastLists, Sources, providers};
 use crate::relabel::{self, Rule};
 use crate::target::ADDRESS_LABEL;
 
@@ -26,6 +25,8 @@ pub struct EndpointConfig {
     pub static_configs: Vec<TargetGroup>,
     /// Files that name endpoints.
     pub file_sd_configs: Vec<FileSdConfig>,
+    /// Servers that name endpoints.
+    pub http_sd_configs: Vec<HttpSdConfig>,
     /// Rules for their labels.
     pub relabel_configs: Vec<Rule>,
 }
@@ -97,12 +98,16 @@ fn url(labels: &LabelsBuilder) -> String {
 }
 
 /// Calls `found` with the endpoints whenever they change, first as soon as every source has been looked at. Ends when
-/// it is dropped. `read_errors` counts files that cannot be read.
-pub async fn follow(config: EndpointConfig, read_errors: IntCounter, found: impl Fn(&Endpoints)) {
-    let mut providers: Vec<Box<dyn Provider>> =
-        vec![Box::new(StaticProvider::new(config.static_configs.clone()))];
-    for file_sd in &config.file_sd_configs {
-        providers.push(Box::new(FileProvider::new(file_sd.clone(), read_errors.clone())));
+/// it is dropped.
+pub async fn follow(config: EndpointConfig, sources: Sources, found: impl Fn(&Endpoints)) {
+    let kinds = Kinds {
+        named: &config.static_configs,
+        of_files: &config.file_sd_configs,
+        of_servers: &config.http_sd_configs,
+    };
+    let providers = providers(&kinds, &sources, &LastLists::default());
+    if providers.is_empty() {
+        found(&Endpoints::default());
     }
     let mut groups: Vec<Option<Vec<TargetGroup>>> = providers.iter().map(|_| None).collect();
     let (updates_in, mut updates) = mpsc::channel(1);
@@ -144,6 +149,7 @@ mod tests {
             path: "/x/api/v2/alerts".into(),
             static_configs: vec![TargetGroup::new("0", ["h:9093", "h:9094", "h:9093"], labels)],
             file_sd_configs: vec![],
+            http_sd_configs: vec![],
             relabel_configs: rules,
         }
     }
@@ -175,9 +181,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn endpoints_follow_discovery() {
-        let counter = IntCounter::new("a", "A.").unwrap();
+        struct Nobody;
+        #[async_trait::async_trait]
+        impl crate::scrape::Transport for Nobody {
+            async fn fetch(&self, _: &crate::scrape::FetchRequest) -> Result<crate::scrape::FetchedBody> {
+                Err(Error::unavailable("nobody is there"))
+            }
+        }
+        let metrics = crate::discovery::DiscoveryMetrics::register(&prometheus::Registry::new()).unwrap();
+        let sources = Sources { metrics, transport: std::sync::Arc::new(Nobody), set: "config-0".into() };
         let seen = Mutex::new(Vec::new());
-        let following = follow(config(vec![]), counter, |e| seen.lock().unwrap().push(e.active.len()));
+        let following = follow(config(vec![]), sources, |e| seen.lock().unwrap().push(e.active.len()));
         let waited = tokio::time::timeout(std::time::Duration::from_secs(60), following).await;
         assert!(waited.is_err());
         assert_eq!(*seen.lock().unwrap(), [2]);

@@ -11,6 +11,7 @@ pub mod endpoint;
 pub mod exporters;
 pub mod exposition;
 pub mod family;
+pub mod http;
 pub mod limits;
 pub mod post;
 pub mod relabel;

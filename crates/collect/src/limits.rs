@@ -58,7 +58,7 @@ pub const ERROR_BYTES_MAX: usize = 1_024;
 /// Idle connections kept per host: a scrape of a host is seldom more than one at a time.
 pub const IDLE_CONNECTIONS_PER_HOST: usize = 2;
 
-/// HTTP clients kept, one for each different set of TLS settings.
+/// HTTP clients kept, one for each different set of settings of TLS and proxies.
 pub const HTTP_CLIENTS_MAX: usize = 64;
 
 /// How long a pool waits for the first list of a discovery before it starts without it.
@@ -95,3 +95,24 @@ pub const REMOTE_WRITE_METADATA_REFRESH: Duration = Duration::from_secs(15);
 
 /// How long a reload waits for the samples of a queue that changes. What is not sent then the next one sends, from the log.
 pub const REMOTE_WRITE_RELOAD_FLUSH: Duration = Duration::from_secs(5);
+
+/// Bytes of the head of what a proxy answers when it is asked for a tunnel. Go's client takes as many.
+pub const PROXY_ANSWER_BYTES_MAX: usize = 256 << 10;
+
+/// Tokens of OAuth 2 that are kept, one for each different configuration; one more has the oldest got anew.
+pub const TOKENS_MAX: usize = 1_024;
+
+/// Bytes of an answer with a token. Go's client takes as many.
+pub const TOKEN_ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// How long a request waits for its token. Less than the timeout of what needs it, so that the error names what did not answer.
+pub const TOKEN_WAIT: Duration = Duration::from_secs(20);
+
+/// How long before its end a token is got anew: it has to be valid when the request arrives. Taken from Go's client.
+pub const TOKEN_RENEWED_BEFORE: Duration = Duration::from_secs(10);
+
+/// Bytes of a list of targets that a server gives, uncompressed; as for a file of targets.
+pub const HTTP_SD_BODY_BYTES_MAX: usize = 64 << 20;
+
+/// Targets in one list that a server gives: no pool takes more. A longer list is refused as a whole, and the last good one stays.
+pub const HTTP_SD_TARGETS_MAX: usize = POOL_TARGETS_MAX;

@@ -28,6 +28,8 @@ pub struct PostResponse {
     pub headers: Vec<(String, String)>,
     /// The beginning of the body, of at most [`crate::limits::POST_ANSWER_BYTES_MAX`].
     pub body: Vec<u8>,
+    /// The body had more, or ended before it was whole.
+    pub is_cut: bool,
 }
 
 impl PostResponse {

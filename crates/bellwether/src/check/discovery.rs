@@ -1,16 +1,21 @@
 //! `bellwether check service-discovery`: the targets of a job, before and after relabelling.
 
-use base::{Labels, Result};
-use collect::config::{ScrapeConfig, TargetGroup};
+use std::sync::Arc;
+
+use base::{Error, Labels, Result};
+use collect::config::{HttpSdConfig, ScrapeConfig, TargetGroup};
+use collect::discovery::http_groups;
+use collect::http::HttpTransport;
 use collect::target::{Populated, discovered_labels, populate};
 use serde_json::{Map, Value, json};
 
 use super::args::ServiceDiscovery;
 use super::config::read_targets;
+use crate::clock::SystemClock;
 use crate::config;
 use crate::report::{FAILURE, Report};
 
-/// Shows the targets that are written in the configuration and in target files.
+/// Shows the targets that are written in the configuration and in target files, and those that servers name.
 pub(super) fn run(options: &ServiceDiscovery, env: &dyn Fn(&str) -> Option<String>) -> Result<Report> {
     let checked = config::load(&options.file, env)?;
     let mut report = Report::default();
@@ -27,8 +32,24 @@ pub(super) fn run(options: &ServiceDiscovery, env: &dyn Fn(&str) -> Option<Strin
             groups.extend(read_targets(&path)?);
         }
     }
+    groups.extend(of_servers(&config.http_sd_configs)?);
     report.out(format_args!("{:#}", Value::Array(targets(config, &groups))));
     Ok(report)
+}
+
+/// What servers name now.
+fn of_servers(configs: &[HttpSdConfig]) -> Result<Vec<TargetGroup>> {
+    let mut groups = Vec::new();
+    if configs.is_empty() {
+        return Ok(groups);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::unavailable(format!("cannot start a runtime: {e}")))?;
+    let transport = HttpTransport::new(Arc::new(SystemClock::new()), crate::serve::environment);
+    for config in configs {
+        groups.extend(runtime.block_on(http_groups(config, &transport))?);
+    }
+    Ok(groups)
 }
 
 /// Each target once.

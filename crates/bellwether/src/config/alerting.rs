@@ -54,8 +54,7 @@ static ALERTMANAGER: Section = Section {
     name: "alertmanagers",
     keys: &[
         &[
-            Key::new("sigv4", Shape::Section(&remote::SIGV4))
-                .without_effect("requests to Alertmanagers are not signed yet"),
+            Key::new("sigv4", Shape::Section(&remote::SIGV4)),
             Key::new("scheme", Shape::Text),
             Key::new("path_prefix", Shape::Text),
             Key::new("timeout", Shape::Duration),
@@ -103,16 +102,21 @@ pub(super) fn read(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Out
                 return map.problem("scheme", format!("unsupported scheme {other:?}: use http or https"));
             }
         };
+        let mut http = http_client::read(map, dir)?;
+        if map.has("sigv4") {
+            http.authorization = remote::read_sigv4(&map.map("sigv4"))?;
+        }
         Ok(AlertmanagerConfig {
             endpoints: EndpointConfig {
                 scheme,
                 path: alerts_path(map.text("path_prefix")?),
                 static_configs: discovery::read_static(map)?,
                 file_sd_configs: discovery::read_files(map, dir)?,
+                http_sd_configs: discovery::read_http(map, dir)?,
                 relabel_configs: relabel::read(map, "relabel_configs", validation)?,
             },
             timeout: or_default(map.duration("timeout")?, DEFAULT_TIMEOUT),
-            http: http_client::read(map, dir)?,
+            http,
             alert_relabel_configs: relabel::read(map, "alert_relabel_configs", validation)?,
         })
     };

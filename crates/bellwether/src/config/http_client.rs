@@ -2,30 +2,31 @@
 
 use std::path::Path;
 
-use collect::config::{Authorization, HttpConfig, Secret, Source, TlsConfig, TlsIdentity};
+use collect::config::{
+    Authorization, HttpConfig, OAuth2Config, ProxyAddress, ProxyChoice, ProxyConfig, Secret, Source,
+    TlsConfig, TlsIdentity,
+};
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::raw::Outcome;
 
 const NO_REF: &str = "there is no secret manager to look it up in";
-const NO_PROXY: &str = "proxies are not used yet";
 
 /// The keys, without those that a section has in a form of its own.
 pub(super) const KEYS: &[Key] = &[
     Key::new("basic_auth", Shape::Section(&BASIC_AUTH)),
     Key::new("authorization", Shape::Section(&AUTHORIZATION)),
-    Key::new("oauth2", Shape::Section(&OAUTH2))
-        .without_effect("OAuth 2 is not spoken yet; requests go out without a token"),
+    Key::new("oauth2", Shape::Section(&OAUTH2)),
     Key::new("bearer_token", Shape::Secret),
     Key::new("bearer_token_file", Shape::Text),
     Key::new("tls_config", Shape::Section(&TLS)),
     Key::new("follow_redirects", Shape::Bool),
     Key::new("enable_http2", Shape::Bool),
-    Key::new("http_headers", Shape::NamedSections(&HEADER)).without_effect("extra headers are not sent yet"),
-    Key::new("proxy_url", Shape::Url).without_effect(NO_PROXY),
-    Key::new("no_proxy", Shape::Text).without_effect(NO_PROXY),
-    Key::new("proxy_from_environment", Shape::Bool).without_effect_unless("false", NO_PROXY),
-    Key::new("proxy_connect_header", Shape::SecretsMap).without_effect(NO_PROXY),
+    Key::new("http_headers", Shape::NamedSections(&HEADER)),
+    Key::new("proxy_url", Shape::Url),
+    Key::new("no_proxy", Shape::Text),
+    Key::new("proxy_from_environment", Shape::Bool),
+    Key::new("proxy_connect_header", Shape::SecretsMap),
 ];
 
 static BASIC_AUTH: Section = Section {
@@ -58,12 +59,15 @@ static OAUTH2: Section = Section {
         Key::new("client_id", Shape::Text),
         Key::new("client_secret", Shape::Secret),
         Key::new("client_secret_file", Shape::Text),
-        Key::new("client_secret_ref", Shape::Text),
+        Key::new("client_secret_ref", Shape::Text).without_effect(NO_REF),
         Key::new("client_certificate_key_id", Shape::Text),
         Key::new("client_certificate_key", Shape::Secret),
         Key::new("client_certificate_key_file", Shape::Text),
         Key::new("client_certificate_key_ref", Shape::Text),
-        Key::new("grant_type", Shape::Text),
+        Key::new("grant_type", Shape::Text).without_effect_unless(
+            "client_credentials",
+            "another grant is not spoken yet, and these requests fail",
+        ),
         Key::new("signature_algorithm", Shape::Text),
         Key::new("iss", Shape::Text),
         Key::new("audience", Shape::Text),
@@ -181,8 +185,10 @@ fn check_proxy(map: &Map<'_>) -> Outcome<()> {
     map.require(url || !bypass, "no_proxy", "if no_proxy is configured, proxy_url must also be configured")
 }
 
+/// The grant for which the client signs what it asks.
+const JWT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 fn check_oauth2(oauth2: &Map<'_>) -> Outcome<()> {
-    const JWT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
     oauth2.require(oauth2.filled("client_id"), "client_id", "oauth2 client_id must be configured")?;
     oauth2.require(oauth2.filled("token_url"), "token_url", "oauth2 token_url must be configured")?;
     if oauth2.text("grant_type")? != JWT {
@@ -281,6 +287,8 @@ pub(super) fn read(map: &Map<'_>, dir: &Path) -> Outcome<HttpConfig> {
     let default = HttpConfig::default();
     Ok(HttpConfig {
         authorization: read_authorization(map, dir)?,
+        headers: read_headers(map, dir)?,
+        proxy: read_proxy(map)?,
         tls: read_tls(&map.map("tls_config"), dir)?,
         follow_redirects: map.flag("follow_redirects", default.follow_redirects)?,
         enable_http2: map.flag("enable_http2", default.enable_http2)?,
@@ -304,6 +312,9 @@ fn read_authorization(map: &Map<'_>, dir: &Path) -> Outcome<Authorization> {
             credentials,
         }))
     };
+    if map.has("oauth2") {
+        return read_oauth2(&map.map("oauth2"), dir);
+    }
     if map.has("authorization") {
         let authorization = map.map("authorization");
         let scheme = match authorization.text("type")?.trim() {
@@ -313,6 +324,58 @@ fn read_authorization(map: &Map<'_>, dir: &Path) -> Outcome<Authorization> {
         return credentials(&authorization, scheme, "credentials", "credentials_file");
     }
     credentials(map, "Bearer", "bearer_token", "bearer_token_file")
+}
+
+fn read_oauth2(map: &Map<'_>, dir: &Path) -> Outcome<Authorization> {
+    if map.text("grant_type")? == JWT {
+        let line = map.line_of("grant_type");
+        return Ok(Authorization::Unspoken(format!(
+            "cannot get a token: the grant type {JWT} of line {line} of the configuration is not spoken yet"
+        )));
+    }
+    let params = map.map("endpoint_params");
+    let param = |name: &String| Ok((name.clone(), Secret::new(params.text(name)?)));
+    Ok(Authorization::OAuth2(Box::new(OAuth2Config {
+        client_id: map.text("client_id")?.to_owned(),
+        client_secret: source(map, "client_secret", "client_secret_file", dir, |s| Secret::new(s))?
+            .unwrap_or_else(|| Source::Inline(Secret::default())),
+        scopes: map.texts("scopes")?.into_iter().map(str::to_owned).collect(),
+        token_url: Secret::new(map.text("token_url")?),
+        endpoint_params: params.entries.iter().map(|e| param(&e.key.text)).collect::<Outcome<_>>()?,
+        tls: read_tls(&map.map("tls_config"), dir)?,
+        proxy: read_proxy(map)?,
+    })))
+}
+
+fn read_proxy(map: &Map<'_>) -> Outcome<ProxyConfig> {
+    let choice = if map.filled("proxy_url") {
+        let address = ProxyAddress::parse(map.text("proxy_url")?)
+            .or_else(|e| map.problem("proxy_url", format!("proxy_url: {}", e.message())))?;
+        ProxyChoice::Url { address, no_proxy: map.text("no_proxy")?.to_owned() }
+    } else if map.flag("proxy_from_environment", false)? {
+        ProxyChoice::FromEnvironment
+    } else {
+        ProxyChoice::None
+    };
+    let headers = map.map("proxy_connect_header");
+    let header = |name: &String| {
+        Ok((name.clone(), headers.texts(name)?.into_iter().map(|value| Secret::new(value)).collect()))
+    };
+    let connect_headers = headers.entries.iter().map(|e| header(&e.key.text)).collect::<Outcome<_>>()?;
+    Ok(ProxyConfig { choice, connect_headers })
+}
+
+fn read_headers(map: &Map<'_>, dir: &Path) -> Outcome<Vec<(String, Vec<Source<Secret>>)>> {
+    let mut out = Vec::new();
+    for entry in map.map("http_headers").entries {
+        let header = Map::of(&entry.value);
+        let inline = |value: &str| Source::Inline(Secret::new(value));
+        let mut values: Vec<_> = header.texts("values")?.into_iter().map(inline).collect();
+        values.extend(header.texts("secrets")?.into_iter().map(inline));
+        values.extend(header.texts("files")?.into_iter().map(|file| Source::File(dir.join(file))));
+        out.push((entry.key.text.clone(), values));
+    }
+    Ok(out)
 }
 
 fn read_tls(map: &Map<'_>, dir: &Path) -> Outcome<TlsConfig> {

@@ -3,14 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
-use collect::config::{NameValidation, Secret};
+use collect::config::{Authorization, NameValidation, Secret, SigV4Config};
 use collect::remote_write::{MetadataConfig, QueueConfig, RemoteWriteConfig, WriteMessage};
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::raw::Outcome;
 use super::{http_client, relabel};
 
-const UNSIGNED: &str = "requests go out without a signature or a token of a cloud";
+const UNSIGNED: &str = "this way to log in is not spoken yet, and these requests fail";
 
 /// One endpoint to write to.
 pub(super) static WRITE: Section = Section {
@@ -37,7 +37,7 @@ pub(super) static WRITE: Section = Section {
                 .without_effect_unless("false", "requests are not logged, only why they failed"),
             Key::new("queue_config", Shape::Section(&QUEUE)),
             Key::new("metadata_config", Shape::Section(&METADATA)),
-            Key::new("sigv4", Shape::Section(&SIGV4)).without_effect(UNSIGNED),
+            Key::new("sigv4", Shape::Section(&SIGV4)),
             Key::new("azuread", Shape::Section(&AZUREAD)).without_effect(UNSIGNED),
             Key::new("google_iam", Shape::Section(&GOOGLE_IAM)).without_effect(UNSIGNED),
         ],
@@ -77,12 +77,12 @@ pub(super) static SIGV4: Section = Section {
         Key::new("access_key", Shape::Text),
         Key::new("secret_key", Shape::Secret),
         Key::new("profile", Shape::Text),
-        Key::new("role_arn", Shape::Text),
+        Key::new("role_arn", Shape::Text).without_effect("roles are not taken yet, and these requests fail"),
         Key::new("external_id", Shape::Text),
         Key::new("use_fips_sts_endpoint", Shape::Bool),
         Key::new("service_name", Shape::Text),
     ]],
-    check: no_rules,
+    check: check_sigv4,
 };
 
 static QUEUE: Section = Section {
@@ -143,6 +143,36 @@ static AZUREAD_IDENTITY: Section = Section {
 
 static GOOGLE_IAM: Section =
     Section { name: "google_iam", keys: &[&[Key::new("credentials_file", Shape::Text)]], check: no_rules };
+
+fn check_sigv4(map: &Map<'_>) -> Outcome<()> {
+    map.require(
+        map.filled("access_key") == map.filled("secret_key"),
+        "access_key",
+        "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config",
+    )
+}
+
+/// Reads how requests are signed.
+pub(super) fn read_sigv4(map: &Map<'_>) -> Outcome<Authorization> {
+    if map.filled("role_arn") {
+        return Ok(unspoken("sigv4: role_arn", map.line_of("role_arn")));
+    }
+    let text = |key| Ok(Some(map.text(key)?).filter(|t| !t.is_empty()).map(str::to_owned));
+    let key = match map.filled("access_key") {
+        true => Some((map.text("access_key")?.to_owned(), Secret::new(map.text("secret_key")?))),
+        false => None,
+    };
+    let service = text("service_name")?.unwrap_or_else(|| "aps".into());
+    let config = SigV4Config { region: text("region")?, key, profile: text("profile")?, service };
+    Ok(Authorization::SigV4(Box::new(config)))
+}
+
+/// Requests without it would be refused, and their samples be lost: they fail, and are tried again.
+fn unspoken(what: &str, line: usize) -> Authorization {
+    Authorization::Unspoken(format!(
+        "cannot log in: {what} of line {line} of the configuration is not spoken yet"
+    ))
+}
 
 fn check_headers(map: &Map<'_>) -> Outcome<()> {
     for entry in map.map("headers").entries {
@@ -220,7 +250,13 @@ fn read_endpoint(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Outco
     config.http = http_client::read(map, dir)?;
     config.http.follow_redirects = map.flag("follow_redirects", default.follow_redirects)?;
     config.http.enable_http2 = map.flag("enable_http2", default.enable_http2)?;
-    config.take_credentials();
+    for key in ["azuread", "google_iam"].into_iter().filter(|key| map.has(key)) {
+        config.http.authorization = unspoken(key, map.line_of(key));
+    }
+    if map.has("sigv4") {
+        config.http.authorization = read_sigv4(&map.map("sigv4"))?;
+    }
+    config.http.take_credentials(&mut config.url);
     config.name = map.text("name")?.to_owned();
     config.timeout = duration_or(map, "remote_timeout", config.timeout)?;
     let headers = map.map("headers");

@@ -101,6 +101,7 @@ pub(super) fn read(
     config.http = http_client::read(map, dir)?;
     config.static_configs = discovery::read_static(map)?;
     config.file_sd_configs = discovery::read_files(map, dir)?;
+    config.http_sd_configs = discovery::read_http(map, dir)?;
     config.relabel_configs = relabel::read(map, "relabel_configs", config.name_validation)?;
     config.metric_relabel_configs = relabel::read(map, "metric_relabel_configs", config.name_validation)?;
     Ok(config)

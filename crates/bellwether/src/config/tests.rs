@@ -233,12 +233,58 @@ fn a_file_is_named_in_its_errors() {
     std::fs::write(&path, "scrape_config_files: ['more/*.yml']\n").unwrap();
     std::fs::create_dir(folder.path().join("more")).unwrap();
     let more = folder.path().join("more/a.yml");
-    std::fs::write(&more, "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [t.yml]}]\n  oauth2: {client_id: a, token_url: b}\n").unwrap();
+    std::fs::write(&more, "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [t.yml]}]\n  oauth2: {client_id: a, token_url: b, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'}\n").unwrap();
     let c = load(&path, &|_| None).unwrap();
     assert_eq!(c.scrape_configs[0].file_sd_configs[0].files, [folder.path().join("more/t.yml")]);
-    assert!(c.unsupported[0].text.contains("line 4: oauth2"), "{:?}", c.unsupported);
+    assert!(c.unsupported[0].text.contains("line 4: grant_type"), "{:?}", c.unsupported);
     std::fs::write(&more, "scrape_configs:\n- jobname: a\n").unwrap();
     assert!(message(&path).contains(r#"more/a.yml": line 2: unknown key "jobname""#), "{}", message(&path));
+}
+
+#[test]
+fn clients_are_read_with_what_they_go_through_and_how_they_log_in() {
+    use collect::config::{Authorization, ProxyChoice};
+    let read = |keys: &str| {
+        let text = format!("remote_write:\n- url: http://u:pw@h/w\n{keys}");
+        load_str(&text, Path::new("/etc"), &|_| None).map_err(|e| e.message().to_owned())
+    };
+    let http = |keys: &str| read(keys).unwrap().remote_write[0].http.clone();
+    let all = "  proxy_url: http://me:hunter2@p:1\n  no_proxy: a,b\n  proxy_connect_header: {X-A: [hunter2]}\n  \
+               http_headers: {X-B: {values: [v], secrets: [hunter2], files: [f]}}\n  \
+               oauth2: {client_id: i, client_secret: hunter2, token_url: 'http://t:hunter2@h', scopes: [s], endpoint_params: {k: hunter2}}\n";
+    let checked = read(all).unwrap();
+    assert!(checked.unsupported.is_empty(), "{:?}", checked.unsupported);
+    let one = &checked.remote_write[0];
+    assert!(!format!("{one:?}{}", checked.original_text_without_secrets).contains("hunter2"));
+    assert!(
+        matches!(&one.http.authorization, Authorization::OAuth2(o) if o.scopes == ["s"] && o.endpoint_params.len() == 1)
+    );
+    assert!(
+        matches!(&one.http.proxy.choice, ProxyChoice::Url { address, no_proxy } if address.url == "http://p:1/" && no_proxy == "a,b")
+    );
+    let file = |s: &collect::config::Source<_>| matches!(s, collect::config::Source::File(p) if p == Path::new("/etc/f"));
+    assert!(one.http.headers[0].1.len() == 3 && file(&one.http.headers[0].1[2]));
+    assert_eq!(http("  proxy_from_environment: true\n").proxy.choice, ProxyChoice::FromEnvironment);
+    let signed = "  sigv4: {region: r, access_key: k, secret_key: s}\n";
+    assert!(
+        matches!(http(signed).authorization, Authorization::SigV4(c) if c.service == "aps" && c.key.is_some())
+    );
+    for (keys, what) in [
+        ("  azuread: {cloud: x}\n", "azuread of line 3"),
+        ("  google_iam: {}\n", "google_iam of line 3"),
+        ("  sigv4: {region: r, role_arn: a}\n", "role_arn of line 3"),
+    ] {
+        let got = http(keys).authorization;
+        assert!(matches!(&got, Authorization::Unspoken(text) if text.contains(what)), "{got:?}");
+    }
+    assert!(
+        read("  proxy_url: socks5://p\n").unwrap_err().starts_with("line 3: proxy_url: cannot use a proxy")
+    );
+    assert!(read("  sigv4: {access_key: a}\n").unwrap_err().contains("must provide a AWS SigV4 Access key"));
+    let sd = "scrape_configs:\n- job_name: a\n  http_sd_configs: [{url: 'http://u:pw@h/x', refresh_interval: 5s}]\n";
+    let found = load_str(sd, Path::new(""), &|_| None).unwrap().scrape_configs[0].http_sd_configs[0].clone();
+    assert_eq!((found.url.as_str(), found.refresh_interval.as_secs()), ("http://h/x", 5));
+    assert!(matches!(found.http.authorization, Authorization::Basic { .. }));
 }
 
 proptest::proptest! {

@@ -25,6 +25,7 @@ mod lake;
 mod lake_live;
 mod lifecycle;
 mod otlp;
+mod outgoing;
 mod peers;
 mod promtool;
 mod random_numbers;

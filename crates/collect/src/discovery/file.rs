@@ -189,11 +189,30 @@ async fn read(path: &Path) -> Result<Vec<TargetGroup>> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawGroup {
+pub(super) struct RawGroup {
     #[serde(default)]
     targets: Vec<String>,
     #[serde(default)]
     labels: BTreeMap<String, Scalar>,
+}
+
+impl RawGroup {
+    /// How many targets it names.
+    pub(super) fn len(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// The group, which is the `i`th of a list. A label says where the list came from.
+    pub(super) fn into_group(self, i: usize, from: &str, from_label: &str) -> TargetGroup {
+        let mut labels =
+            Labels::from_pairs(self.labels.into_iter().map(|(n, v)| (n, v.into_text()))).to_builder();
+        labels.set(from_label, from);
+        TargetGroup {
+            source: format!("{from}:{i}"),
+            targets: self.targets.iter().map(|t| Labels::from_pairs([(ADDRESS_LABEL, t.as_str())])).collect(),
+            labels: labels.build(),
+        }
+    }
 }
 
 /// A label's value; YAML writes numbers and booleans without quotes.
@@ -227,17 +246,8 @@ pub fn target_groups(path: &Path, text: &str) -> Result<Vec<TargetGroup>> {
             return Err(Error::invalid(format!("unknown file extension {other:?}: use json, yml or yaml")));
         }
     };
-    let group = |(i, raw): (usize, RawGroup)| {
-        let mut labels =
-            Labels::from_pairs(raw.labels.into_iter().map(|(n, v)| (n, v.into_text()))).to_builder();
-        labels.set(FILEPATH_LABEL, &path.display().to_string());
-        TargetGroup {
-            source: format!("{}:{i}", path.display()),
-            targets: raw.targets.iter().map(|t| Labels::from_pairs([(ADDRESS_LABEL, t.as_str())])).collect(),
-            labels: labels.build(),
-        }
-    };
-    Ok(raw.unwrap_or_default().into_iter().enumerate().map(group).collect())
+    let groups = raw.unwrap_or_default().into_iter().enumerate();
+    Ok(groups.map(|(i, raw)| raw.into_group(i, &path.display().to_string(), FILEPATH_LABEL)).collect())
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use percent_encoding::percent_decode_str;
-use url::Url;
-
-use crate::config::{Authorization, HttpConfig, Secret, Source};
+use crate::config::{HttpConfig, Secret};
 use crate::relabel::Rule;
 
 /// One endpoint, with every default applied.
@@ -51,26 +48,6 @@ impl RemoteWriteConfig {
             queue: QueueConfig::default(),
             metadata: MetadataConfig::default(),
         }
-    }
-
-    /// A user's name and password in the address become what `basic_auth` says, as Go's HTTP client takes them, unless the
-    /// configuration has other credentials. An address that is none stays as it is: requests to it fail and say so.
-    pub fn take_credentials(&mut self) {
-        let Ok(mut url) = Url::parse(&self.url) else { return };
-        if url.username().is_empty() && url.password().is_none() {
-            return;
-        }
-        let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
-        if self.http.authorization == Authorization::None {
-            self.http.authorization = Authorization::Basic {
-                username: Source::Inline(plain(url.username())),
-                password: Source::Inline(Secret::new(plain(url.password().unwrap_or_default()))),
-            };
-        }
-        // Only addresses without a host refuse, and they have no credentials.
-        let _ = url.set_password(None);
-        let _ = url.set_username("");
-        self.url = url.into();
     }
 }
 
@@ -136,25 +113,5 @@ pub struct MetadataConfig {
 impl Default for MetadataConfig {
     fn default() -> Self {
         Self { send: true, send_interval: Duration::from_secs(60), max_samples_per_send: 2000 }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn credentials_in_an_address_become_a_header() {
-        let mut config = RemoteWriteConfig::new("https://me:a%40b@h:9090/write");
-        config.take_credentials();
-        assert_eq!(config.url, "https://h:9090/write");
-        let want = Authorization::Basic {
-            username: Source::Inline("me".into()),
-            password: Source::Inline(Secret::new("a@b")),
-        };
-        assert_eq!(config.http.authorization, want);
-        let mut other = RemoteWriteConfig::new("localhost:9090");
-        other.take_credentials();
-        assert_eq!(other, RemoteWriteConfig::new("localhost:9090"));
     }
 }

@@ -98,7 +98,7 @@ mod tests {
 
     fn answer(status: u16, headers: &[(&str, &str)]) -> PostResponse {
         let headers = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        PostResponse { status, headers, body: b"why\n".to_vec() }
+        PostResponse { status, headers, body: b"why\n".to_vec(), is_cut: false }
     }
 
     #[test]

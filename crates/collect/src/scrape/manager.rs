@@ -18,6 +18,7 @@ use super::runner::Context;
 use super::snapshot::{ActiveTarget, DroppedTarget, PoolTargets, TargetMetadata, TargetsSnapshot};
 use super::transport::Transport;
 use crate::config::ScrapeConfig;
+use crate::discovery::DiscoveryMetrics;
 
 /// Scrapes what the configuration names.
 pub struct ScrapeManager {
@@ -47,9 +48,9 @@ impl ScrapeManager {
         Ok(Self { context, pools: tokio::sync::Mutex::new(Some(BTreeMap::new())), views: RwLock::default() })
     }
 
-    /// Counts files of discovery that cannot be read, whoever follows them.
-    pub fn file_read_errors(&self) -> prometheus::IntCounter {
-        self.context.metrics.file_read_errors.clone()
+    /// Metrics of discovery, for whoever else finds something by it.
+    pub fn discovery_metrics(&self) -> DiscoveryMetrics {
+        self.context.metrics.discovery.clone()
     }
 
     /// Makes the pools follow these configurations, and returns when they do. Targets that stay are scraped on without

@@ -5,6 +5,7 @@ use prometheus::core::Collector;
 use prometheus::{IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::quantiles::QuantileVec;
+use crate::discovery::DiscoveryMetrics;
 
 /// Counters and gauges that all pools and loops share.
 #[derive(Clone)]
@@ -23,7 +24,7 @@ pub struct ScrapeMetrics {
     pub(super) duplicate_timestamp: IntCounter,
     pub(super) out_of_bounds: IntCounter,
     pub(super) append_failed: IntCounter,
-    pub(crate) file_read_errors: IntCounter,
+    pub(crate) discovery: DiscoveryMetrics,
 }
 
 impl ScrapeMetrics {
@@ -85,10 +86,7 @@ impl ScrapeMetrics {
                 "bellwether_target_scrapes_append_failed_total",
                 "Scrapes whose samples the store did not take.",
             )?,
-            file_read_errors: counter(
-                "prometheus_sd_file_read_errors_total",
-                "Target files that could not be read.",
-            )?,
+            discovery: DiscoveryMetrics::register(registry)?,
         })
     }
 
@@ -99,6 +97,7 @@ impl ScrapeMetrics {
         let _ = self.pool_target_limit.remove_label_values(&[job]);
         let _ = self.pool_syncs.remove_label_values(&[job]);
         let _ = self.target_sync_failed.remove_label_values(&[job]);
+        self.discovery.forget(job);
     }
 }
 

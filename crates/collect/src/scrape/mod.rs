@@ -4,7 +4,6 @@
 //! (`up` and its like), and what the targets page shows. Does not store: a [`Sink`] takes the samples.
 
 mod cache;
-mod fetch;
 mod ingest;
 mod manager;
 mod metadata;
@@ -18,11 +17,11 @@ mod transport;
 use async_trait::async_trait;
 use base::{SeriesExemplar, SeriesSample};
 
-pub use fetch::{HttpTransport, USER_AGENT};
 pub use manager::ScrapeManager;
 pub use metrics::ScrapeMetrics;
 pub use snapshot::{ActiveTarget, DroppedTarget, Health, PoolTargets, TargetMetadata, TargetsSnapshot};
-pub use transport::{FetchRequest, FetchedBody, LocalSource, Transport, Transports};
+pub(crate) use transport::body_too_large;
+pub use transport::{FetchRequest, FetchedBody, LocalSource, Purpose, Transport, Transports};
 
 /// Takes the samples of scrapes.
 #[async_trait]

@@ -17,7 +17,7 @@ use tracing::{error, warn};
 use super::metadata::MetadataCache;
 use super::runner::{Context, Handover, Runner, Status};
 use crate::config::{ScrapeConfig, TargetGroup};
-use crate::discovery::{Provider, providers};
+use crate::discovery::{Kinds, LastLists, Provider, Sources, providers};
 use crate::limits::{DROPPED_TARGETS_MAX, FIRST_LIST_WAIT, POOL_TARGETS_MAX};
 use crate::target::{Populated, Target, TargetIdentity, populate};
 
@@ -63,6 +63,7 @@ impl Pool {
             forced_error: watch::channel(None).0,
             providers: Vec::new(),
             generation: 0,
+            last_lists: LastLists::default(),
             groups: Vec::new(),
             updates_in,
             updates,
@@ -112,6 +113,7 @@ struct Driver {
     providers: Vec<JoinHandle<()>>,
     /// Tells updates of the present providers from those of earlier ones.
     generation: u64,
+    last_lists: LastLists,
     /// The latest list of each provider.
     groups: Vec<Option<Vec<TargetGroup>>>,
     updates_in: mpsc::Sender<Update>,
@@ -151,7 +153,8 @@ impl Driver {
         let before = std::mem::replace(&mut self.config, config);
         let first = self.generation == 0;
         let same_discovery = before.static_configs == self.config.static_configs
-            && before.file_sd_configs == self.config.file_sd_configs;
+            && before.file_sd_configs == self.config.file_sd_configs
+            && before.http_sd_configs == self.config.http_sd_configs;
         if first || !same_discovery {
             self.start_providers().await;
         }
@@ -165,7 +168,17 @@ impl Driver {
     async fn start_providers(&mut self) {
         self.stop_providers().await;
         self.generation += 1;
-        let list = providers(&self.config, &self.context.metrics);
+        let kinds = Kinds {
+            named: &self.config.static_configs,
+            of_files: &self.config.file_sd_configs,
+            of_servers: &self.config.http_sd_configs,
+        };
+        let sources = Sources {
+            metrics: self.context.metrics.discovery.clone(),
+            transport: Arc::clone(&self.context.transport),
+            set: self.config.job_name.clone(),
+        };
+        let list = providers(&kinds, &sources, &self.last_lists);
         self.groups = list.iter().map(|_| None).collect();
         for (i, provider) in list.into_iter().enumerate() {
             self.providers.push(tokio::spawn(follow(provider, i, self.generation, self.updates_in.clone())));
@@ -372,6 +385,7 @@ fn loop_settings(config: &ScrapeConfig) -> ScrapeConfig {
     let mut out = ScrapeConfig {
         static_configs: Vec::new(),
         file_sd_configs: Vec::new(),
+        http_sd_configs: Vec::new(),
         relabel_configs: Vec::new(),
         params: Default::default(),
         ..config.clone()

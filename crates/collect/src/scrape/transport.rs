@@ -11,9 +11,38 @@ use crate::config::{HttpConfig, Scheme, ScrapeConfig};
 use crate::limits::BODY_SIZE_BYTES_MAX;
 use crate::target::Target;
 
+/// What a body is fetched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The samples of a target.
+    Scrape,
+    /// A list of targets.
+    Discovery,
+}
+
+impl Purpose {
+    /// What cannot be done, for messages.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Scrape => "scrape",
+            Self::Discovery => "get targets from",
+        }
+    }
+
+    /// The header that says how long an answer is waited for, or how often one is asked for.
+    pub(crate) fn header(self) -> &'static str {
+        match self {
+            Self::Scrape => "x-prometheus-scrape-timeout-seconds",
+            Self::Discovery => "x-prometheus-refresh-interval-seconds",
+        }
+    }
+}
+
 /// What to fetch, and how.
 #[derive(Debug, Clone)]
 pub struct FetchRequest {
+    /// What for.
+    pub purpose: Purpose,
     /// Scheme of the URL.
     pub scheme: Scheme,
     /// `host:port`, or the name of an in-process source.
@@ -37,6 +66,7 @@ impl FetchRequest {
     pub(crate) fn new(target: &Target, config: &ScrapeConfig) -> Self {
         let limit = config.limits.body_size_limit;
         Self {
+            purpose: Purpose::Scrape,
             scheme: target.scheme,
             address: target.address.clone(),
             url: target.url.clone(),
@@ -131,7 +161,7 @@ impl Transport for Transports {
 }
 
 /// The error for a body beyond its limit.
-pub(super) fn body_too_large(limit: usize) -> Error {
+pub(crate) fn body_too_large(limit: usize) -> Error {
     Error::limit(format!("body size limit exceeded: the body has more than {limit} bytes"))
 }
 

@@ -4,21 +4,22 @@ use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use base::{ErrorKind, Result};
+use base::{ErrorKind, ManualClock, Result};
 use collect::config::{Authorization, HttpConfig, Scheme, Secret, Source, TlsConfig, TlsIdentity};
+use collect::http::HttpTransport;
 use collect::post::{Post, PostRequest, PostResponse};
-use collect::scrape::{FetchRequest, FetchedBody, HttpTransport, Transport};
+use collect::scrape::{FetchRequest, FetchedBody, Purpose, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 /// Answers by path; keeps the heads of the requests.
-struct Server {
-    address: String,
+pub(crate) struct Server {
+    pub(crate) address: String,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(None).await
     }
 
@@ -45,7 +46,7 @@ impl Server {
         Self { address, heads }
     }
 
-    fn last_head(&self) -> String {
+    pub(crate) fn last_head(&self) -> String {
         self.heads.lock().unwrap().last().cloned().unwrap_or_default()
     }
 }
@@ -107,8 +108,13 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn request(url: &str, http: HttpConfig) -> FetchRequest {
+fn transport() -> HttpTransport {
+    HttpTransport::new(Arc::new(ManualClock::new(0)), |_| None)
+}
+
+pub(crate) fn request(url: &str, http: HttpConfig) -> FetchRequest {
     FetchRequest {
+        purpose: Purpose::Scrape,
         scheme: Scheme::Http,
         address: String::new(),
         url: url.into(),
@@ -121,10 +127,10 @@ fn request(url: &str, http: HttpConfig) -> FetchRequest {
 }
 
 async fn fetch(server: &Server, path: &str, http: HttpConfig) -> Result<FetchedBody> {
-    HttpTransport::new().fetch(&request(&format!("http://{}{path}", server.address), http)).await
+    transport().fetch(&request(&format!("http://{}{path}", server.address), http)).await
 }
 
-fn header(head: &str, name: &str) -> Option<String> {
+pub(crate) fn header(head: &str, name: &str) -> Option<String> {
     let lines = head.lines().filter_map(|l| l.split_once(": "));
     lines.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.to_owned()).next()
 }
@@ -150,7 +156,7 @@ async fn post(server: &Server, path: &str, http: HttpConfig) -> Result<PostRespo
         body: "the body".into(),
         http,
     };
-    HttpTransport::new().post(request).await
+    transport().post(request).await
 }
 
 #[tokio::test]
@@ -236,7 +242,7 @@ async fn credentials_do_not_follow_a_redirect_to_another_server() {
         credentials: Source::Inline(Secret::new("tok")),
     };
     let http = HttpConfig { authorization, ..HttpConfig::default() };
-    HttpTransport::new().fetch(&request(&format!("http://{address}/"), http)).await.unwrap();
+    transport().fetch(&request(&format!("http://{address}/"), http)).await.unwrap();
     assert_eq!(header(&other.last_head(), "authorization"), None);
 }
 
@@ -266,14 +272,14 @@ async fn bad_answers_are_errors_that_say_what_is_wrong() {
     check("/away", ErrorKind::Invalid, "cannot follow the redirect").await;
     check("/cut", ErrorKind::Unavailable, "cannot read the body").await;
     let unbound = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = HttpTransport::new()
+    let error = transport()
         .fetch(&request(&format!("http://{unbound}/metrics"), HttpConfig::default()))
         .await
         .unwrap_err();
     assert!(error.message().contains("Connection refused"), "{error}");
 }
 
-mod tls {
+pub(crate) mod tls {
     use super::*;
 
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/");
@@ -283,7 +289,7 @@ mod tls {
     }
 
     /// A server with a certificate for `target.test`, which asks for a client's certificate if told to.
-    async fn server(ask_client: bool) -> Server {
+    pub(crate) async fn server(ask_client: bool) -> Server {
         use rustls::pki_types::pem::PemObject as _;
         use rustls::pki_types::{CertificateDer, PrivateKeyDer};
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -307,10 +313,10 @@ mod tls {
 
     async fn fetch_tls(server: &Server, tls: TlsConfig) -> Result<FetchedBody> {
         let http = HttpConfig { tls, ..HttpConfig::default() };
-        HttpTransport::new().fetch(&request(&format!("https://{}/metrics", server.address), http)).await
+        transport().fetch(&request(&format!("https://{}/metrics", server.address), http)).await
     }
 
-    fn trusting() -> TlsConfig {
+    pub(crate) fn trusting() -> TlsConfig {
         TlsConfig {
             ca: Some(Source::File(file("ca.pem"))),
             server_name: Some("target.test".into()),

@@ -9,4 +9,5 @@ mod conformance;
 mod exposition;
 mod http_transport;
 mod node;
+mod outgoing;
 mod scrape;

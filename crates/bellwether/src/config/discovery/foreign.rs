@@ -131,22 +131,14 @@ pub(super) static EUREKA: Section = Section {
     },
 };
 
-fn check_http_url(map: &Map<'_>) -> Outcome<()> {
+/// What Prometheus asks of an address.
+pub(super) fn check_http_url(map: &Map<'_>) -> Outcome<()> {
     let text = map.text("url")?;
     map.require(!text.is_empty(), "url", "URL is missing")?;
     let (scheme, host) = url::scheme_and_host(text);
     map.require(scheme == "http" || scheme == "https", "url", "URL scheme must be 'http' or 'https'")?;
     map.require(!host.is_empty(), "url", "host is missing in URL")
 }
-
-pub(super) static HTTP: Section = Section {
-    name: "http_sd_configs",
-    keys: &[&[Key::new("url", Shape::Url), REFRESH], http_client::KEYS],
-    check: |map| {
-        check_http_url(map)?;
-        http_client::check(map)
-    },
-};
 
 pub(super) static KUMA: Section = Section {
     name: "kuma_sd_configs",

@@ -3,18 +3,21 @@
 mod file;
 mod foreign;
 mod foreign_cloud;
+mod http;
 mod kubernetes;
 mod static_config;
 
 use super::grammar::{Key, Section, Shape};
 
 pub(super) use file::read as read_files;
+pub(super) use http::read as read_http;
 pub(super) use static_config::{check_targets as check_static_targets, read as read_static};
 
 /// Every list, by its key.
 pub(super) const KEYS: &[Key] = &[
     Key::new("static_configs", Shape::Sections(&static_config::SECTION, None)),
     Key::new("file_sd_configs", Shape::Sections(&file::SECTION, None)),
+    Key::new("http_sd_configs", Shape::Sections(&http::SECTION, None)),
     not_yet("aws_sd_configs", &foreign_cloud::AWS),
     not_yet("azure_sd_configs", &foreign_cloud::AZURE),
     not_yet("consul_sd_configs", &foreign::CONSUL),
@@ -28,7 +31,6 @@ pub(super) const KEYS: &[Key] = &[
     not_yet("eureka_sd_configs", &foreign::EUREKA),
     not_yet("gce_sd_configs", &foreign_cloud::GCE),
     not_yet("hetzner_sd_configs", &foreign_cloud::HETZNER),
-    not_yet("http_sd_configs", &foreign::HTTP),
     not_yet("ionos_sd_configs", &foreign_cloud::IONOS),
     not_yet("kubernetes_sd_configs", &kubernetes::SECTION),
     not_yet("kuma_sd_configs", &foreign::KUMA),

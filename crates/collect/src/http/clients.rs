@@ -1,4 +1,4 @@
-//! HTTP clients, one for each set of TLS settings.
+//! HTTP clients, one for each set of settings of TLS and proxies.
 
 use std::sync::Arc;
 
@@ -16,11 +16,18 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::{read_small_file, reveal};
+use super::proxy::Route;
+use super::tunnel::Connector;
+use super::{Environment, read_small_file, reveal};
 use crate::config::{HttpConfig, Source, TlsConfig};
 use crate::limits::{HTTP_CLIENTS_MAX, IDLE_CONNECTIONS_PER_HOST};
 
-pub(super) type HttpClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+/// A client, and the way of its requests.
+#[derive(Clone)]
+pub(super) struct HttpClient {
+    pub(super) http: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    pub(super) route: Arc<Route>,
+}
 
 /// Clients that are in use, by what they were built from.
 #[derive(Default)]
@@ -29,7 +36,7 @@ pub(super) struct Clients {
 }
 
 /// Everything a client depends on, with the contents of files: a new certificate makes a new client.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 struct Key {
     ca: Option<String>,
     /// Certificate chain and key.
@@ -37,12 +44,14 @@ struct Key {
     server_name: Option<String>,
     insecure: bool,
     http2: bool,
+    route: Route,
 }
 
 impl Clients {
     /// The client for these settings.
-    pub(super) async fn get(&self, config: &HttpConfig) -> Result<HttpClient> {
-        let key = key(&config.tls, config.enable_http2).await?;
+    pub(super) async fn get(&self, config: &HttpConfig, environment: Environment) -> Result<HttpClient> {
+        let route = Route::new(&config.proxy, environment)?;
+        let key = key(&config.tls, config.enable_http2, route).await?;
         if let Some((_, client)) = self.built.lock().iter().find(|(k, _)| *k == key) {
             return Ok(client.clone());
         }
@@ -56,7 +65,7 @@ impl Clients {
     }
 }
 
-async fn key(tls: &TlsConfig, http2: bool) -> Result<Key> {
+async fn key(tls: &TlsConfig, http2: bool, route: Route) -> Result<Key> {
     let ca = match &tls.ca {
         None => None,
         Some(source) => Some(text(source).await?),
@@ -65,7 +74,8 @@ async fn key(tls: &TlsConfig, http2: bool) -> Result<Key> {
         None => None,
         Some(id) => Some((text(&id.cert).await?, reveal(&id.key).await?)),
     };
-    Ok(Key { ca, identity, server_name: tls.server_name.clone(), insecure: tls.insecure_skip_verify, http2 })
+    let (server_name, insecure) = (tls.server_name.clone(), tls.insecure_skip_verify);
+    Ok(Key { ca, identity, server_name, insecure, http2, route })
 }
 
 async fn text(source: &Source<String>) -> Result<String> {
@@ -77,21 +87,32 @@ async fn text(source: &Source<String>) -> Result<String> {
 
 fn build(key: &Key) -> Result<HttpClient> {
     let tls = client_config(key)?;
-    let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-    let builder = match &key.server_name {
-        None => builder,
-        Some(name) => {
-            let name = ServerName::try_from(name.clone())
-                .map_err(|e| Error::invalid(format!("server_name {name:?} is not a host name: {e}")))?;
-            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
-        }
+    let https = |tls: ClientConfig| -> Result<_> {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
+        Ok(match &key.server_name {
+            None => builder,
+            Some(name) => {
+                let name = ServerName::try_from(name.clone())
+                    .map_err(|e| Error::invalid(format!("server_name {name:?} is not a host name: {e}")))?;
+                builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+            }
+        })
     };
-    let connector =
-        if key.http2 { builder.enable_all_versions().build() } else { builder.enable_http1().build() };
-    Ok(Client::builder(TokioExecutor::new())
+    let mut straight = HttpConnector::new();
+    straight.enforce_http(false);
+    let route = Arc::new(key.route.clone());
+    let to_proxy = https(tls.clone())?.enable_http1().wrap_connector(straight.clone());
+    let connector = Connector { straight, to_proxy, route: Arc::clone(&route) };
+    let https = https(tls)?;
+    let connector = match key.http2 {
+        true => https.enable_all_versions().wrap_connector(connector),
+        false => https.enable_http1().wrap_connector(connector),
+    };
+    let http = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
         .pool_max_idle_per_host(IDLE_CONNECTIONS_PER_HOST)
-        .build(connector))
+        .build(connector);
+    Ok(HttpClient { http, route })
 }
 
 fn client_config(key: &Key) -> Result<ClientConfig> {
