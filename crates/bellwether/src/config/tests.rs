@@ -262,7 +262,7 @@ fn clients_are_read_with_what_they_go_through_and_how_they_log_in() {
     assert!(
         matches!(&one.http.proxy.choice, ProxyChoice::Url { address, no_proxy } if address.url == "http://p:1/" && no_proxy == "a,b")
     );
-    let file = |s: &collect::config::Source<_>| matches!(s, collect::config::Source::File(p) if p == Path::new("/etc/f"));
+    let file = |s: &Source<_>| matches!(s, Source::File(p) if p == Path::new("/etc/f"));
     assert!(one.http.headers[0].1.len() == 3 && file(&one.http.headers[0].1[2]));
     assert_eq!(http("  proxy_from_environment: true\n").proxy.choice, ProxyChoice::FromEnvironment);
     let signed = "  sigv4: {region: r, access_key: k, secret_key: s}\n";

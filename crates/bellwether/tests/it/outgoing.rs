@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use crate::harness::{Bellwether, eventually};
+use crate::remote_write_send::metric;
 
 /// Answers by the first line of a request, as its script says; keeps what it got.
 struct Small {
@@ -117,7 +118,7 @@ fn targets_of_a_server_are_scraped_through_a_proxy_with_a_token() {
     let asked = proxy.seen().into_iter().find(|s| s.contains("sd.test")).expect("a list was asked for");
     assert!(asked.to_lowercase().contains("x-prometheus-refresh-interval-seconds: 0.25\r\n"), "{asked}");
 
-    let failures = || b.metric("prometheus_sd_http_failures_total");
+    let failures = || metric(&b, "prometheus_sd_http_failures_total");
     *list.lock().expect("no panic") = (500, String::new());
     eventually("a failure is counted", || (failures() > 0.0).then_some(()));
     assert_eq!(target()["scrapeUrl"], "http://one.test:80/metrics", "the last good list stays");

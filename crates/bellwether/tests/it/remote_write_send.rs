@@ -205,7 +205,7 @@ fn sender(folder: TempDir, target: &Sequence, receiver: &dyn Receiver, more: &st
     Bellwether::start_in(folder, Some(&configuration))
 }
 
-fn metric(b: &Bellwether, name: &str) -> f64 {
+pub(crate) fn metric(b: &Bellwether, name: &str) -> f64 {
     let (_, page) = b.get_text("/metrics");
     let value = |line: &str| line.rsplit(' ').next().and_then(|v| v.parse::<f64>().ok());
     page.lines().filter(|line| line.starts_with(name)).filter_map(value).sum()
