@@ -206,15 +206,15 @@ mod tests {
     #[test]
     fn a_request_gets_the_headers_of_its_signature() {
         let mut request = Request::post("https://aps.example/w/remote_write").body(Full::default()).unwrap();
-        let with_session = Key { session: Some(Secret::new("tok")), ..key() };
+        let with_session = Key { session: Some(Secret::new("hunter2")), ..key() };
         sign(&mut request, b"body", &with_session, "aps", 1_440_938_160_000).unwrap();
         let header = |name: &str| request.headers()[name].to_str().unwrap();
         assert_eq!(header("x-amz-date"), "20150830T123600Z");
-        assert_eq!(header("x-amz-security-token"), "tok");
+        assert_eq!(header("x-amz-security-token"), "hunter2");
         assert!(header("authorization").contains(
             "/aps/aws4_request, SignedHeaders=host;x-amz-content-sha256;x-amz-date;x-amz-security-token, "
         ));
-        assert!(!format!("{:?}", request.headers()).contains("tok"), "not for logs");
+        assert!(!format!("{:?}", request.headers()).contains("hunter2"), "not for logs");
     }
 
     #[tokio::test]
