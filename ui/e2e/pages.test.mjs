@@ -90,6 +90,21 @@ describe('every page', () => {
   }
 });
 
+describe('Status', () => {
+  it('says how far an endpoint of remote write is behind, and why', async () => {
+    const { page, problems, close } = await open(browser, '/status');
+    const endpoint = page.locator('[data-endpoint="far"]');
+    await endpoint.getByText(/^Last error, .* ago$/).waitFor();
+    const text = await endpoint.textContent();
+    assert.match(text, /127\.0\.0\.1:9\/api\/v1\/write/);
+    assert.match(text, /Behindnothing sent yet/);
+    assert.match(text, /Samples pending[1-9]/);
+    assert.match(text, /Connection refused/);
+    assert.deepEqual(problems, []);
+    await close();
+  });
+});
+
 describe('Hosts', () => {
   it('shows values in the figures and graphs', async () => {
     const { page, problems, close } = await open(browser, '/');

@@ -13,6 +13,7 @@ use crate::export::args::Export;
 use crate::import::args::Import;
 pub use crate::lake_commands::args::Lake;
 use crate::promql_commands::Promql;
+use crate::push_metrics::Push;
 use crate::query::args::Query;
 use crate::test::args::Test;
 use crate::tsdb_commands::args::Tsdb;
@@ -42,6 +43,8 @@ pub enum Command {
     Test(Test),
     /// Ask a server of Prometheus' API.
     Query(Query),
+    /// Send metrics to a server.
+    Push(Push),
     /// Gather what a server says about itself.
     Debug(Debug),
     /// Write expressions anew.

@@ -19,6 +19,7 @@ mod process_metrics;
 mod progress;
 pub mod promql_commands;
 mod push;
+pub mod push_metrics;
 pub mod query;
 mod query_log;
 mod remote_write;

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use bellwether::cli::{Cli, Command};
 use bellwether::report::Report;
 use bellwether::{
-    check, debug, export, import, lake_commands, promql_commands, query, serve, test, tsdb_commands,
+    check, debug, export, import, lake_commands, promql_commands, push_metrics, query, serve, test,
+    tsdb_commands,
 };
 use clap::Parser;
 
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
         Command::Check(options) => say(check::run(&options, &serve::environment)),
         Command::Test(options) => say(test::run(&options)),
         Command::Query(options) => say(query::run(&options)),
+        Command::Push(options) => say(push_metrics::run(&options)),
         Command::Debug(options) => say(debug::run(&options)),
         Command::Promql(options) => say(promql_commands::run(&options)),
         Command::Tsdb(options) => match tsdb_commands::run(&options) {

@@ -14,7 +14,7 @@ use collect::config::ScrapeConfig;
 use collect::exporters::node::NodeCollector;
 use collect::family::encode_text;
 use collect::relabel::{self, RuleFields};
-use collect::remote_write::RemoteWrite;
+use collect::remote_write::{EndpointView, RemoteWrite};
 use collect::scrape::{Health, LocalSource, ScrapeManager, Sink};
 use engine::Engine;
 use lake::Lake;
@@ -294,6 +294,19 @@ impl Process for Running {
 
     fn features(&self) -> BTreeMap<String, BTreeMap<String, bool>> {
         crate::abilities::abilities(&self.features)
+    }
+
+    fn remote_write(&self) -> Vec<process::RemoteWriteEndpoint> {
+        let shown = |e: EndpointView| process::RemoteWriteEndpoint {
+            name: e.name,
+            url: e.url,
+            shards: e.shards,
+            pending: e.pending,
+            failed: e.failed,
+            behind_seconds: e.behind_seconds,
+            last_error: e.last_error,
+        };
+        self.remote_write.endpoints().into_iter().map(shown).collect()
     }
 
     async fn node_exposition(&self) -> Result<Vec<u8>> {

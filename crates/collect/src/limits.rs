@@ -116,3 +116,10 @@ pub const HTTP_SD_BODY_BYTES_MAX: usize = 64 << 20;
 
 /// Targets in one list that a server gives: no pool takes more. A longer list is refused as a whole, and the last good one stays.
 pub const HTTP_SD_TARGETS_MAX: usize = POOL_TARGETS_MAX;
+
+/// Exemplars that one shard of version 2 keeps until a sample of their series comes; with more they go alone, and are likely refused.
+/// Ten thousand take a few megabytes.
+pub const REMOTE_WRITE_WAITING_EXEMPLARS: usize = 10_000;
+
+/// How long they wait. Longer than the usual scrape interval of a minute, which brings the next sample.
+pub const REMOTE_WRITE_EXEMPLAR_WAIT: Duration = Duration::from_secs(90);

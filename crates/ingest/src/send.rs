@@ -1,6 +1,7 @@
 //! What a remote-write sender writes: `prometheus.WriteRequest` and `io.prometheus.write.v2.Request`.
 //!
-//! Owns the bytes of both messages. Each value goes into a series of its own, as Prometheus sends them.
+//! Owns the bytes of both messages. Each sample goes into a series of its own, as Prometheus sends
+//! them. So does an exemplar of version 1; one of version 2 goes along with a sample of its series, without which receivers refuse it.
 
 use std::collections::HashMap;
 
@@ -96,9 +97,15 @@ pub fn write_v1_metadata<'a>(metadata: impl IntoIterator<Item = (&'a str, &'a Me
 
 /// Appends an `io.prometheus.write.v2.Request`.
 pub fn write_v2<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Vec<u8>) {
+    let values: Vec<Outgoing<'a>> = values.into_iter().collect();
+    let carried = carried(&values);
     let mut symbols = Symbols::default();
     let (mut all, mut series, mut inner) = (Vec::new(), Vec::new(), Vec::new());
-    for value in values {
+    for (at, value) in values.iter().enumerate() {
+        let own = carried.get(value.labels);
+        if matches!(value.value, OutgoingValue::Exemplar { .. }) && own.is_some_and(|c| c.by.is_some()) {
+            continue;
+        }
         series.clear();
         put_refs(&mut series, value.labels, &mut symbols);
         inner.clear();
@@ -112,12 +119,10 @@ pub fn write_v2<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
                 put_histogram(&mut inner, value.t_ms, h);
                 put::bytes(&mut series, 3, &inner);
             }
-            OutgoingValue::Exemplar { labels, value: v } => {
-                put_refs(&mut inner, labels, &mut symbols);
-                put::double(&mut inner, 2, v);
-                put::number(&mut inner, 3, value.t_ms as u64);
-                put::bytes(&mut series, 4, &inner);
-            }
+            OutgoingValue::Exemplar { .. } => put_exemplar_v2(&mut series, value, &mut symbols),
+        }
+        if let Some(carried) = own.filter(|c| c.by == Some(at)) {
+            carried.exemplars.iter().for_each(|e| put_exemplar_v2(&mut series, e, &mut symbols));
         }
         if let Some(m) = value.metadata {
             inner.clear();
@@ -132,6 +137,40 @@ pub fn write_v2<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
     put::bytes(out, 4, b"");
     symbols.list.iter().for_each(|symbol| put::bytes(out, 4, symbol.as_bytes()));
     out.extend_from_slice(&all);
+}
+
+/// The exemplars of a series, and the place of the sample that they go along with.
+#[derive(Default)]
+struct Carried<'v, 'a> {
+    exemplars: Vec<&'v Outgoing<'a>>,
+    by: Option<usize>,
+}
+
+/// Which exemplars go along with what: the last sample of their series.
+fn carried<'v, 'a>(values: &'v [Outgoing<'a>]) -> HashMap<&'a Labels, Carried<'v, 'a>> {
+    let mut out: HashMap<&Labels, Carried<'_, '_>> = HashMap::new();
+    let is_exemplar = |v: &Outgoing<'_>| matches!(v.value, OutgoingValue::Exemplar { .. });
+    for value in values.iter().filter(|v| is_exemplar(v)) {
+        out.entry(value.labels).or_default().exemplars.push(value);
+    }
+    if !out.is_empty() {
+        for (at, value) in values.iter().enumerate().filter(|(_, v)| !is_exemplar(v)) {
+            if let Some(carried) = out.get_mut(value.labels) {
+                carried.by = Some(at);
+            }
+        }
+    }
+    out
+}
+
+fn put_exemplar_v2(series: &mut Vec<u8>, of: &Outgoing<'_>, symbols: &mut Symbols) {
+    if let OutgoingValue::Exemplar { labels, value } = of.value {
+        let mut inner = Vec::new();
+        put_refs(&mut inner, labels, symbols);
+        put::double(&mut inner, 2, value);
+        put::number(&mut inner, 3, of.t_ms as u64);
+        put::bytes(series, 4, &inner);
+    }
 }
 
 fn put_refs(out: &mut Vec<u8>, labels: &Labels, symbols: &mut Symbols) {
@@ -305,16 +344,25 @@ mod tests {
         ];
         write_v2(values, &mut message);
         let all = fields(&message);
-        assert_eq!(bytes(&all, 4), [&b""[..], b"__name__", b"a", b"x", b"Help.", b"trace"]);
+        assert_eq!(bytes(&all, 4), [&b""[..], b"__name__", b"a", b"x", b"trace", b"Help."]);
         let series = bytes(&all, 5);
         let first = fields(series[0]);
         assert_eq!(bytes(&first, 1), [[1, 2, 3, 2]]);
-        assert_eq!(bytes(&first, 5), [[0x08, 1, 0x18, 4, 0x20, 0]]);
+        assert_eq!(bytes(&first, 5), [[0x08, 1, 0x18, 5, 0x20, 0]]);
         let sample = fields(bytes(&first, 2)[0]);
         assert_eq!((sample[0].1.double(), sample[1].1.int64()), (Ok(2.0), Ok(7)));
-        let second = fields(series[1]);
-        let exemplar = fields(bytes(&second, 4)[0]);
-        assert_eq!((exemplar[0].1.bytes(), exemplar[1].1.double()), (Ok(&[5, 2][..]), Ok(3.0)));
+        assert_eq!(series.len(), 1, "the exemplar goes along with the sample");
+        let read = fields(bytes(&first, 4)[0]);
+        assert_eq!((read[0].1.bytes(), read[1].1.double()), (Ok(&[4, 2][..]), Ok(3.0)));
+        let b = Labels::from_pairs([("__name__", "b")]);
+        let alone =
+            Outgoing { labels: &b, ..value(OutgoingValue::Exemplar { labels: &exemplar, value: 4.0 }) };
+        message.clear();
+        write_v2([value(OutgoingValue::Float(1.0)), alone, value(OutgoingValue::Float(2.0))], &mut message);
+        let kinds = |series: &[u8]| fields(series).iter().map(|(n, _)| *n).collect::<Vec<_>>();
+        let all = fields(&message);
+        let of_each: Vec<_> = bytes(&all, 5).into_iter().map(kinds).collect();
+        assert_eq!(of_each, [[1, 2, 5], [1, 4, 5], [1, 2, 5]]);
     }
 
     #[test]

@@ -75,6 +75,9 @@ pub trait Process: Send + Sync {
     /// What the program can do apart from this API and the query language, and whether it is on, by Prometheus' categories and names.
     fn features(&self) -> BTreeMap<String, BTreeMap<String, bool>>;
 
+    /// The endpoints that samples are sent on to.
+    fn remote_write(&self) -> Vec<RemoteWriteEndpoint>;
+
     /// The built-in node collector's exposition, whether or not it is scraped.
     async fn node_exposition(&self) -> Result<Vec<u8>>;
 
@@ -121,6 +124,25 @@ pub struct LakeReply {
     pub in_order: bool,
     /// What there is to say, in the form that was asked for.
     pub report: String,
+}
+
+/// An endpoint that samples are sent on to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RemoteWriteEndpoint {
+    /// Its name in metrics.
+    pub name: String,
+    /// Its address, without a password.
+    pub url: String,
+    /// Requests under way at the same time.
+    pub shards: i64,
+    /// Samples that wait to be sent.
+    pub pending: i64,
+    /// Samples that were refused for good.
+    pub failed: u64,
+    /// How much older the newest sample that was sent is than the newest there is; `None` if none was sent.
+    pub behind_seconds: Option<f64>,
+    /// Why something was last not taken, and when, in milliseconds since 1970.
+    pub last_error: Option<(i64, String)>,
 }
 
 /// The scrape targets.

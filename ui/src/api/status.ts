@@ -16,10 +16,30 @@ const tsdb = c.object({
   seriesCountByLabelValuePair: counts,
 });
 
+const remoteWrite = c.object({
+  endpoints: c.array(c.object({
+    name: c.string,
+    url: c.string,
+    /** Absent while nothing was sent although there was something to send. */
+    behindSeconds: c.optional<number | undefined>(c.number, undefined),
+    pending: c.number,
+    failed: c.number,
+    shards: c.number,
+    lastError: c.string,
+    lastErrorTime: c.optional(c.string, ''),
+  })),
+});
+
 export type TsdbStatus = c.Checked<typeof tsdb>;
 
 export function getFacts(what: 'buildinfo' | 'runtimeinfo' | 'flags', signal?: AbortSignal): Promise<Answer<Facts>> {
   return ask(`/api/v1/status/${what}`, {}, facts, signal);
+}
+
+export type RemoteWriteEndpoint = c.Checked<typeof remoteWrite>['endpoints'][number];
+
+export function getRemoteWrite(signal?: AbortSignal): Promise<Answer<c.Checked<typeof remoteWrite>>> {
+  return ask('/api/v1/status/remote_write', {}, remoteWrite, signal);
 }
 
 export function getTsdb(signal?: AbortSignal): Promise<Answer<TsdbStatus>> {

@@ -4,6 +4,7 @@ import { useQuery } from '@tanstack/react-query';
 import { getFacts, getTsdb, type Facts } from '../api/status';
 import { LIVE } from '../time/useAutoRefresh';
 import { factRows } from './facts';
+import { RemoteWriteCard } from './RemoteWriteCard';
 import classes from './Status.module.css';
 
 interface CardProps {
@@ -54,6 +55,7 @@ export function StatusPage() {
       <FactCard title="Build" facts={build.data?.data} error={build.error} />
       <FactCard title="Runtime" facts={runtime.data?.data} error={runtime.error} />
       <FactCard title="Storage head" facts={tsdb.data?.data.headStats} error={tsdb.error} />
+      <RemoteWriteCard />
       {tsdb.data && (
         <>
           <CountCard title="Series by metric" counts={tsdb.data.data.seriesCountByMetricName} />

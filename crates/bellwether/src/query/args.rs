@@ -185,7 +185,7 @@ pub enum AnalyzeType {
 }
 
 /// Reads a header of the form `name=value` or `name:value`.
-fn parse_header(text: &str) -> Result<(String, String), String> {
+pub(crate) fn parse_header(text: &str) -> Result<(String, String), String> {
     match text.split_once(['=', ':']) {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().into(), value.trim().into())),
         _ => Err("write it as X-Scope-OrgID=team".into()),

@@ -5,9 +5,10 @@ use std::process::Command;
 
 use crate::harness::{Bellwether, eventually, find_program, skip};
 
-/// What runs without a configuration, and rules.
+/// What runs without a configuration, rules, and an endpoint of remote write that nobody answers at.
 const CONFIGURATION: &str = "global: {scrape_interval: 15s, evaluation_interval: 1s}\n\
-    exporters: {node: {enabled: true}, bellwether: {enabled: true}}\nrule_files: [rules.yml]\n";
+    exporters: {node: {enabled: true}, bellwether: {enabled: true}}\nrule_files: [rules.yml]\n\
+    remote_write: [{name: far, url: 'http://127.0.0.1:9/api/v1/write', queue_config: {batch_send_deadline: 1s}}]\n";
 
 const RULES: &str = "groups:\n- name: example\n  rules:\n\
     \x20 - {record: 'job:up:sum', expr: sum by (job) (up)}\n\

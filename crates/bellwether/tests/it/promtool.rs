@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use crate::harness::{Bellwether, bellwether, conformance, eventually, find_program, skip};
+use crate::remote_write::ENABLED;
 
 /// promtool's test data, if there is conformance data.
 fn testdata(test: &str) -> Option<PathBuf> {
@@ -341,4 +342,39 @@ fn expressions_are_written_anew() {
     assert_eq!(write(&["label-matchers", "delete", "a{x=\"1\",y=\"2\"}", "x"]).1, "a{y=\"2\"}\n");
     let (code, _, err) = write(&["format", "sum("]);
     assert_eq!((code, err.starts_with("error: ")), (1, true), "{err}");
+}
+
+#[test]
+fn metrics_are_pushed_to_a_receiver() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let b = Bellwether::start_with(folder, Some("scrape_configs: []"), &[ENABLED]);
+    let text = "# HELP c_total Help.\n# TYPE c_total counter\nc_total{a=\"x\"} 7\n";
+    std::fs::write(b.folder().join("m.prom"), text).expect("written");
+    let push = |args: &[&str], input: &str| {
+        let all: Vec<&str> = ["push", "metrics"].iter().chain(args).copied().collect();
+        ours(b.folder(), &all, input)
+    };
+    let said = push(&[&b.url, "m.prom", "gone.prom"], "");
+    assert_eq!(
+        (said.0, said.1.as_str()),
+        (
+            1,
+            "Parsing metrics file m.prom\n  SUCCESS: metrics file m.prom pushed to remote write.\nParsing metrics file gone.prom\n"
+        )
+    );
+    assert!(said.2.starts_with("  FAILED: cannot open gone.prom"), "{}", said.2);
+    assert_eq!(b.value("c_total{a=\"x\",job=\"promtool\"}"), Some(7.0));
+    let write_url = format!("{}/api/v1/write", b.url);
+    let by_version_2 =
+        ["--protobuf_message", "io.prometheus.write.v2.Request", "--label=job=b", "--label=k=v", &write_url];
+    let said = push(&by_version_2, "d 8\n");
+    assert_eq!(
+        said,
+        (0, "Parsing standard input\n  SUCCESS: metrics pushed to remote write.\n".into(), String::new())
+    );
+    assert_eq!(b.value("d{job=\"b\",k=\"v\"}"), Some(8.0));
+    let (code, _, error) = push(&["--remote-write.path=/nowhere", &b.url], "d 8\n");
+    assert!(code == 1 && error.contains("FAILED: server returned HTTP status 404"), "{error}");
+    let (code, _, error) = push(&[&b.url], "d d d\n");
+    assert!(code == 1 && error.contains("text format parsing error in line 1"), "{error}");
 }

@@ -383,17 +383,15 @@ fn histograms_exemplars_and_metadata_are_sent_by_both_versions() {
         let taken = "prometheus_tsdb_head_samples_appended_total{type=\"histogram\"}";
         eventually("the histogram arrives", || (metric(other, taken) == 1.0).then_some(()));
         eventually("the sample arrives", || (other.value("c_total") == Some(7.0)).then_some(()));
-        // By version 2.0 an exemplar is a series of its own, which a receiver refuses for having no sample.
-        match message {
-            "prometheus.WriteRequest" => {
-                let taken = "prometheus_tsdb_exemplar_exemplars_appended_total";
-                eventually("the exemplar arrives", || (metric(other, taken) == 1.0).then_some(()));
-            }
-            _ => {
-                let failed = "prometheus_remote_storage_exemplars_failed_total";
-                eventually("its refusal is counted", || (metric(&b, failed) == 1.0).then_some(()));
-            }
-        }
+        let taken = "prometheus_tsdb_exemplar_exemplars_appended_total";
+        eventually("the exemplar arrives", || (metric(other, taken) == 1.0).then_some(()));
+        let endpoint = b.data("/api/v1/status/remote_write")["endpoints"][0].clone();
+        assert_eq!(
+            (&endpoint["url"], &endpoint["failed"], &endpoint["lastError"], &endpoint["lastErrorTime"]),
+            (&receiver.write_url().into(), &0.into(), &"".into(), &serde_json::Value::Null),
+            "{endpoint}"
+        );
+        assert!(endpoint["behindSeconds"].as_f64() < Some(60.0), "{endpoint}");
         eventually("metadata arrives", || {
             let metadata = other.data("/api/v1/metadata?metric=scrape_sequence");
             (metadata["scrape_sequence"][0]["type"] == "counter").then_some(())
@@ -401,6 +399,7 @@ fn histograms_exemplars_and_metadata_are_sent_by_both_versions() {
         assert_eq!(metric(&b, "prometheus_remote_storage_exemplars_total"), 1.0);
         assert_eq!(metric(&b, "prometheus_remote_storage_histograms_total"), 1.0);
         assert_eq!(metric(&b, "prometheus_remote_storage_samples_failed_total"), 0.0);
+        assert_eq!(metric(&b, "prometheus_remote_storage_exemplars_failed_total"), 0.0);
     }
 }
 

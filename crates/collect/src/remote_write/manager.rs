@@ -69,6 +69,10 @@ pub struct EndpointView {
     pub failed: u64,
     /// The newest time of a sample that was sent, in seconds since 1970; zero if there is none.
     pub highest_sent_seconds: f64,
+    /// By how much that is older than the newest sample of the store; `None` if nothing was sent while there was something to send.
+    pub behind_seconds: Option<f64>,
+    /// Why something was last not taken, and when, in milliseconds since 1970.
+    pub last_error: Option<(i64, String)>,
 }
 
 impl RemoteWrite {
@@ -145,6 +149,7 @@ impl RemoteWrite {
             send_micros: Events::default(),
             // Nothing was sent yet.
             last_send_ms: AtomicI64::new(i64::MIN / 2),
+            last_error: Mutex::default(),
             reshard_from_ms: AtomicI64::new(0),
         };
         Ok(Queue::start(shared, open, &o.feed, external.clone()))
@@ -157,15 +162,23 @@ impl RemoteWrite {
 
     /// The endpoints, as they are now.
     pub fn endpoints(&self) -> Vec<EndpointView> {
+        let highest_ms = self.options.feed.appended().highest_ms;
         let view = |(name, shared): &(String, Arc<Shared>)| {
             let m = &shared.metrics;
+            let sent_seconds = m.highest_sent.seconds();
+            let behind_seconds = match sent_seconds > 0.0 {
+                true => Some((highest_ms as f64 / 1000.0 - sent_seconds).max(0.0)),
+                false => (highest_ms == 0).then_some(0.0),
+            };
             EndpointView {
                 name: name.clone(),
                 url: redacted(&shared.config.url),
                 shards: m.shards.get(),
                 pending: m.pending.total(),
                 failed: m.failed.samples.get() + m.failed.histograms.get() + m.failed.exemplars.get(),
-                highest_sent_seconds: m.highest_sent.seconds(),
+                highest_sent_seconds: sent_seconds,
+                behind_seconds,
+                last_error: shared.last_error.lock().clone(),
             }
         };
         self.views.read().iter().map(view).collect()

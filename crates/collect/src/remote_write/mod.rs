@@ -8,6 +8,7 @@
 mod acks;
 mod batch;
 mod config;
+mod exemplars;
 mod manager;
 mod metadata;
 mod metrics;

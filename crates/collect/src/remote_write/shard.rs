@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::acks::Acks;
 use super::batch::{Counts, Item, MetadataByName, body};
 use super::config::{RemoteWriteConfig, WriteMessage};
+use super::exemplars::Waiting;
 use super::metrics::{QueueMetrics, reason};
 use super::rate::Events;
 use super::response::{Backoff, Outcome, Written, judge};
@@ -22,6 +23,9 @@ const RESHARD_PAUSES: u32 = 2;
 
 /// Statuses by which receivers refuse samples that they have, or have later ones of.
 const REFUSALS_OF_SAMPLES: [u16; 3] = [400, 409, 422];
+
+/// In place of the record of an item that the log need not give again.
+const FINISHED: u64 = u64::MAX;
 
 /// Whether a queue goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +56,9 @@ pub(super) struct Shared {
     pub(super) send_micros: Events,
     /// When something was last sent, by the monotonic clock; in milliseconds.
     pub(super) last_send_ms: AtomicI64,
-    /// Until when the number of shards is not changed, likewise.
+    /// Why something was last not taken, and when by the wall clock.
+    pub(super) last_error: Mutex<Option<(i64, String)>>,
+    /// Until when the number of shards is not changed, by the monotonic clock; in milliseconds.
     pub(super) reshard_from_ms: AtomicI64,
 }
 
@@ -126,7 +132,12 @@ impl Shared {
         true
     }
 
+    fn note_error(&self, cause: &str) {
+        *self.last_error.lock() = Some((self.clock.now_ms(), cause.to_owned()));
+    }
+
     fn say_refused(&self, failed: Counts, cause: &str) {
+        self.note_error(cause);
         tracing::error!(
             url = self.config.url,
             samples = failed.samples,
@@ -139,7 +150,7 @@ impl Shared {
     /// Notes that the log need not give these samples again.
     fn finish(&self, items: &[Item]) {
         let mut acks = self.acks.lock();
-        for of_record in items.chunk_by(|a, b| a.record == b.record) {
+        for of_record in items.chunk_by(|a, b| a.record == b.record).filter(|i| i[0].record != FINISHED) {
             acks.finish(of_record[0].record, of_record.len());
         }
         if let Some(record) = acks.advance() {
@@ -197,6 +208,7 @@ impl Shared {
                     return Sent::Refused { cause, status, written };
                 }
                 Outcome::Again { cause, after } => {
+                    self.note_error(&cause);
                     let pause = backoff.pause(after);
                     tracing::warn!(
                         url = self.config.url,
@@ -301,13 +313,22 @@ pub(super) async fn run(
 ) -> bool {
     let (mut batch, mut scratch) = (Vec::new(), Vec::new());
     let max = shared.config.queue.max_samples_per_send;
+    let together = shared.config.message == WriteMessage::V2 && shared.config.send_exemplars;
+    let mut waiting = Waiting::default();
     while fill(&mut items, &mut batch, max, shared.config.queue.batch_send_deadline).await {
+        if together {
+            let now = shared.clock.monotonic();
+            batch = waiting.place(batch, now, |item| {
+                shared.finish(std::slice::from_ref(item));
+                item.record = FINISHED;
+            });
+        }
         if !shared.send(&batch, &mut scratch, &mut stop).await {
             return false;
         }
         batch.clear();
     }
-    true
+    shared.send(&waiting.give_up(), &mut scratch, &mut stop).await
 }
 
 /// Waits for a batch: so many samples, or what has come within a time after the first. `false` if nothing can come any more.

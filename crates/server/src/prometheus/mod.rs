@@ -71,6 +71,7 @@ pub(crate) fn routes() -> Router<Arc<ServerState>> {
         .route("/status/walreplay", get(status::wal_replay))
         .route("/status/self_metrics", get(self_metrics::self_metrics))
         .route("/status/active_queries", get(status::active_queries))
+        .route("/status/remote_write", get(status::remote_write))
         .route("/admin/tsdb/delete_series", post(admin::delete_series).put(admin::delete_series))
         .route("/admin/tsdb/clean_tombstones", post(admin::clean_tombstones).put(admin::clean_tombstones))
         .route("/admin/tsdb/snapshot", post(admin::snapshot).put(admin::snapshot))

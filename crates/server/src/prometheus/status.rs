@@ -119,6 +119,29 @@ pub(crate) async fn wal_replay(State(state): State<Arc<ServerState>>) -> Respons
     json::success(&json!({"min": 0, "max": files, "current": files}))
 }
 
+/// The endpoints that samples are sent on to.
+pub(crate) async fn remote_write(State(state): State<Arc<ServerState>>) -> Response {
+    let endpoints: Vec<_> = state
+        .process
+        .remote_write()
+        .into_iter()
+        .map(|e| {
+            let (error_ms, error) = e.last_error.unzip();
+            json!({
+                "name": e.name,
+                "url": e.url,
+                "behindSeconds": e.behind_seconds,
+                "pending": e.pending,
+                "failed": e.failed,
+                "shards": e.shards,
+                "lastError": error.unwrap_or_default(),
+                "lastErrorTime": error_ms.map(json::rfc3339),
+            })
+        })
+        .collect();
+    json::success(&json!({"endpoints": endpoints}))
+}
+
 /// The queries that wait or run, longest first.
 pub(crate) async fn active_queries(State(state): State<Arc<ServerState>>) -> Response {
     let mut active = state.engine.active_queries();
