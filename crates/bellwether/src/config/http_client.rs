@@ -358,9 +358,8 @@ fn read_proxy(map: &Map<'_>) -> Outcome<ProxyConfig> {
         ProxyChoice::None
     };
     let headers = map.map("proxy_connect_header");
-    let header = |name: &String| {
-        Ok((name.clone(), headers.texts(name)?.into_iter().map(|value| Secret::new(value)).collect()))
-    };
+    let header =
+        |name: &String| Ok((name.clone(), headers.texts(name)?.into_iter().map(Secret::new).collect()));
     let connect_headers = headers.entries.iter().map(|e| header(&e.key.text)).collect::<Outcome<_>>()?;
     Ok(ProxyConfig { choice, connect_headers })
 }

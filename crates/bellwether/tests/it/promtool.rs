@@ -373,7 +373,7 @@ fn metrics_are_pushed_to_a_receiver() {
         (0, "Parsing standard input\n  SUCCESS: metrics pushed to remote write.\n".into(), String::new())
     );
     assert_eq!(b.value("d{job=\"b\",k=\"v\"}"), Some(8.0));
-    let (code, _, error) = push(&["--remote-write.path=/nowhere", &b.url], "d 8\n");
+    let (code, _, error) = push(&["--remote-write.path=/api/v1/nowhere", &b.url], "d 8\n");
     assert!(code == 1 && error.contains("FAILED: server returned HTTP status 404"), "{error}");
     let (code, _, error) = push(&[&b.url], "d d d\n");
     assert!(code == 1 && error.contains("text format parsing error in line 1"), "{error}");

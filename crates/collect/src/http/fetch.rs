@@ -15,7 +15,7 @@ use hyper::{Method, Response, StatusCode};
 
 use super::{HttpTransport, Outgoing, USER_AGENT, internal, unavailable};
 use crate::limits::TOKEN_WAIT;
-use crate::scrape::{FetchRequest, FetchedBody, Transport, body_too_large};
+use crate::scrape::{FetchRequest, FetchedBody, Purpose, Transport, body_too_large};
 
 #[async_trait]
 impl Transport for HttpTransport {
@@ -31,7 +31,9 @@ impl Transport for HttpTransport {
             token_wait: TOKEN_WAIT.min(request.timeout.mul_f64(0.8)),
         };
         let response = Box::pin(self.send(outgoing)).await.map_err(what)?;
-        read(request, response).await
+        let body = read(request, response).await;
+        // The page of targets has the address beside a scrape's error.
+        if request.purpose == Purpose::Scrape { body } else { body.map_err(what) }
     }
 }
 

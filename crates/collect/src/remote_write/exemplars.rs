@@ -75,11 +75,13 @@ impl Waiting {
         }
         self.looked = now;
         let over = |since: &Duration| now.saturating_sub(*since) >= REMOTE_WRITE_EXEMPLAR_WAIT;
-        let over: Vec<Item> = self
+        let mut over: Vec<Item> = self
             .series
             .extract_if(|_, (since, _)| over(since))
             .flat_map(|(_, (_, exemplars))| exemplars)
             .collect();
+        // They stand behind samples that were not sent before.
+        over.iter_mut().for_each(|e| e.again = false);
         self.count -= over.len();
         over
     }
