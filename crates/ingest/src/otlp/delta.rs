@@ -1,7 +1,8 @@
 //! Adds up what data points say was added: the sums since the start, which Prometheus stores, need memory of what came before.
 //!
-//! A series that nobody adds to for a while is forgotten, and there is a bound on the memory of all of them. A restart begins anew, as a
-//! counter that is reset does.
+//! A delta begins where the one before ended, so a sum goes on whatever start its parts name, also after a gap and from a sender that was
+//! restarted. A series that nobody adds to for a while is forgotten, and there is a bound on the memory of all of them. A restart of
+//! this program begins anew, as a counter that is reset does.
 
 use std::collections::HashMap;
 
@@ -24,7 +25,10 @@ struct State {
 
 #[derive(Debug)]
 struct Series {
-    times: Times,
+    /// Since when it is added up.
+    start_ns: u64,
+    /// Those of the data point that was added last.
+    last: Times,
     touched_ms: i64,
     total: Total,
 }
@@ -54,11 +58,12 @@ pub(super) trait Addend: Clone + Default {
     fn total(self) -> Total;
     /// Nothing if the sum is one of another kind.
     fn of(total: &Total) -> Option<Self>;
-    fn add(&mut self, more: &Self);
+    /// Adds another; `false` if they cannot be added, so that the sum begins anew with the other.
+    fn add(&mut self, more: &Self) -> bool;
 }
 
 impl Accumulator {
-    /// Adds a data point to the series that `id` names, and makes of it what there is in all.
+    /// Adds a data point to the series that `id` names, and makes of it what there is in all, since the start of the sum.
     ///
     /// A data point that is there already gives the sum as it is: its sender saw no answer. An earlier one is refused.
     pub(super) fn add<T: Addend>(
@@ -71,35 +76,29 @@ impl Accumulator {
         let mut state = self.0.lock();
         state.sweep(now_ms);
         let bytes = state.bytes;
+        let anew = |total| Series { start_ns: times.start_ns, last: *times, touched_ms: now_ms, total };
         let Some(series) = state.series.get_mut(&id) else {
-            return state
-                .begin(id, Series { times: *times, touched_ms: now_ms, total: value.clone().total() });
+            return state.begin(id, anew(value.clone().total()));
         };
-        let before = series.total.size_bytes();
-        let known = T::of(&series.total).filter(|_| series.times.start_ns == times.start_ns);
-        let total = match known {
-            // Another start is another counter.
-            None => value.clone(),
-            Some(_) if times.end_ns < series.times.end_ns => {
-                return Err(Error::invalid(format!(
-                    "out of order: delta at t={} ns, but series already at t={} ns",
-                    times.end_ns, series.times.end_ns
-                )));
+        let mut next = anew(value.clone().total());
+        if let Some(mut total) = T::of(&series.total) {
+            let repeated = *times == series.last;
+            if !repeated {
+                series.takes(*times)?;
             }
-            Some(total) if times.end_ns == series.times.end_ns => total,
-            Some(mut total) => {
-                total.add(value);
-                total
+            if repeated || total.add(value) {
+                next.start_ns = series.start_ns;
+                next.total = total.clone().total();
+                *value = total;
             }
-        };
-        let after = total.clone().total();
-        let bytes = (bytes + after.size_bytes()).saturating_sub(before);
+        }
+        let bytes = (bytes + next.total.size_bytes()).saturating_sub(series.total.size_bytes());
         if bytes > DELTA_STATE_BYTES {
             return Err(full());
         }
-        *series = Series { times: *times, touched_ms: now_ms, total: after };
+        times.start_ns = next.start_ns;
+        *series = next;
         state.bytes = bytes;
-        *value = total;
         Ok(())
     }
 
@@ -111,6 +110,25 @@ impl Accumulator {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+impl Series {
+    /// Checks that a data point comes after those that were added. A start that nobody said is none that could be too early.
+    fn takes(&self, times: Times) -> Result<()> {
+        if times.start_ns != 0 && times.start_ns < self.start_ns {
+            return Err(Error::invalid(format!(
+                "out of order: delta since t={} ns, but series is added up since t={} ns only; several senders may have the same series",
+                times.start_ns, self.start_ns
+            )));
+        }
+        if times.end_ns <= self.last.end_ns {
+            return Err(Error::invalid(format!(
+                "out of order: delta at t={} ns, but series already at t={} ns",
+                times.end_ns, self.last.end_ns
+            )));
+        }
+        Ok(())
     }
 }
 
@@ -151,11 +169,12 @@ impl Addend for Number {
         if let Total::Number(n) = total { Some(*n) } else { None }
     }
 
-    fn add(&mut self, more: &Self) {
+    fn add(&mut self, more: &Self) -> bool {
         *self = match (*self, *more) {
             (Self::Int(a), Self::Int(b)) => Self::Int(a.wrapping_add(b)),
             (a, b) => Self::Double(a.value() + b.value()),
         };
+        true
     }
 }
 
@@ -168,18 +187,18 @@ impl Addend for Bounded {
         if let Total::Bounded(h) = total { Some(h.clone()) } else { None }
     }
 
-    /// Histograms with other bounds cannot be added: the sum begins anew.
-    fn add(&mut self, more: &Self) {
+    /// Histograms with other bounds cannot be added.
+    fn add(&mut self, more: &Self) -> bool {
         let bits = |h: &Self| h.bounds.iter().map(|b| b.to_bits()).collect::<Vec<_>>();
         if bits(self) != bits(more) {
-            self.clone_from(more);
-            return;
+            return false;
         }
         for (count, added) in self.counts.iter_mut().zip(&more.counts) {
             *count = count.saturating_add(*added);
         }
         self.count = self.count.saturating_add(more.count);
         self.sum = self.sum.zip(more.sum).map(|(a, b)| a + b);
+        true
     }
 }
 
@@ -192,7 +211,7 @@ impl Addend for Exponential {
         if let Total::Exponential(h) = total { Some(h.clone()) } else { None }
     }
 
-    fn add(&mut self, more: &Self) {
+    fn add(&mut self, more: &Self) -> bool {
         let mut more = more.clone();
         let coarser = self.scale.min(more.scale);
         self.rescale(coarser);
@@ -208,6 +227,7 @@ impl Addend for Exponential {
         self.zero_count = self.zero_count.saturating_add(more.zero_count);
         self.count = self.count.saturating_add(more.count);
         self.sum = self.sum.zip(more.sum).map(|(a, b)| a + b);
+        true
     }
 }
 

@@ -22,8 +22,27 @@ fn numbers_add_up_and_a_retry_adds_nothing() {
     let said = of(times(1, 15), 1).unwrap_err();
     assert!(said.message().starts_with("out of order"), "{said}");
     assert_eq!(add(&sums, times(1, 30), &Number::Double(0.5), 0), Ok(Number::Double(12.5)));
-    assert_eq!(of(times(31, 40), 3), Ok(Number::Int(3)), "another start is another counter");
     assert_eq!(sums.len(), 1);
+}
+
+#[test]
+fn each_delta_begins_where_the_one_before_ended() {
+    let sums = Accumulator::default();
+    let of = |start_ns, end_ns, n| {
+        let (mut at, mut value) = (times(start_ns, end_ns), Number::Int(n));
+        sums.add(7, &mut at, &mut value, 0)?;
+        Ok::<_, Error>((at.start_ns, at.end_ns, value))
+    };
+    assert_eq!(of(5, 10, 5), Ok((5, 10, Number::Int(5))));
+    assert_eq!(of(10, 20, 7), Ok((5, 20, Number::Int(12))));
+    assert_eq!(of(10, 20, 7), Ok((5, 20, Number::Int(12))), "a retry");
+    assert_eq!(of(0, 30, 1), Ok((5, 30, Number::Int(13))), "nobody said since when");
+    assert_eq!(of(50, 60, 1), Ok((5, 60, Number::Int(14))), "what comes after a gap is added, too");
+    for (start_ns, end_ns) in [(4, 70), (55, 60), (50, 59)] {
+        let said = of(start_ns, end_ns, 1).unwrap_err();
+        assert!(said.message().starts_with("out of order"), "{said}");
+    }
+    assert_eq!(of(60, 70, 1), Ok((5, 70, Number::Int(15))));
 }
 
 #[test]
@@ -60,6 +79,8 @@ fn histograms_with_the_same_bounds_add_up() {
     assert_eq!(of(30, [1, 0], 0.5, None).sum, None, "an unknown part makes the sum unknown");
     let anew = of(40, [1, 1], 2.0, Some(1.0));
     assert_eq!((anew.count, anew.bounds), (2, vec![2.0]));
+    let goes_on = of(50, [1, 1], 2.0, Some(1.0));
+    assert_eq!((goes_on.count, goes_on.sum), (4, Some(2.0)));
 }
 
 #[test]
