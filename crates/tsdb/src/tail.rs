@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use base::{Histogram, Labels, Result};
+use base::{ErrorKind, Histogram, Labels, Result};
 use lake::filenames::{CheckpointPart, checkpoint_file};
 use lake::frames::read_frames;
 use lake::fs::Fs;
@@ -129,7 +129,14 @@ impl SampleTail {
             let base = match &current {
                 Some((of, base)) if *of == origin => base.clone(),
                 _ => {
-                    let base = names.base(bases, origin.file, slots, sink)?;
+                    let base = match names.base(bases, origin.file, slots, sink) {
+                        // It will not get better: what it would have named counts as lost.
+                        Err(error) if error.kind() == ErrorKind::Corrupt => {
+                            tracing::error!("{error}");
+                            Arc::default()
+                        }
+                        base => base?,
+                    };
                     current = Some((origin, base.clone()));
                     base
                 }

@@ -19,6 +19,11 @@ impl Acks {
         self.first + self.open.len() as u64 - 1
     }
 
+    /// Records that are not done, or come behind one that is not.
+    pub(super) fn under_way(&self) -> usize {
+        self.open.len()
+    }
+
     /// Notes that samples of a record are sent, or given up.
     pub(super) fn finish(&mut self, record: u64, samples: usize) {
         let at = usize::try_from(record - self.first).expect("records under way fit into memory");

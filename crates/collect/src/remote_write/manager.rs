@@ -112,14 +112,14 @@ impl RemoteWrite {
         self.publish(running);
         join_all(gone.into_iter().map(|queue| queue.stop(REMOTE_WRITE_RELOAD_FLUSH))).await;
         running.external = external.clone();
+        let mut result = Ok(());
         for reader in self.options.feed.readers().iter().filter(|r| !wanted.contains_key(*r)) {
             tracing::info!(reader, "remote write: an endpoint is gone, and what was kept for it goes");
-            self.options.feed.forget(reader)?;
+            result = result.and(self.options.feed.forget(reader));
         }
-        let mut result = Ok(());
         for (id, config) in wanted {
             let Entry::Vacant(place) = running.queues.entry(id) else { continue };
-            // One that cannot start does not keep the others from running.
+            // One that cannot start, or be forgotten, does not keep the others from running.
             match self.start(place.key(), config, external) {
                 Ok(queue) => {
                     place.insert(queue);
@@ -135,7 +135,7 @@ impl RemoteWrite {
         let o = &self.options;
         let name = metric_name(id, &config);
         let metrics = QueueMetrics::register(&o.registry, &name, &redacted(&config.url), &config.queue)?;
-        let open = o.feed.open(id, config.send_exemplars)?;
+        let open = o.feed.open(id, config.send_exemplars).inspect_err(|_| metrics.unregister())?;
         let shared = Shared {
             config,
             metrics,

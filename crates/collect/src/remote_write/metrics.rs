@@ -235,7 +235,7 @@ impl QueueMetrics {
             metadata_retried: m
                 .counter("metadata_retried_total", "Descriptions of metrics that were sent again.")?,
             enqueue_retries: m
-                .counter("enqueue_retries_total", "Times at which a sample had to wait for a full shard.")?,
+                .counter("enqueue_retries_total", "Times at which a sample had to wait for a full shard, or for records of the log that are under way.")?,
             sent_batch_seconds,
             highest: m.highest(
                 "queue_highest_timestamp_seconds",

@@ -18,7 +18,7 @@ use super::rate::Rate;
 use super::shard::{self, Shared, Stop, hard};
 use super::sharding::{Seen, desired};
 use super::{Feed, LogBatch, LogProgress, LogSample, LogValue, OpenLog, SampleLog};
-use crate::limits::{REMOTE_WRITE_POSITION_SYNC, REMOTE_WRITE_READ_PAUSE};
+use crate::limits::{REMOTE_WRITE_POSITION_SYNC, REMOTE_WRITE_READ_PAUSE, REMOTE_WRITE_RECORDS_UNDER_WAY};
 use crate::relabel;
 
 /// How often the number of shards is looked at.
@@ -184,7 +184,8 @@ impl Reader {
                     () = tokio::time::sleep(REMOTE_WRITE_READ_PAUSE) => {}
                     _ = stop.wait_for(|stop| *stop > Stop::No) => {}
                 }
-                (batch, false)
+                let goes_on = *stop.borrow() == Stop::No;
+                (batch, goes_on)
             }
         }
     }
@@ -205,6 +206,9 @@ impl Reader {
         let mut exemplars = std::mem::take(&mut batch.exemplars).into_iter();
         let (mut before, mut exemplars_before) = (0, 0);
         for record in &batch.records {
+            if !self.room_for_record().await {
+                return false;
+            }
             let of_record = samples.by_ref().take(record.end - before);
             let again = record.again && self.again_left > 0;
             self.again_left = self.again_left.saturating_sub(record.end - before);
@@ -225,6 +229,23 @@ impl Reader {
             items.iter_mut().for_each(|item| item.record = number);
             if !self.change_shards().await || !self.enqueue(items).await {
                 return false;
+            }
+        }
+        true
+    }
+
+    /// Waits while very many records are under way. `false` if the queue ends: the log has what comes behind them.
+    async fn room_for_record(&mut self) -> bool {
+        let full = || self.shared.acks.lock().under_way() >= REMOTE_WRITE_RECORDS_UNDER_WAY;
+        if !full() {
+            return true;
+        }
+        self.shared.metrics.enqueue_retries.inc();
+        let mut done = self.shared.done.subscribe();
+        while full() {
+            tokio::select! {
+                _ = self.stop.wait_for(|stop| *stop > Stop::No) => return false,
+                _ = done.changed() => {}
             }
         }
         true

@@ -65,7 +65,13 @@ pub(super) struct Shared {
 /// How sending some samples ended.
 enum Sent {
     Done,
-    Refused { cause: String, status: u16, written: Option<Written> },
+    /// Of those that were sent at last.
+    Refused {
+        sent: Counts,
+        cause: String,
+        status: u16,
+        written: Option<Written>,
+    },
     Stopped,
 }
 
@@ -84,10 +90,7 @@ impl Shared {
     /// Sends samples until the endpoint has taken or refused each of them. `false` if the queue was stopped before that: the log
     /// still has them.
     async fn send(&self, items: &[Item], scratch: &mut Vec<u8>, stop: &mut watch::Receiver<Stop>) -> bool {
-        // What an earlier process may have sent goes by itself: of a refusal it is then clear which of them it means.
-        let first = items.partition_point(|item| item.again);
-        let mut parts: Vec<(usize, usize)> = vec![(first, items.len()), (0, first)];
-        parts.retain(|(from, to)| from < to);
+        let mut parts = apart(items);
         while let Some((from, to)) = parts.pop() {
             let part = &items[from..to];
             let started = self.clock.monotonic();
@@ -107,12 +110,12 @@ impl Shared {
             match sent {
                 Sent::Stopped => return false,
                 Sent::Done => {}
-                Sent::Refused { cause, status, written } => {
+                Sent::Refused { sent, cause, status, written } => {
                     let written = written.unwrap_or_default();
                     let failed = Counts {
-                        samples: counts.samples.saturating_sub(written.samples),
-                        histograms: counts.histograms.saturating_sub(written.histograms),
-                        exemplars: counts.exemplars.saturating_sub(written.exemplars),
+                        samples: sent.samples.saturating_sub(written.samples),
+                        histograms: sent.histograms.saturating_sub(written.histograms),
+                        exemplars: sent.exemplars.saturating_sub(written.exemplars),
                     };
                     if part[0].again && REFUSALS_OF_SAMPLES.contains(&status) {
                         self.metrics.refused_again.inc_by(failed.total());
@@ -181,14 +184,21 @@ impl Shared {
             if live.is_empty() {
                 return Sent::Done;
             }
+            let counts = Counts::of(live.iter().copied());
             let bytes = match request.take().filter(|_| live.len() == before) {
                 Some(bytes) => bytes,
                 None => match self.encode(&live, scratch) {
                     Ok(bytes) => bytes,
-                    Err(e) => return Sent::Refused { cause: e.to_string(), status: 0, written: None },
+                    Err(e) => {
+                        return Sent::Refused {
+                            sent: counts,
+                            cause: e.to_string(),
+                            status: 0,
+                            written: None,
+                        };
+                    }
                 },
             };
-            let counts = Counts::of(live.iter().copied());
             if attempt > 0 {
                 self.metrics.retried.add(counts);
             }
@@ -205,7 +215,7 @@ impl Shared {
             match outcome {
                 Outcome::Written(written) => return self.check_written(counts, written),
                 Outcome::Refused { cause, status, written } => {
-                    return Sent::Refused { cause, status, written };
+                    return Sent::Refused { sent: counts, cause, status, written };
                 }
                 Outcome::Again { cause, after } => {
                     self.note_error(&cause);
@@ -245,7 +255,7 @@ impl Shared {
                 "sent {} samples and {} histograms in a request of version 2 and got a status of success, but the headers of the answer say that nothing was written: the endpoint may know version 1 only",
                 counts.samples, counts.histograms
             );
-            return Sent::Refused { cause, status: 200, written };
+            return Sent::Refused { sent: counts, cause, status: 200, written };
         }
         let Some(written) = written else { return Sent::Done };
         let short = |of: u64, n: u64| of.saturating_sub(n);
@@ -256,7 +266,7 @@ impl Shared {
             let cause =
                 "the status says success, but the headers of the answer say that some were not written"
                     .into();
-            return Sent::Refused { cause, status: 200, written: Some(written) };
+            return Sent::Refused { sent: counts, cause, status: 200, written: Some(written) };
         }
         Sent::Done
     }
@@ -295,6 +305,19 @@ impl Shared {
         headers.extend(own);
         PostRequest { url: self.config.url.clone(), headers, body, http: self.config.http.clone() }
     }
+}
+
+/// What an earlier queue may have sent goes apart from what comes for the first time: of a refusal it is then clear which of them it
+/// means. Ranges, the first to be sent last. Files of the log lie side by side, so either may come first.
+fn apart(items: &[Item]) -> Vec<(usize, usize)> {
+    let mut parts = Vec::new();
+    let mut from = 0;
+    for run in items.chunk_by(|a, b| a.again == b.again) {
+        parts.push((from, from + run.len()));
+        from += run.len();
+    }
+    parts.reverse();
+    parts
 }
 
 /// Resolves when the queue is to end now.
@@ -346,4 +369,22 @@ async fn fill(items: &mut mpsc::Receiver<Item>, batch: &mut Vec<Item>, max: usiz
         }
     }
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use base::Labels;
+
+    use super::super::batch::ItemValue;
+    use super::*;
+
+    #[test]
+    fn what_may_have_been_sent_goes_apart_wherever_it_stands() {
+        let item =
+            |again| Item { labels: Labels::empty(), t_ms: 0, value: ItemValue::Float(0.0), record: 0, again };
+        let of = |again: &[bool]| apart(&again.iter().copied().map(item).collect::<Vec<_>>());
+        assert_eq!(of(&[]), []);
+        assert_eq!(of(&[true, false, false]), [(1, 3), (0, 1)]);
+        assert_eq!(of(&[false, true, true, false]), [(3, 4), (1, 3), (0, 1)]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,6 +38,10 @@ struct MemoryLog {
     done: Mutex<BTreeMap<String, usize>>,
     grown: Notify,
     metadata: Mutex<Vec<(Arc<str>, Metadata)>>,
+    /// Records that were read.
+    read: AtomicUsize,
+    /// Readers can neither come nor go, and nothing can be read.
+    broken: AtomicBool,
 }
 
 struct Feeder(Arc<MemoryLog>);
@@ -64,10 +68,18 @@ impl MemoryLog {
     fn done(&self) -> usize {
         self.done.lock().values().copied().max().unwrap_or(0)
     }
+
+    fn check(&self) -> Result<()> {
+        match self.broken.load(Ordering::SeqCst) {
+            true => Err(Error::unavailable("broken")),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Feed for Feeder {
     fn open(&self, reader: &str, _exemplars: bool) -> Result<OpenLog> {
+        self.0.check()?;
         let there = self.0.records.lock().len();
         let from = *self.0.done.lock().entry(reader.to_owned()).or_insert(there);
         let progress = Done { log: self.0.clone(), reader: reader.to_owned(), from };
@@ -82,6 +94,7 @@ impl Feed for Feeder {
     }
 
     fn forget(&self, reader: &str) -> Result<()> {
+        self.0.check()?;
         self.0.done.lock().remove(reader);
         Ok(())
     }
@@ -100,6 +113,7 @@ impl Feed for Feeder {
 
 impl SampleLog for Cursor {
     fn read(&mut self, out: &mut LogBatch) -> Result<LogLook> {
+        self.log.check()?;
         let records = self.log.records.lock();
         for record in records[self.at..].iter().take(10) {
             for (labels, t_ms, value) in record {
@@ -111,6 +125,7 @@ impl SampleLog for Cursor {
             out.records.push(LogRecord { end, exemplars_end, again: self.at < self.again });
             self.at += 1;
         }
+        self.log.read.fetch_max(self.at, Ordering::SeqCst);
         Ok(LogLook { more: self.at < records.len(), ..LogLook::default() })
     }
 }
@@ -456,6 +471,72 @@ async fn old_samples_are_left_out_where_they_have_an_age_limit() {
     world.until("the newest is taken", |w| w.taken() == 1).await;
     world.until("all is done", |w| w.log.done() == 3).await;
     assert_eq!(world.metric("prometheus_remote_storage_samples_dropped_total"), 5.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_old_by_the_time_of_a_refusal_was_not_refused() {
+    let endpoint = Endpoint::default();
+    *endpoint.answers.lock() = [Ok(status(500)), Ok(status(400))].into();
+    let world = World::new(endpoint);
+    let mut config = config();
+    config.queue.sample_age_limit = Duration::from_secs(20);
+    config.queue.min_backoff = Duration::from_secs(5);
+    world.apply(config).await;
+    world.scrape(0..3, -14_000);
+    world.scrape(0..2, 0);
+    world.until("all is done", |w| w.log.done() == 2).await;
+    assert_eq!(world.metric("prometheus_remote_storage_samples_dropped_total"), 3.0);
+    assert_eq!(world.metric("prometheus_remote_storage_samples_failed_total"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_without_anything_to_send_do_not_pile_up() {
+    let world = World::new(Endpoint::default());
+    *world.endpoint.answers.lock() = (0..1_000_000).map(|_| Ok(status(503))).collect();
+    let keep = RuleFields {
+        source_labels: vec!["n".into()],
+        regex: "0".into(),
+        action: crate::relabel::Action::Keep,
+        ..RuleFields::default()
+    };
+    let keep = Rule::new(keep, NameValidation::Utf8).unwrap();
+    world.apply(RemoteWriteConfig { write_relabel_configs: vec![keep], ..config() }).await;
+    let most = crate::limits::REMOTE_WRITE_RECORDS_UNDER_WAY;
+    for at in 0..most + 1000 {
+        world.scrape(u32::from(at > 0)..u32::from(at > 0) + 1, at as i64);
+    }
+    world.until("it waits", |w| w.metric("prometheus_remote_storage_enqueue_retries_total") > 0.0).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let read = world.log.read.load(Ordering::SeqCst);
+    assert!((most..most + 20).contains(&read), "{read} records were read");
+    world.endpoint.answers.lock().clear();
+    world.until("all is done", |w| w.log.done() == most + 1000).await;
+    assert_eq!(world.taken(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_fails_for_a_while_costs_nothing() {
+    let world = World::new(Endpoint::default());
+    world.apply(config()).await;
+    world.log.broken.store(true, Ordering::SeqCst);
+    world.scrape(0..5, 0);
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    assert_eq!(world.taken(), 0);
+    world.log.broken.store(false, Ordering::SeqCst);
+    world.until("it is taken", |w| w.taken() == 5).await;
+
+    // Neither a reader that cannot go nor one that cannot come stops the others for good.
+    let second = RemoteWriteConfig { name: "second".into(), ..config() };
+    let third = RemoteWriteConfig { name: "third".into(), ..config() };
+    let apply = async |configs: &[&RemoteWriteConfig]| {
+        world.remote.apply(configs.iter().copied().cloned().collect(), &Labels::empty()).await
+    };
+    apply(&[&config(), &second]).await.unwrap();
+    world.log.broken.store(true, Ordering::SeqCst);
+    assert!(apply(&[&second, &third]).await.is_err());
+    world.log.broken.store(false, Ordering::SeqCst);
+    apply(&[&second, &third]).await.unwrap();
+    assert_eq!((world.remote.endpoints().len(), world.log.done.lock().len()), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]

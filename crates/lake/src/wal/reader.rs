@@ -81,7 +81,8 @@ impl LogReader {
         ReaderHandle { files: self.files.clone(), name: self.name.clone(), changed: self.changed.clone() }
     }
 
-    /// Hands over records of about `max_bytes`, more if one is larger. Blocks on files.
+    /// Hands over records of about `max_bytes`, more if one is larger. Blocks on files. A record that the sink has an error for is not read:
+    /// the next call gives it again, behind what is known of its file.
     pub fn read(&mut self, max_bytes: usize, sink: &mut dyn FnMut(Found<'_>) -> Result<()>) -> Result<Look> {
         self.changed.mark_unchanged();
         let log = self.files.snapshot();
@@ -187,13 +188,19 @@ impl LogReader {
                     let mut mark = Mark::default();
                     if !known {
                         *budget = budget.saturating_sub(reader.payload().len());
-                        mark = std::mem::take(&mut self.pending);
+                        mark.clone_from(&self.pending);
                         mark.offset = Some((key, reader.offset));
-                        self.position.files.insert(key, reader.offset);
                     }
-                    let again = before < opened_bytes;
-                    sink(Found { origin, payload: reader.payload(), known, again, mark })
-                        .map_err(ReadError::Sink)?;
+                    let (again, offset) = (before < opened_bytes, reader.offset);
+                    let found = Found { origin, payload: reader.payload(), known, again, mark };
+                    if let Err(e) = sink(found) {
+                        self.readers.remove(&key);
+                        return Err(ReadError::Sink(e));
+                    }
+                    if !known {
+                        self.pending = Mark::default();
+                        self.position.files.insert(key, offset);
+                    }
                 }
                 At::End => break,
                 At::Bad => {

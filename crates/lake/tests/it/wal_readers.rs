@@ -130,6 +130,40 @@ async fn a_small_look_says_that_there_is_more() {
 }
 
 #[tokio::test]
+async fn what_its_reader_could_not_take_is_given_again() {
+    let log = Log::start(&FaultFs::new(Faults::none()), 0, 0);
+    let mut reader = log.wal.reader("r").unwrap();
+    let mut expected = reader.position().clone();
+    for text in ["a", "b", "c"] {
+        log.append(10, text).await;
+    }
+    for fails_at in ["a", "b", "b"] {
+        let said = reader.read(ALL, &mut |found| match found.payload == fails_at.as_bytes() {
+            true => Err(base::Error::unavailable("not now")),
+            false => {
+                if !found.known {
+                    expected.advance(&found.mark);
+                }
+                Ok(())
+            }
+        });
+        assert_eq!(said.unwrap_err().message(), "not now");
+    }
+    let mut texts = Vec::new();
+    let read = reader.read(ALL, &mut |found| {
+        texts.push((std::str::from_utf8(found.payload).unwrap().to_owned(), found.known));
+        if !found.known {
+            expected.advance(&found.mark);
+        }
+        Ok(())
+    });
+    assert!(!read.unwrap().more);
+    let want = [("a", true), ("b", false), ("c", false)].map(|(text, known)| (text.to_owned(), known));
+    assert_eq!(texts, want);
+    assert_eq!(expected, *reader.position(), "the marks that were given tell the same");
+}
+
+#[tokio::test]
 async fn files_are_held_for_a_reader_until_it_is_done_with_them() {
     let fs = FaultFs::new(Faults::none());
     let log = Log::start(&fs, 0, 0);

@@ -40,7 +40,8 @@ impl ExemplarTail {
     }
 
     /// Hands over exemplars of about `max_bytes` of the log, a record at a time: with the mark of what is done once they are, and whether
-    /// an earlier tail of the same name may have given them. Blocks on files.
+    /// an earlier tail of the same name may have given them. Blocks on files. Those that cannot be read are passed over, with an error in
+    /// the log of the program.
     pub fn read(
         &mut self,
         max_bytes: usize,
@@ -48,8 +49,14 @@ impl ExemplarTail {
     ) -> Result<Look> {
         let tenant = &self.tenant;
         self.rows.read(max_bytes, &mut |found| {
-            let exemplars =
-                if found.tenant == *tenant { rows::decode(&found.batch, |_| true)? } else { Vec::new() };
+            let decoded = match found.tenant == *tenant {
+                true => rows::decode(&found.batch, |_| true),
+                false => Ok(Vec::new()),
+            };
+            let exemplars = decoded.unwrap_or_else(|error| {
+                tracing::error!("{error}");
+                Vec::new()
+            });
             sink(exemplars, found.mark, found.again);
             Ok(())
         })
