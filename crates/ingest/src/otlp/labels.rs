@@ -120,28 +120,20 @@ impl LabelSet {
         while i < order.len() {
             let name = order[i].name.clone();
             let same = order[i..].iter().take_while(|e| text[e.name.clone()] == text[name.clone()]).count();
-            let mut chosen: Option<Entry> = None;
-            for entry in order[i..i + same].iter().cloned() {
-                chosen = match chosen {
-                    Some(before)
-                        if before.origin == Origin::Attribute && entry.origin == Origin::Attribute =>
-                    {
-                        if before.value.is_empty() {
-                            Some(entry)
-                        } else {
-                            collided(&text[name.clone()]);
-                            let start = text.len();
-                            text.extend_from_within_parts(&[before.value, entry.value]);
-                            Some(Entry { value: start..text.len(), ..entry })
-                        }
-                    }
-                    // An attribute without a value leaves what is promoted.
-                    Some(before) if entry.origin == Origin::Attribute && entry.value.is_empty() => {
-                        Some(before)
-                    }
-                    _ => Some(entry),
-                };
+            let run = &order[i..i + same];
+            let end = run.partition_point(|e| e.origin <= Origin::Attribute);
+            let has_value = |e: &Entry| e.origin == Origin::Attribute && !e.value.is_empty();
+            let attributes = &run[run[..end].iter().position(has_value).unwrap_or(end)..end];
+            if attributes.len() > 1 {
+                collided(&text[name]);
             }
+            let chosen = match (run[end..].last(), attributes) {
+                (Some(last), _) => Some(last.clone()),
+                // Attributes without a value leave what is promoted.
+                (None, []) => run.iter().rfind(|e| e.origin == Origin::Promoted).cloned(),
+                (None, [one]) => Some(one.clone()),
+                (None, several) => Some(joined(text, several)),
+            };
             if let Some(chosen) = chosen.filter(|e| !e.value.is_empty()) {
                 order[kept] = chosen;
                 kept += 1;
@@ -246,17 +238,16 @@ pub(super) fn bad_value(name: &str, why: BadValue) -> Error {
     }
 }
 
-trait Concatenate {
-    /// Appends two parts of itself with a semicolon between them.
-    fn extend_from_within_parts(&mut self, parts: &[Range<usize>; 2]);
-}
-
-impl Concatenate for String {
-    fn extend_from_within_parts(&mut self, [a, b]: &[Range<usize>; 2]) {
-        self.extend_from_within(a.clone());
-        self.push(';');
-        self.extend_from_within(b.clone());
+/// A label with the values of several, divided by semicolons. They are written once, as there may be many.
+fn joined(text: &mut String, several: &[Entry]) -> Entry {
+    let start = text.len();
+    for (i, entry) in several.iter().enumerate() {
+        if i > 0 {
+            text.push(';');
+        }
+        text.extend_from_within(entry.value.clone());
     }
+    Entry { value: start..text.len(), ..several[0].clone() }
 }
 
 /// A length as LEB128, then the text.
@@ -268,4 +259,40 @@ fn put(out: &mut Vec<u8>, text: &str) {
     }
     out.push(n as u8);
     out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_become_one_take_no_more_room_than_they_have() {
+        let mut set = LabelSet::default();
+        let value = "x".repeat(1000);
+        set.push("a", "promoted", Origin::Promoted);
+        set.push("a", "", Origin::Attribute);
+        (0..1000).for_each(|_| set.push("a", &value, Origin::Attribute));
+        let (before, mut collisions) = (set.text.len(), 0);
+        set.settle(|_| collisions += 1);
+        assert_eq!(set.get("a"), Some(vec![value.as_str(); 1000].join(";").as_str()));
+        assert_eq!((set.text.len() - before, collisions), (1_000_999, 1));
+    }
+
+    #[test]
+    fn of_several_origins_the_last_counts() {
+        let of = |entries: &[(&str, Origin)]| {
+            let mut set = LabelSet::default();
+            entries.iter().for_each(|(value, origin)| set.push("a", value, *origin));
+            set.settle(|_| {});
+            set.get("a").map(str::to_owned)
+        };
+        use Origin::{Attribute, Identity, Promoted};
+        let check = |entries: &[(&str, Origin)], want: Option<&str>| assert_eq!(of(entries).as_deref(), want);
+        check(&[("p", Promoted), ("", Attribute)], Some("p"));
+        check(&[("p", Promoted), ("x", Attribute)], Some("x"));
+        check(&[("", Attribute), ("x", Attribute), ("", Attribute)], Some("x;"));
+        check(&[("p", Promoted), ("x", Attribute), ("y", Attribute), ("i", Identity)], Some("i"));
+        check(&[("", Attribute)], None);
+        check(&[("p", Promoted), ("", Promoted)], None);
+    }
 }
