@@ -119,6 +119,10 @@ impl Shared {
                     };
                     if part[0].again && REFUSALS_OF_SAMPLES.contains(&status) {
                         self.metrics.refused_again.inc_by(failed.total());
+                        tracing::debug!(
+                            url = self.config.url,
+                            "remote write: refused when repeated: {cause}"
+                        );
                     } else {
                         self.metrics.failed.add(failed);
                         self.say_refused(failed, &cause);

@@ -33,7 +33,7 @@ impl ExemplarMetrics {
             )?,
             invalid: IntCounter::new(
                 "bellwether_exemplars_invalid_total",
-                "Exemplars refused because of the length of their labels or because their time cannot be stored.",
+                "Exemplars refused because of the length of their labels, or because their time cannot be stored or lies too far ahead.",
             )?,
             in_memory: IntGauge::new(
                 "prometheus_tsdb_exemplar_exemplars_in_storage",

@@ -12,12 +12,14 @@ mod tail;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Error, Exemplar, Labels, Matcher, Result, SeriesExemplar, TimeRange};
+use base::{Clock, Error, Exemplar, Labels, Matcher, Result, SeriesExemplar, TimeRange};
 use lake::{Lake, RowOptions, RowStore};
 use parking_lot::RwLock;
 use prometheus::Registry;
 
-use crate::limits::{EXEMPLAR_HEAD_BYTES, EXEMPLAR_SEAL_AGE, EXEMPLAR_SEAL_BYTES, EXEMPLARS_PER_SELECT};
+use crate::limits::{
+    EXEMPLAR_HEAD_BYTES, EXEMPLAR_SEAL_AGE, EXEMPLAR_SEAL_BYTES, EXEMPLARS_PER_SELECT, MAX_AHEAD,
+};
 use crate::store::millis;
 use metrics::ExemplarMetrics;
 use ring::{Ring, Verdict};
@@ -45,7 +47,7 @@ pub struct ExemplarOutcome {
     pub repeated: u64,
     /// Refused: a later exemplar of the series is stored.
     pub out_of_order: u64,
-    /// Refused: their labels have too many characters, or their time is none that can be stored.
+    /// Refused: their labels have too many characters, or their time cannot be stored or lies too far ahead.
     pub invalid: u64,
     /// Not taken, because none are.
     pub disabled: u64,
@@ -69,10 +71,20 @@ pub struct SelectedExemplars {
     pub truncated: bool,
 }
 
+/// By which times exemplars are taken.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// How much earlier than the newest one of its series an exemplar may be.
+    out_of_order_ms: i64,
+    /// The latest that it may be.
+    latest_ms: i64,
+}
+
 /// The exemplars of one tenant: durable once appended.
 pub struct ExemplarStore {
     rows: RowStore,
     ring: RwLock<Ring>,
+    clock: Arc<dyn Clock>,
     out_of_order_ms: RwLock<i64>,
     tenant: String,
     metrics: ExemplarMetrics,
@@ -88,12 +100,14 @@ impl ExemplarStore {
             head_bytes: EXEMPLAR_HEAD_BYTES,
             retention: Some(options.retention),
         };
+        let clock = Arc::clone(lake.clock());
         let opening = RowStore::open(lake, lake::catalog::EXEMPLARS.spec(), row_options, registry);
         let rows = Box::pin(opening).await?;
         let ring = Box::pin(load::newest(&rows, &options.tenant, options.in_memory)).await?;
         let store = Self {
             rows,
             ring: RwLock::new(ring),
+            clock,
             out_of_order_ms: RwLock::new(millis(options.out_of_order)),
             tenant: options.tenant,
             metrics,
@@ -114,9 +128,16 @@ impl ExemplarStore {
     pub async fn append(&self, exemplars: Vec<SeriesExemplar>) -> Result<ExemplarOutcome> {
         let mut outcome = ExemplarOutcome::default();
         let out_of_order_ms = *self.out_of_order_ms.read();
+        let terms = Terms {
+            out_of_order_ms,
+            // One that is far ahead would make all that come later ones that come too late.
+            latest_ms: self.clock.now_ms().saturating_add(millis(MAX_AHEAD)),
+        };
         let new: Vec<SeriesExemplar> = {
             let ring = self.ring.read();
-            exemplars.into_iter().filter(|e| self.admit(&ring, e, out_of_order_ms, &mut outcome)).collect()
+            // What is refused is not stored: those of one append come one after the other, too.
+            let mut fresh = Ring::new(usize::MAX, i64::MIN);
+            exemplars.into_iter().filter(|e| self.admit(&ring, &mut fresh, e, terms, &mut outcome)).collect()
         };
         if new.is_empty() {
             return Ok(outcome);
@@ -133,7 +154,10 @@ impl ExemplarStore {
                     outcome.accepted += 1;
                 }
                 Verdict::Repeated => outcome.repeated += 1,
-                Verdict::OutOfOrder => outcome.out_of_order += 1,
+                Verdict::OutOfOrder => {
+                    outcome.out_of_order += 1;
+                    self.metrics.out_of_order.inc();
+                }
             }
         }
         self.metrics.appended.inc_by(outcome.accepted);
@@ -141,27 +165,35 @@ impl ExemplarStore {
         Ok(outcome)
     }
 
-    /// Whether an exemplar is to be stored; if not it is counted.
+    /// Whether an exemplar is to be stored; if not it is counted. `fresh` has those before it of the same append.
     fn admit(
         &self,
         ring: &Ring,
+        fresh: &mut Ring,
         e: &SeriesExemplar,
-        out_of_order_ms: i64,
+        terms: Terms,
         outcome: &mut ExemplarOutcome,
     ) -> bool {
+        let t_ms = e.exemplar.t_ms;
         if ring.capacity() == 0 {
             outcome.disabled += 1;
-        } else if !e.exemplar.fits() || !rows::can_hold(e.exemplar.t_ms) {
+            return false;
+        }
+        if !e.exemplar.fits() || !rows::can_hold(t_ms) || t_ms > terms.latest_ms {
             outcome.invalid += 1;
             self.metrics.invalid.inc();
-        } else {
-            match ring.judge(&e.labels, &e.exemplar, out_of_order_ms) {
-                Verdict::New => return true,
-                Verdict::Repeated => outcome.repeated += 1,
-                Verdict::OutOfOrder => {
-                    outcome.out_of_order += 1;
-                    self.metrics.out_of_order.inc();
-                }
+            return false;
+        }
+        let judge = |ring: &Ring| ring.judge(&e.labels, &e.exemplar, terms.out_of_order_ms);
+        match Some(judge(ring)).filter(|known| *known != Verdict::New).unwrap_or_else(|| judge(fresh)) {
+            Verdict::New => {
+                fresh.insert(e.labels.clone(), e.exemplar.clone());
+                return true;
+            }
+            Verdict::Repeated => outcome.repeated += 1,
+            Verdict::OutOfOrder => {
+                outcome.out_of_order += 1;
+                self.metrics.out_of_order.inc();
             }
         }
         false

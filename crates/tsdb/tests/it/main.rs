@@ -14,6 +14,7 @@ mod checkpoints;
 mod chunks;
 mod compaction;
 mod deletion;
+mod exemplars;
 mod faults;
 mod fixture;
 mod handover;
