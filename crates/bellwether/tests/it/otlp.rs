@@ -133,8 +133,9 @@ fn deltas_are_added_up_if_asked_for() {
     let b = receiver("", &["--enable-feature=otlp-deltatocumulative"]);
     let start = now();
     for (i, n) in [(0, 5), (1, 7)] {
+        // Each begins where the one before ended, as SDKs send them.
         let time_ns = start.time_ns + i * 1_000_000;
-        let point = Common { start_ns: start.time_ns - 1, time_ns, ..Common::default() };
+        let point = Common { start_ns: time_ns - 1_000_000, time_ns, ..Common::default() };
         assert_eq!(post(&b, &writer().sum("added", "", DELTA, true).int(&point, n).message()).0, 200);
     }
     assert_eq!(b.value("added_total"), Some(12.0));
