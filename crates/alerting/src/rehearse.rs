@@ -2,10 +2,10 @@
 //!
 //! Owns no clock, no schedule and no sending. Rules run one by one, so that each sees what those before it wrote.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use base::{Labels, Result, STALE_NAN};
+use base::{Error, Labels, Result, STALE_NAN};
 use template::{Functions, Sample, Value};
 
 use crate::evaluate::recorded;
@@ -30,6 +30,9 @@ pub struct Rehearsal {
     external_url: String,
 }
 
+/// What rules wrote at one moment of a test, by series and time.
+type Written = HashMap<(Labels, i64), f64>;
+
 struct Rule {
     config: Arc<RuleConfig>,
     alerts: RuleAlerts,
@@ -53,14 +56,15 @@ impl Rehearsal {
 
     /// Evaluates every rule, and returns the names of those that failed with the reason.
     pub fn evaluate(&mut self, t_ms: i64, stage: &mut dyn Stage) -> Vec<(String, String)> {
-        let mut failed = Vec::new();
+        let (mut failed, mut written) = (Vec::new(), Written::new());
         for (group, rules) in &mut self.groups {
             let written_ms = t_ms - group.query_offset.map_or(0, millis);
             for rule in rules {
                 let outside = Outside { stage, external_url: &self.external_url, t_ms };
-                match rule.results(group, &outside, &self.external_labels, written_ms, t_ms) {
-                    Ok(series) => rule.write(series, stage, written_ms),
-                    Err(e) => failed.push((rule.config.name.clone(), e.message().to_owned())),
+                let results = rule.results(group, &outside, &self.external_labels, written_ms, t_ms);
+                let written = results.and_then(|series| rule.write(series, stage, written_ms, &mut written));
+                if let Err(e) = written {
+                    failed.push((rule.config.name.clone(), e.message().to_owned()));
                 }
             }
         }
@@ -108,16 +112,35 @@ impl Rule {
         Ok(self.alerts.series(&self.config))
     }
 
-    /// Writes the results, and staleness markers for series that were there the last time.
-    fn write(&mut self, series: Vec<(Labels, f64)>, stage: &mut dyn Stage, t_ms: i64) {
-        for (labels, value) in &series {
-            stage.append(labels, t_ms, *value);
+    /// Writes the results, and staleness markers for series that were there the last time and that no other rule goes on
+    /// with. A series that another rule has written with another value is an error, as it is in a store.
+    fn write(
+        &mut self,
+        series: Vec<(Labels, f64)>,
+        stage: &mut dyn Stage,
+        t_ms: i64,
+        written: &mut Written,
+    ) -> Result<()> {
+        let mut given = HashSet::with_capacity(series.len());
+        let mut outcome = Ok(());
+        for (labels, value) in series {
+            let before = *written.entry((labels.clone(), t_ms)).or_insert(value);
+            if before.to_bits() == value.to_bits() {
+                stage.append(&labels, t_ms, value);
+                given.insert(labels);
+            } else {
+                outcome = Err(Error::invalid(format!(
+                    "duplicate sample for timestamp {t_ms}; overrides not allowed: existing {before}, new value {value}"
+                )));
+            }
         }
-        let given: HashSet<Labels> = series.into_iter().map(|(labels, _)| labels).collect();
         for labels in self.previous.difference(&given) {
-            stage.append(labels, t_ms, f64::from_bits(STALE_NAN));
+            if !written.contains_key(&(labels.clone(), t_ms)) {
+                stage.append(labels, t_ms, f64::from_bits(STALE_NAN));
+            }
         }
         self.previous = given;
+        outcome
     }
 }
 
@@ -140,5 +163,62 @@ impl Functions for Outside<'_> {
 
     fn external_url(&self) -> &str {
         self.external_url
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule_file::{CheckOptions, GroupSource, Placed, RuleSource, check};
+
+    /// Answers a query that is named after a rule with that series while it is on, and keeps the last sample of each.
+    #[derive(Default)]
+    struct FakeStage {
+        on: Vec<(&'static str, f64)>,
+        last: HashMap<Labels, f64>,
+    }
+
+    impl Stage for FakeStage {
+        fn query(&self, expr: &str, _: i64) -> Result<Vec<ResultSample>> {
+            let found = self.on.iter().filter(|(name, _)| *name == expr);
+            Ok(found.map(|(_, value)| ResultSample { labels: Labels::empty(), value: *value }).collect())
+        }
+
+        fn append(&mut self, labels: &Labels, _: i64, value: f64) {
+            self.last.insert(labels.clone(), value);
+        }
+    }
+
+    fn rehearsal() -> Rehearsal {
+        let placed = |text: &str| Placed { text: text.into(), ..Placed::default() };
+        let rule = |expr| RuleSource { record: placed("r"), expr: placed(expr), ..RuleSource::default() };
+        let rules = vec![rule("a"), rule("b")];
+        let group = GroupSource { name: "g".into(), rules, ..GroupSource::default() };
+        let groups = check("r.yml", &[group], &CheckOptions::default()).unwrap();
+        Rehearsal::new(groups, Labels::empty(), String::new())
+    }
+
+    #[test]
+    fn a_series_goes_from_one_rule_to_another_and_back() {
+        let (mut rehearsal, mut stage) = (rehearsal(), FakeStage::default());
+        let series = Labels::from_pairs([("__name__", "r")]);
+        for (t_ms, on) in [(0, ("a", 1.0)), (1, ("b", 2.0)), (2, ("a", 3.0))] {
+            stage.on = vec![on];
+            assert!(rehearsal.evaluate(t_ms, &mut stage).is_empty());
+            assert_eq!(stage.last[&series], on.1);
+        }
+        stage.on.clear();
+        assert!(rehearsal.evaluate(3, &mut stage).is_empty());
+        assert!(base::is_stale(stage.last[&series]));
+    }
+
+    #[test]
+    fn two_rules_may_not_give_one_series_two_values() {
+        let (mut rehearsal, mut stage) = (rehearsal(), FakeStage::default());
+        stage.on = vec![("a", 1.0), ("b", 1.0)];
+        assert!(rehearsal.evaluate(0, &mut stage).is_empty());
+        stage.on = vec![("a", 1.0), ("b", 2.0)];
+        let text = "duplicate sample for timestamp 1; overrides not allowed: existing 1, new value 2";
+        assert_eq!(rehearsal.evaluate(1, &mut stage), [("r".to_owned(), text.to_owned())]);
     }
 }

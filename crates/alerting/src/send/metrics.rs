@@ -1,5 +1,8 @@
 //! What the program tells about sending alerts, under Prometheus' names.
 
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 use prometheus::{Gauge, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Registry};
 
 use crate::metrics::Made;
@@ -17,6 +20,8 @@ pub(super) struct SendMetrics {
     pub(super) queue_length: IntGaugeVec,
     pub(super) queue_capacity: Gauge,
     pub(super) discovered: Gauge,
+    /// How many queues each Alertmanager has: two where several sets name it, or while one that is replaced drains.
+    queues: Mutex<BTreeMap<String, usize>>,
 }
 
 impl SendMetrics {
@@ -64,19 +69,27 @@ impl SendMetrics {
                 "prometheus_notifications_alertmanagers_discovered",
                 "The number of alertmanagers discovered and active.",
             )?,
+            queues: Mutex::default(),
         })
     }
 
     /// Shows an Alertmanager before anything is sent to it.
     pub(super) fn begin(&self, url: &str) {
+        *self.queues.lock().entry(url.to_owned()).or_default() += 1;
         for counters in [&self.errors, &self.sent, &self.dropped] {
             counters.with_label_values(&[url]);
         }
         self.queue_length.with_label_values(&[url]);
     }
 
-    /// Forgets one that is no longer sent to.
-    pub(super) fn forget(&self, url: &str) {
+    /// Ends what [`SendMetrics::begin`] began, and forgets an Alertmanager that is no longer sent to.
+    pub(super) fn end(&self, url: &str) {
+        let mut queues = self.queues.lock();
+        if let Some(count) = queues.get_mut(url).filter(|count| **count > 1) {
+            *count -= 1;
+            return;
+        }
+        queues.remove(url);
         self.latency.forget(url);
         let url = &[url];
         // What was never shown cannot be removed, which is as well.

@@ -90,7 +90,7 @@ impl Queue {
                 self.work.notified().await;
             }
         }
-        self.metrics.forget(&self.url);
+        self.metrics.end(&self.url);
     }
 
     fn next_batch(&self) -> Vec<Arc<Outgoing>> {

@@ -1,6 +1,9 @@
 //! Queues: batches, bounds, failures, the end.
 
-use alerting::send::{Alertmanagers, SendOptions};
+use std::time::Duration;
+
+use alerting::send::{AlertmanagerSet, Alertmanagers, SendOptions};
+use base::Labels;
 
 use crate::fixture::{Fixture, alert, fixture, group};
 
@@ -76,4 +79,24 @@ async fn alertmanagers_come_and_go() {
     assert_eq!(f.alertmanager.take().len(), 2);
     found(&[], &[]);
     assert!(f.notifier.alertmanagers().active.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alertmanager_keeps_its_counters_while_any_set_has_it() {
+    let f = fixture(SendOptions::default());
+    firing(&f, 3).await;
+    let found = |urls: &[&str]| {
+        let active = urls.iter().map(|u| (*u).to_owned()).collect();
+        f.notifier.set_targets(1, &Alertmanagers { active, dropped: vec![] });
+    };
+    // Another configuration for the same Alertmanager.
+    let (timeout, post) = (Duration::from_secs(5), f.alertmanager.clone());
+    f.notifier.apply(Labels::empty(), None, vec![AlertmanagerSet { id: 1, timeout, relabel: None, post }]);
+    found(&["http://am/api/v2/alerts"]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(f.metric(&format!("prometheus_notifications_sent_total{AM}")), Some(3.0));
+    assert_eq!(f.metric(&format!("prometheus_notifications_queue_length{AM}")), Some(0.0));
+    found(&[]);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(f.metric(&format!("prometheus_notifications_sent_total{AM}")), None);
 }
