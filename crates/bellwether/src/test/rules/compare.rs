@@ -30,7 +30,7 @@ impl ParsedSample {
         Self { labels: sample.labels, value: sample.sample.value, histogram }
     }
 
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         match self.histogram.as_str() {
             "" => format!("{} {}", labels_text(&self.labels), scientific(self.value)),
             histogram => format!("{} {histogram}", labels_text(&self.labels)),
@@ -74,6 +74,21 @@ pub(super) fn samples_text(samples: &[ParsedSample]) -> String {
         true => "nil".into(),
         false => samples.iter().map(ParsedSample::text).collect::<Vec<_>>().join(", "),
     }
+}
+
+/// A series with its samples below it, each with its time in milliseconds.
+pub(super) fn series_text(series: &promql::Series) -> String {
+    let mut out = format!("{} =>", labels_text(&series.labels));
+    for sample in &series.samples {
+        let value =
+            if sample.value.is_finite() { sample.value.to_string() } else { scientific(sample.value) };
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\n{value} @[{}]", sample.t_ms);
+    }
+    for sample in &series.histograms {
+        let _ = write!(out, "\n{} @[{}]", histogram::literal(&sample.histogram), sample.t_ms);
+    }
+    out
 }
 
 /// All labels in braces, the metric's name among them.
@@ -178,6 +193,17 @@ mod tests {
             sample("h", 0.0, "{{count:2 sum:3 buckets:[2]}}").text(),
             "{__name__=\"h\"} {{count:2 sum:3 buckets:[2]}}"
         );
+    }
+
+    #[test]
+    fn series_are_listed_with_all_their_samples() {
+        let at = |t_ms, value| base::Sample { t_ms, value };
+        let series = promql::Series {
+            labels: Labels::from_pairs([("__name__", "up"), ("job", "a")]),
+            samples: vec![at(0, 1e6), at(60_000, f64::INFINITY)],
+            histograms: vec![],
+        };
+        assert_eq!(series_text(&series), "{__name__=\"up\", job=\"a\"} =>\n1000000 @[0]\n+Inf @[60000]");
     }
 
     #[test]

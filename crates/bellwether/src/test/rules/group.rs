@@ -8,7 +8,9 @@ use alerting::GroupConfig;
 use alerting::rehearse::Rehearsal;
 use base::{Labels, LabelsBuilder};
 
-use super::compare::{Alert, ParsedSample, alerts_text, diff, parse_sample, samples_equal, samples_text};
+use super::compare::{
+    Alert, ParsedSample, alerts_text, diff, parse_sample, samples_equal, samples_text, series_text,
+};
 use super::duration;
 use super::stage::Series;
 use crate::config::{AlertTest, ExprTest, TestGroup, UnitTests};
@@ -171,14 +173,14 @@ impl<'t> Runner<'t> {
         ))
     }
 
-    /// All series at the end of the test.
+    /// All samples of the test, as promtool lists them.
     fn dump(&self, series: &Series, report: &mut Report) {
         // The end of the last test, up to the next second.
         let whole = Duration::from_secs(self.last().as_secs() + 1);
         let at_ms = self.at_ms(whole);
         report.err(format_args!("DEBUG: Dump of all data (input_series and rules) at {}:", duration(whole)));
-        match series.evaluate("last_over_time({__name__=~\".+\"}[100y])", at_ms) {
-            Ok(samples) => samples.into_iter().map(ParsedSample::of).for_each(|s| report.err(s.text())),
+        match series.all(at_ms) {
+            Ok(all) => all.iter().for_each(|s| report.err(series_text(s))),
             Err(e) => report.err(format_args!("DEBUG: Failed query exec: {e}")),
         }
     }
