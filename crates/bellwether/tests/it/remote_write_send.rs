@@ -388,7 +388,7 @@ fn histograms_exemplars_and_metadata_are_sent_by_both_versions() {
         let endpoint = b.data("/api/v1/status/remote_write")["endpoints"][0].clone();
         assert_eq!(
             (&endpoint["url"], &endpoint["failed"], &endpoint["lastError"], &endpoint["lastErrorTime"]),
-            (&receiver.write_url().into(), &0.into(), &"".into(), &serde_json::Value::Null),
+            (&receiver.write_url().into(), &0.into(), &"".into(), &Value::Null),
             "{endpoint}"
         );
         assert!(endpoint["behindSeconds"].as_f64() < Some(60.0), "{endpoint}");
