@@ -47,14 +47,26 @@ pub(crate) async fn federate(
     };
     let external = state.process.external_labels();
     let (format, escaping) = format::negotiate(&headers);
-    let families = families(found, &external, format, escaping);
+    // There may be millions of series, which other requests should not wait for.
+    let write = move || write(&families(found, &external, format, escaping), format);
+    match tokio::task::spawn_blocking(write).await {
+        Ok(body) => ([(header::CONTENT_TYPE, format.content_type(escaping))], body).into_response(),
+        Err(e) => {
+            let text = format!("cannot write samples for federation: {e}");
+            tracing::error!("{text}");
+            plain(StatusCode::INTERNAL_SERVER_ERROR, &text)
+        }
+    }
+}
+
+fn write(families: &[Family], format: Format) -> Vec<u8> {
     let mut body = Vec::new();
     match format {
         Format::Text(_) => families.iter().for_each(|f| text::write(f, &mut body)),
-        Format::OpenMetrics(_) => openmetrics::write(&families, &mut body),
+        Format::OpenMetrics(_) => openmetrics::write(families, &mut body),
         Format::Protobuf => families.iter().for_each(|f| protobuf::write(f, &mut body)),
     }
-    ([(header::CONTENT_TYPE, format.content_type(escaping))], body).into_response()
+    body
 }
 
 fn plain(status: StatusCode, text: &str) -> Response {
