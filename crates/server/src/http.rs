@@ -11,7 +11,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use base::{Error, Result};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -28,6 +28,12 @@ use crate::{assets, cors, exposition, federate, lifecycle, metrics, otlp, promet
 /// Bodies below this are not worth the compressor's time, in bytes: they fit one packet.
 const COMPRESS_ABOVE_BYTES: u16 = 1024;
 
+/// Where Prometheus' API is.
+const API: &str = "/api/v1";
+
+/// A path and what answers there, by method.
+pub(crate) type Route = (&'static str, MethodRouter<Arc<ServerState>>);
+
 /// All routes.
 pub fn router(state: Arc<ServerState>) -> Router {
     let compress = SizeAbove::new(COMPRESS_ABOVE_BYTES)
@@ -36,24 +42,38 @@ pub fn router(state: Arc<ServerState>) -> Router {
         .and(NotForContentType::SSE)
         .and(NotForContentType::const_new("application/x-protobuf"))
         .and(NotForContentType::const_new("application/x-streamed-protobuf"));
-    Router::new()
-        .route("/-/healthy", get(lifecycle::healthy).head(lifecycle::healthy))
-        .route("/-/ready", get(lifecycle::ready))
-        .route("/-/reload", post(lifecycle::reload).put(lifecycle::reload))
-        .route("/metrics", get(exposition::own))
-        .route("/federate", get(federate::federate))
-        .route("/node/metrics", get(exposition::node))
+    let router =
+        outside().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    router
         .nest(
-            "/api/v1",
+            API,
             prometheus::routes().layer(middleware::from_fn_with_state(Arc::clone(&state), cors::allow)),
         )
-        .route("/v1/metrics", post(otlp::http::metrics))
         .fallback(assets::serve)
         .layer(middleware::from_fn(security_headers))
         .layer(middleware::from_fn_with_state(Arc::clone(&state), metrics::observe))
         .layer(CompressionLayer::new().compress_when(compress))
         .layer(CatchPanicLayer::new())
         .with_state(state)
+}
+
+/// The routes outside of Prometheus' API.
+fn outside() -> Vec<Route> {
+    vec![
+        ("/-/healthy", get(lifecycle::healthy).head(lifecycle::healthy)),
+        ("/-/ready", get(lifecycle::ready)),
+        ("/-/reload", post(lifecycle::reload).put(lifecycle::reload)),
+        ("/metrics", get(exposition::own)),
+        ("/federate", get(federate::federate)),
+        ("/node/metrics", get(exposition::node)),
+        ("/v1/metrics", post(otlp::http::metrics)),
+    ]
+}
+
+/// The paths of all routes but the pages'.
+pub fn route_paths() -> Vec<String> {
+    let api = prometheus::list().into_iter().map(|(path, _)| format!("{API}{path}"));
+    outside().into_iter().map(|(path, _)| path.to_owned()).chain(api).collect()
 }
 
 /// Who answers: at first only that the process is alive, as the replay of a large log takes a while; then all routes.

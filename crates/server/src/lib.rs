@@ -26,7 +26,7 @@ pub use self::otlp::grpc::grpc_router;
 pub use self::prometheus::{AdminApi, RemoteRead, WriteOptions, WriteReceiver};
 pub use self::push::{PushedMetadata, Room};
 pub use assets::{Asset, Assets};
-pub use http::{Front, HttpServer, router};
+pub use http::{Front, HttpServer, route_paths, router};
 pub use limits::NOTIFICATION_PLACES;
 pub use metrics::HttpMetrics;
 pub use state::{Readiness, ServerState};

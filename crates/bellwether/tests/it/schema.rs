@@ -17,10 +17,33 @@ impl Schemas {
     pub(crate) fn paths(&self) -> Vec<(String, Vec<String>)> {
         let methods = |of: &Value| {
             let all = of.as_object().expect("methods").keys();
-            all.filter(|m| ["get", "post", "put", "delete"].contains(&m.as_str())).cloned().collect()
+            all.filter(|m| ["get", "head", "post", "put", "delete"].contains(&m.as_str())).cloned().collect()
         };
         let paths = self.0["paths"].as_object().expect("paths");
         paths.iter().map(|(path, of)| (path.clone(), methods(of))).collect()
+    }
+
+    /// What the address of a path begins with, after the host.
+    pub(crate) fn server(&self, path: &str) -> &str {
+        let urls = [&self.0["paths"][path], &self.0].map(|at| at["servers"][0]["url"].as_str());
+        urls.into_iter().flatten().next().expect("a server").trim_end_matches('/')
+    }
+
+    /// References that lead nowhere.
+    pub(crate) fn dangling(&self) -> Vec<&str> {
+        let (mut todo, mut found) = (vec![&self.0], Vec::new());
+        while let Some(value) = todo.pop() {
+            match value {
+                Value::Object(of) => {
+                    let reference = of.get("$ref").and_then(Value::as_str);
+                    found.extend(reference.filter(|r| self.0.pointer(r.trim_start_matches('#')).is_none()));
+                    todo.extend(of.values());
+                }
+                Value::Array(of) => todo.extend(of),
+                _ => {}
+            }
+        }
+        found
     }
 
     /// The schema of a successful answer, if it is JSON.

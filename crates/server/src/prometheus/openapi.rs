@@ -1,4 +1,4 @@
-//! `openapi.yaml`: the description of this API.
+//! `openapi.yaml`: the description of every route but the pages'; a test compares the two.
 
 use axum::http::header;
 use axum::response::IntoResponse;
