@@ -102,9 +102,20 @@ impl<'a> Reader<'a> {
     /// The number and the value of the next field.
     #[inline]
     pub(crate) fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
-        if self.rest.is_empty() {
-            return Ok(None);
+        match self.rest {
+            [] => return Ok(None),
+            // What most fields are: a text or a message of less than 128 bytes.
+            [tag @ 0..0x80, len @ 0..0x80, rest @ ..] if tag & 7 == 2 && usize::from(*len) <= rest.len() => {
+                let (bytes, rest) = rest.split_at(usize::from(*len));
+                self.rest = rest;
+                return Ok(Some((u64::from(tag >> 3), Value::Bytes(bytes))));
+            }
+            _ => {}
         }
+        self.any_field()
+    }
+
+    fn any_field(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
         let tag = self.varint()?;
         let value = match tag & 7 {
             2 => Value::Bytes(self.bytes()?),

@@ -3,9 +3,8 @@
 //! The table's texts stand on the wire with their lengths in front, as `base::Labels` packs them, so that the labels of a series are
 //! put together from slices of the request.
 
-use std::collections::HashSet;
-
 use base::{Error, METRIC_NAME, Metadata, MetricType, Result};
+use rustc_hash::FxHashMap;
 
 use super::labels::{self, Pair};
 use super::{Request, exemplar, histogram, metadata};
@@ -16,13 +15,11 @@ use crate::protobuf::{Malformed, Reader, Value, varints};
 /// References of one series that an error quotes.
 const QUOTED_REFS: usize = 32;
 
-/// A text of the table.
+/// A text of the table, with its length in front as it stands in the message. Small, as there may be a million.
 #[derive(Clone, Copy)]
 struct Symbol {
-    /// Where its length begins in the message, where its text does, and where it ends.
     at: u32,
-    text: u32,
-    end: u32,
+    len: u32,
 }
 
 /// The texts of a request.
@@ -46,24 +43,24 @@ impl<'a> Symbols<'a> {
             if table.len() == SYMBOLS_PER_REQUEST {
                 return Err(Stop::Limit("symbols_per_request", SYMBOLS_PER_REQUEST));
             }
-            let end = at(reader.rest());
-            let tag_len = 1 + before.iter().take_while(|b| **b >= 0x80).count() as u32;
-            table.push(Symbol { at: at(before) + tag_len, text: end - value.bytes()?.len() as u32, end });
+            value.bytes()?;
+            let begin = at(before) + 1 + before.iter().take_while(|b| **b >= 0x80).count() as u32;
+            table.push(Symbol { at: begin, len: at(reader.rest()) - begin });
         }
         Ok(Self { message, table })
     }
 
     fn text(&self, reference: u32) -> Option<&'a [u8]> {
-        let symbol = self.table.get(reference as usize)?;
-        Some(&self.message[symbol.text as usize..symbol.end as usize])
+        self.both(reference).map(|(_, text)| text)
     }
 
     /// The text with its length in front, as it came, and without.
     #[inline]
     fn both(&self, reference: u32) -> Option<(&'a [u8], &'a [u8])> {
         let symbol = self.table.get(reference as usize)?;
-        let packed = &self.message[symbol.at as usize..symbol.end as usize];
-        Some((packed, &packed[(symbol.text - symbol.at) as usize..]))
+        let packed = self.message.get(symbol.at as usize..)?.get(..symbol.len as usize)?;
+        let [0..0x80, text @ ..] = packed else { return Some((packed, after_length(packed))) };
+        Some((packed, text))
     }
 
     /// Names and values behind references. The words are Prometheus'.
@@ -100,8 +97,15 @@ impl<'a> Symbols<'a> {
     }
 }
 
+/// What follows a length of several bytes.
+#[cold]
+fn after_length(packed: &[u8]) -> &[u8] {
+    let length = packed.iter().take_while(|b| **b >= 0x80).count() + 1;
+    packed.get(length..).unwrap_or_default()
+}
+
 /// A `Metadata` message.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+#[derive(Default)]
 struct Described {
     metric_type: MetricType,
     help: u32,
@@ -126,19 +130,23 @@ impl Described {
 
 /// What a first look at a series finds.
 struct Found<'a> {
-    described: Described,
-    /// The fields from the first on that holds no references.
-    rest: &'a [u8],
+    /// The references, if they come as one packed field.
+    refs: Option<&'a [u8]>,
+    /// The last `Metadata` message, or nothing.
+    metadata: &'a [u8],
+    /// The fields from the first to the last that holds a sample or an exemplar.
+    values: &'a [u8],
     samples: usize,
     exemplars: usize,
 }
 
 /// What is used for one series after the other.
 #[derive(Default)]
-struct Scratch {
+struct Scratch<'a> {
     refs: Vec<u32>,
-    /// Which metrics were described: the reference of the name, and what was said.
-    described: HashSet<(u32, Described)>,
+    /// The `Metadata` message that came last with a metric, by the reference of the metric's name: it is sound, and among what the request
+    /// describes.
+    described: FxHashMap<u32, &'a [u8]>,
 }
 
 impl<'a> Request<'a, '_> {
@@ -159,12 +167,23 @@ impl<'a> Request<'a, '_> {
         &mut self,
         message: &'a [u8],
         symbols: &Symbols<'a>,
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<'a>,
     ) -> Result<(), Stop> {
-        let found = look(message, &mut scratch.refs)?;
+        let found = look(message)?;
         self.intake.count_series(found.samples)?;
         self.intake.count_exemplars(found.exemplars)?;
-        let metadata = match symbols.metadata(&found.described) {
+        let name = found.refs.and_then(|refs| pack(refs, symbols, self.limits, self.packed));
+        let described = name.and_then(|name| scratch.described.get(&name)).copied();
+        let plain = name.is_some() && found.samples > 0 && !self.features.type_and_unit_labels;
+        if plain
+            && described == Some(found.metadata)
+            && self.intake.out.batch.begin_packed(self.packed).is_ok()
+        {
+            self.intake.count_labels(self.packed)?;
+            return self.samples_v2(&found, symbols, scratch);
+        }
+        gather(message, &mut scratch.refs)?;
+        let metadata = match symbols.metadata(&Described::read(found.metadata)?) {
             // What is wrong with the labels is said first.
             Err(why) if symbols.pairs(&scratch.refs, &mut self.pairs).is_ok() => {
                 let what = format!("parsing metadata for series {}", quoted(&scratch.refs));
@@ -177,7 +196,6 @@ impl<'a> Request<'a, '_> {
         };
         let typed = self.features.type_and_unit_labels
             && metadata.as_ref().is_some_and(|m| m.metric_type != MetricType::Unknown || !m.unit.is_empty());
-        let name = pack(&scratch.refs, symbols, self.limits, self.packed);
         let plain = name.is_some() && !typed && found.samples > 0;
         if (!plain || self.intake.out.batch.begin_packed(self.packed).is_err())
             && let Err(why) =
@@ -187,8 +205,12 @@ impl<'a> Request<'a, '_> {
             return Ok(());
         }
         self.intake.count_labels(self.packed)?;
-        let known = name.is_some_and(|name| !scratch.described.insert((name, found.described)));
-        if !known && let Some(metadata) = metadata {
+        if described != Some(found.metadata)
+            && let Some(metadata) = metadata
+        {
+            if let Some(name) = name {
+                scratch.described.insert(name, found.metadata);
+            }
             self.describe_v2(symbols, &scratch.refs, metadata);
         }
         self.samples_v2(&found, symbols, scratch)
@@ -242,9 +264,9 @@ impl<'a> Request<'a, '_> {
         &mut self,
         found: &Found<'a>,
         symbols: &Symbols<'a>,
-        scratch: &mut Scratch,
+        scratch: &mut Scratch<'a>,
     ) -> Result<(), Stop> {
-        let mut reader = Reader::new(found.rest);
+        let mut reader = Reader::new(found.values);
         let mut starts = self.features.start_zeros.as_ref();
         while let Some((number, value)) = reader.field()? {
             match number {
@@ -308,29 +330,45 @@ impl<'a> Request<'a, '_> {
     }
 }
 
-/// Looks at every field of a series and gathers its references.
-fn look<'a>(message: &'a [u8], refs: &mut Vec<u32>) -> Result<Found<'a>, Malformed> {
-    refs.clear();
-    let mut found = Found { described: Described::default(), rest: &[], samples: 0, exemplars: 0 };
+/// Looks at every field of a series.
+fn look(message: &[u8]) -> Result<Found<'_>, Malformed> {
+    let mut found = Found { refs: None, metadata: &[], values: &[], samples: 0, exemplars: 0 };
+    let (mut lists, mut first, mut after) = (0, None, 0);
     let mut reader = Reader::new(message);
     loop {
         let before = reader.rest();
         let Some((number, value)) = reader.field()? else { break };
-        if number == 1 {
-            take_refs(value, refs)?;
-            continue;
-        }
-        if found.rest.is_empty() {
-            found.rest = before;
-        }
         match number {
-            2 | 3 => found.samples += 1,
-            4 => found.exemplars += 1,
-            5 => found.described = Described::read(value.bytes()?)?,
+            1 => {
+                lists += 1;
+                found.refs = value.bytes().ok().filter(|_| lists == 1);
+            }
+            2..=4 => {
+                found.samples += usize::from(number != 4);
+                found.exemplars += usize::from(number == 4);
+                first.get_or_insert(before);
+                after = reader.rest().len();
+            }
+            5 => found.metadata = value.bytes()?,
             _ => {}
         }
     }
+    if let Some(values) = first {
+        found.values = &values[..values.len() - after];
+    }
     Ok(found)
+}
+
+/// The references of a series, however they come.
+fn gather(message: &[u8], refs: &mut Vec<u32>) -> Result<(), Malformed> {
+    refs.clear();
+    let mut reader = Reader::new(message);
+    while let Some((number, value)) = reader.field()? {
+        if number == 1 {
+            take_refs(value, refs)?;
+        }
+    }
+    Ok(())
 }
 
 fn take_refs(value: Value<'_>, refs: &mut Vec<u32>) -> Result<(), Malformed> {
@@ -343,32 +381,55 @@ fn take_refs(value: Value<'_>, refs: &mut Vec<u32>) -> Result<(), Malformed> {
     })
 }
 
+/// The next of packed references.
+#[inline]
+fn next_ref(packed: &mut &[u8]) -> Option<u32> {
+    // References are small: the texts that come often stand first.
+    match *packed {
+        [byte @ 0..0x80, rest @ ..] => {
+            *packed = rest;
+            Some(u32::from(*byte))
+        }
+        [low, high @ 0..0x80, rest @ ..] => {
+            *packed = rest;
+            Some(u32::from(*low & 0x7f) | u32::from(*high) << 7)
+        }
+        _ => {
+            let mut reader = Reader::new(packed);
+            let n = reader.varint().ok()?;
+            *packed = reader.rest();
+            Some(n as u32)
+        }
+    }
+}
+
 /// Packs labels that are as they should be: named, within the limits. The batch finds out whether they are in order, none of them empty,
 /// and UTF-8. Returns the reference of the metric's name.
 fn pack(
-    refs: &[u32],
+    mut refs: &[u8],
     symbols: &Symbols<'_>,
     limits: crate::LabelLimits,
     packed: &mut Vec<u8>,
 ) -> Option<u32> {
     packed.clear();
-    let (chunks, rest) = refs.as_chunks::<2>();
-    let mut metric = None;
-    let mut fits = rest.is_empty() && chunks.len() <= limits.labels;
-    for [name_ref, value_ref] in chunks {
+    let (mut labels, mut metric, mut fits) = (0, None, true);
+    while !refs.is_empty() {
+        let (name_ref, value_ref) = (next_ref(&mut refs)?, next_ref(&mut refs)?);
         let ((packed_name, name), (packed_value, value)) =
-            (symbols.both(*name_ref)?, symbols.both(*value_ref)?);
+            (symbols.both(name_ref)?, symbols.both(value_ref)?);
         if packed.len() > LABEL_SET_BYTES {
             return None;
         }
+        labels += 1;
         fits &= name.len() <= limits.name_bytes && value.len() <= limits.value_bytes;
-        if name == METRIC_NAME.as_bytes() {
-            metric = Some(*value_ref);
+        // Eight bytes compare as one number.
+        if name.len() == METRIC_NAME.len() && name.first_chunk::<8>() == Some(b"__name__") {
+            metric = Some(value_ref);
         }
         packed.extend_from_slice(packed_name);
         packed.extend_from_slice(packed_value);
     }
-    metric.filter(|_| fits && packed.len() <= LABEL_SET_BYTES)
+    metric.filter(|_| fits && labels <= limits.labels && packed.len() <= LABEL_SET_BYTES)
 }
 
 /// A sample with its times.
