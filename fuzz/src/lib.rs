@@ -2,13 +2,16 @@
 //!
 //! `fuzz_targets/` hands them to libFuzzer, and the tests of the crate `bellwether` include this file.
 
+use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use alerting::rule_file::CheckOptions;
 use base::{Labels, Result};
 use collect::exposition::{Event, Format, Parser, read_openmetrics, validate};
-use ingest::LabelLimits;
+use ingest::otlp::{self, Deltas, Promotion, Settings, Translation};
 use ingest::remote_write::{Decoder, Message, decompressed_len};
+use ingest::{Decoded, LabelLimits};
 use promql::script::MemorySource;
 use promql::{EvalOptions, Grid, Interrupt, ParseOptions};
 use template::{Context, Functions, Sample, Template, Value};
@@ -17,10 +20,11 @@ use template::{Context, Functions, Sample, Template, Value};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("promql", promql),
     ("exposition", exposition),
     ("remote_write", remote_write),
+    ("otlp", otlp),
     ("config", config),
     ("rules", rules),
     ("template", template),
@@ -119,8 +123,50 @@ pub fn remote_write(data: &[u8]) {
     let _ = decompressed_len(data);
     let body = ingest::testing::compress(data);
     for message in Message::ALL {
-        let _ = decoder.decode(data, message);
-        let _ = decoder.decode(&body, message);
+        let _ = decoder.decode(data, message).map(|decoded| sound(&decoded));
+        let _ = decoder.decode(&body, message).map(|decoded| sound(&decoded));
+    }
+}
+
+/// OTLP metrics: as protobuf and as JSON, bare and in gzip, translated with the default settings and with everything that is off then.
+pub fn otlp(data: &[u8]) {
+    const NOW_MS: i64 = 1_700_000_000_000;
+    let everything = Settings {
+        translation: Translation::NoTranslation,
+        promotion: Promotion::AllBut(HashSet::new()),
+        keep_identifying_resource_attributes: true,
+        convert_histograms_to_nhcb: true,
+        promote_scope_metadata: true,
+        label_name_underscore_sanitization: false,
+        label_name_preserve_multiple_underscores: false,
+        deltas: Deltas::AddUp(Arc::default()),
+        type_and_unit_labels: true,
+        start_zeros: Some(Arc::default()),
+        ..Settings::default()
+    };
+    for format in [otlp::Format::Protobuf, otlp::Format::Json] {
+        for gzip in [false, true] {
+            let room = otlp::unfolded_len(data, gzip, format);
+            let Ok(message) = otlp::unfold(data, gzip, format) else { continue };
+            assert!(room.is_ok_and(|room| message.len() <= room), "it takes more room than it says");
+            for settings in [&Settings::default(), &everything] {
+                // Sums of deltas remember what came before.
+                for now_ms in [NOW_MS, NOW_MS + 1_000_000] {
+                    let decoded = otlp::decode(&message, settings, LabelLimits::default(), now_ms);
+                    let _ = decoded.map(|decoded| sound(&decoded));
+                }
+            }
+        }
+    }
+}
+
+/// Whatever was sent, label sets are such as the store takes.
+fn sound(decoded: &Decoded) {
+    for series in decoded.batch.series().chain(decoded.implied.series()) {
+        let labels = series.to_labels();
+        assert!(labels.iter().all(|(_, value)| !value.is_empty()), "{labels} has an empty value");
+        assert!(labels.iter().map(|(name, _)| name).is_sorted_by(|a, b| a < b), "{labels} is not in order");
+        assert!(!labels.metric().is_empty(), "{labels} has no name");
     }
 }
 

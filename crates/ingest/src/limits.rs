@@ -16,7 +16,7 @@ pub const SAMPLES_PER_REQUEST: usize = 2_000_000;
 /// each many times; this is as much as one could say that spells them out.
 pub const LABEL_BYTES_PER_REQUEST: usize = DECOMPRESSED_BYTES;
 
-/// Texts that the series of one request may refer to. An empty one is two bytes on the wire and twelve in memory.
+/// Texts that the series of one request may refer to. An empty one is two bytes on the wire and eight in memory.
 pub const SYMBOLS_PER_REQUEST: usize = 1_000_000;
 
 /// Exemplars of one request. Clients send one for each bucket at most.

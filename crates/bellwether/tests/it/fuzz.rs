@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ENOUGH: usize = 8;
 
 /// Files and lists of cases among the conformance data, by target.
-const CONFORMANCE: [(&str, &[&str]); 6] = [
+const CONFORMANCE: [(&str, &[&str]); 7] = [
     ("promql", &["extracted/promql_parse.json", "extracted/promql_printer.json"]),
     (
         "exposition",
@@ -37,13 +37,14 @@ const CONFORMANCE: [(&str, &[&str]); 6] = [
         ],
     ),
     ("remote_write", &[]),
+    ("otlp", &[]),
     ("config", &["prometheus/config/testdata"]),
     ("rules", &["prometheus/model/rulefmt/testdata", "prometheus/rules/fixtures"]),
     ("template", &["extracted/alert_template_expansion.json"]),
 ];
 
 /// Words that a mutation of bytes would hardly find.
-const WORDS: [&str; 52] = [
+const WORDS: [&str; 60] = [
     "sum by (a) (",
     "rate(",
     "[5m]",
@@ -94,6 +95,14 @@ const WORDS: [&str; 52] = [
     " | printf \"%9.3v\"",
     " | humanizeDuration",
     "reReplaceAll \"(a)\" \"$1\"",
+    "{\"arrayValue\":{\"values\":[",
+    "]}}",
+    "\"asInt\":\"-1\",",
+    "\"timeUnixNano\":18446744073709551615,",
+    "\"bucketCounts\":[\"1\",2],",
+    "\"scale\":-12,",
+    "\"positive\":{\"offset\":2147483647,\"bucketCounts\":[1]},",
+    "\\ud800",
     "- alert: a\n",
     "  expr: up == 0\n",
 ];
