@@ -96,12 +96,10 @@ async fn serve(options: Serve) -> Result<()> {
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
     let network = Arc::new(HttpTransport::new(Arc::clone(&clock), environment));
+    let own = SelfSource { registry: registry.clone(), engine: Arc::clone(&engine) };
     let transports = Transports::new(Arc::clone(&network) as _)
         .with_local(NODE_SOURCE, Arc::new(NodeSource(Arc::clone(&node))))
-        .with_local(
-            SELF_SOURCE,
-            Arc::new(SelfSource { registry: registry.clone(), engine: Arc::clone(&engine) }),
-        );
+        .with_local(SELF_SOURCE, Arc::new(own));
     let sink = Arc::new(EngineSink(Arc::clone(&engine)));
     let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
@@ -121,8 +119,7 @@ async fn serve(options: Serve) -> Result<()> {
     let room_bytes = memory.pool_limit_bytes(Pool::Requests);
     let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);
-    let cors_origin = Matcher::new("origin", MatchOp::Regex, &options.web_cors_origin)
-        .map_err(|e| e.context("cannot read --web.cors.origin"))?;
+    let cors_origin = cors_origin(&options)?;
     let flush_deadline = options.storage_remote_flush_deadline;
     let running = Arc::new(Running {
         options,
@@ -204,6 +201,12 @@ async fn serve(options: Serve) -> Result<()> {
     let closed = store.close().await.and(exemplars.close().await);
     tracing::info!("stopped");
     served.and(maintained).and(closed)
+}
+
+/// What other origins' names have to match.
+fn cors_origin(options: &Serve) -> Result<Matcher> {
+    Matcher::new("origin", MatchOp::Regex, &options.web_cors_origin)
+        .map_err(|e| e.context("cannot read --web.cors.origin"))
 }
 
 async fn open_lake(
