@@ -6,18 +6,32 @@ use crate::features::Features;
 
 /// Features by category, and whether they are on. What is not named here is not there.
 pub(crate) fn abilities(features: &Features) -> BTreeMap<String, BTreeMap<String, bool>> {
-    let on = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), true)).collect();
+    let of = |on: &[&str], off: &[&str]| {
+        let on = on.iter().map(|name| ((*name).to_owned(), true));
+        on.chain(off.iter().map(|name| ((*name).to_owned(), false))).collect()
+    };
+    let asked = |names: &[(&str, &str)]| -> BTreeMap<String, bool> {
+        names.iter().map(|(name, feature)| ((*name).to_owned(), features.has(feature))).collect()
+    };
     let otlp = [
         ("delta_conversion", "otlp-deltatocumulative"),
         ("native_delta_ingestion", "otlp-native-delta-ingestion"),
     ];
-    let otlp = otlp.map(|(name, feature)| (name.to_owned(), features.has(feature)));
+    let mut scrape = asked(&[("type_and_unit_labels", "type-and-unit-labels")]);
+    // Start timestamps come with what is pushed only.
+    for off in ["extra_scrape_metrics", "start_timestamp_zero_ingestion"] {
+        scrape.insert(off.into(), false);
+    }
+    let stored = ["exemplar_storage", "isolation", "native_histograms"];
+    let not_stored =
+        ["delayed_compaction", "histograms_st_encoding", "st_storage", "use_uncached_io", "xor2_encoding"];
     BTreeMap::from([
-        ("otlp_receiver".into(), otlp.into_iter().collect()),
-        ("prometheus".into(), on(&["server_mode"])),
-        ("rules".into(), on(&["concurrent_rule_eval", "keep_firing_for", "query_offset"])),
-        ("service_discovery_providers".into(), on(&["file", "static"])),
-        ("tsdb".into(), on(&["exemplar_storage", "isolation", "native_histograms"])),
-        ("ui".into(), on(&["ui_v3"])),
+        ("otlp_receiver".into(), asked(&otlp)),
+        ("prometheus".into(), of(&["server_mode"], &["agent_mode", "auto_reload_config"])),
+        ("rules".into(), of(&["concurrent_rule_eval", "keep_firing_for", "query_offset"], &[])),
+        ("scrape".into(), scrape),
+        ("service_discovery_providers".into(), of(&["file", "static"], &[])),
+        ("tsdb".into(), of(&stored, &not_stored)),
+        ("ui".into(), of(&["ui_v3"], &[])),
     ])
 }

@@ -30,6 +30,11 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+
+    /// Features that are off unless asked for, by Prometheus' names, separated by commas; for `serve` and `check config` the
+    /// configuration file's enable_features adds to them.
+    #[arg(long = "enable-feature", value_name = "NAMES", global = true)]
+    pub enable_feature: Vec<String>,
 }
 
 /// What the program can do.
@@ -120,10 +125,6 @@ pub struct Serve {
     /// The messages that remote write may bring: prometheus.WriteRequest of 1.0, io.prometheus.write.v2.Request of 2.0 [default: both].
     #[arg(long = "web.remote-write-receiver.accepted-protobuf-messages", value_name = "MESSAGE", value_delimiter = ',', value_parser = parse_message)]
     pub web_accepted_messages: Vec<Message>,
-
-    /// Features that are off unless asked for, by Prometheus' names; the configuration file's enable_features adds to them.
-    #[arg(long = "enable-feature", value_name = "NAME")]
-    pub enable_feature: Vec<String>,
 
     /// Expression that the origins of web pages have to satisfy whose scripts may read the API.
     #[arg(long = "web.cors.origin", value_name = "REGEX", default_value = ".*")]

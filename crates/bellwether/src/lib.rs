@@ -9,7 +9,7 @@ mod clock;
 pub mod config;
 pub mod debug;
 pub mod export;
-mod features;
+pub mod features;
 pub mod import;
 pub mod lake_commands;
 mod logging;

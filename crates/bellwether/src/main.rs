@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use bellwether::cli::{Cli, Command};
+use bellwether::features::Features;
 use bellwether::report::Report;
 use bellwether::{
     check, debug, export, import, lake_commands, promql_commands, push_metrics, query, serve, test,
@@ -12,13 +13,21 @@ use bellwether::{
 use clap::Parser;
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Command::Serve(options) => match serve::run(options) {
+    let cli = Cli::parse();
+    let features = match Features::of(cli.enable_feature.iter().map(String::as_str)) {
+        Ok(features) => features,
+        Err(e) => return fail(&e.to_string()),
+    };
+    if !matches!(cli.command, Command::Serve(_)) {
+        features.notices().iter().for_each(|text| warn(text));
+    }
+    match cli.command {
+        Command::Serve(options) => match serve::run(options, features) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(&e.to_string()),
         },
-        Command::Check(options) => say(check::run(&options, &serve::environment)),
-        Command::Test(options) => say(test::run(&options)),
+        Command::Check(options) => say(check::run(&options, &features, &serve::environment)),
+        Command::Test(options) => say(test::run(&options, &features)),
         Command::Query(options) => say(query::run(&options)),
         Command::Push(options) => say(push_metrics::run(&options)),
         Command::Debug(options) => say(debug::run(&options)),
@@ -59,6 +68,11 @@ fn say(report: base::Result<Report>) -> ExitCode {
             Err(e) => fail(&format!("cannot write the report: {e}")),
         },
     }
+}
+
+#[expect(clippy::disallowed_macros, reason = "this is where the command line speaks to its user")]
+fn warn(message: &str) {
+    eprintln!("warning: {message}");
 }
 
 #[expect(clippy::disallowed_macros, reason = "this is where the command line speaks to its user")]

@@ -83,6 +83,9 @@ impl LocalSource for SelfSource {
 /// Everything that a reload changes, and what the server wants to know.
 pub(crate) struct Running {
     pub(crate) options: Serve,
+    /// Those that the command line asked for.
+    pub(crate) asked_features: Features,
+    /// With those of the configuration that was there at start.
     pub(crate) features: Features,
     pub(crate) hostname: String,
     pub(crate) manager: Arc<ScrapeManager>,
@@ -148,7 +151,10 @@ impl Running {
         self.open_query_log(checked)?;
         // Before scraping, so that an endpoint gets all from the first scrape on.
         Box::pin(self.remote_write.apply(checked.remote_write.clone(), &checked.external_labels)).await?;
-        let pools = checked.pools(&self.hostname);
+        let mut pools = checked.pools(&self.hostname);
+        for pool in &mut pools {
+            pool.type_and_unit_labels = self.features.has("type-and-unit-labels");
+        }
         self.manager.apply(pools.clone()).await?;
         self.alerts.apply(checked, rules).await;
         let now_ms = self.clock.now_ms();
@@ -198,7 +204,11 @@ impl Running {
             return Err(Error::invalid("cannot reload: the program was started without --config FILE"));
         };
         let checked = config::load(file, &crate::serve::environment)?;
-        let rules = config::load_rules(&checked)?;
+        if self.asked_features.clone().and(checked.features.iter().map(String::as_str))? != self.features {
+            let key = "enable_features";
+            tracing::warn!(key, "configuration: the change takes effect when the program is started again");
+        }
+        let rules = config::load_rules(&checked, self.features.language())?;
         crate::serve::warn_of_unsupported(&checked);
         self.apply(&checked, rules).await
     }

@@ -43,24 +43,26 @@ pub fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Serves until SIGTERM or SIGINT.
-pub fn run(options: Serve) -> Result<()> {
+/// Serves until SIGTERM or SIGINT. `features` are those of the command line.
+pub fn run(options: Serve, features: Features) -> Result<()> {
     crate::logging::init(options.log_format, options.log_level);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("bellwether")
         .build()
         .map_err(|e| Error::internal(format!("cannot start the runtime: {e}")))?;
-    runtime.block_on(serve(options))
+    runtime.block_on(serve(options, features))
 }
 
-async fn serve(options: Serve) -> Result<()> {
+async fn serve(options: Serve, features: Features) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let start_ms = clock.now_ms();
     let checked = load(&options)?;
-    let rules = config::load_rules(&checked)?;
+    let asked = features;
+    let features = asked.clone().and(checked.features.iter().map(String::as_str))?;
+    let rules = config::load_rules(&checked, features.language())?;
     warn_of_unsupported(&checked);
-    let features = Features::of(options.enable_feature.iter().chain(&checked.features).map(String::as_str))?;
+    features.notices().iter().for_each(|text| tracing::warn!("{text}"));
     let http = bind(&options, &options.web_listen_address).await?;
     let grpc = match &options.otlp_grpc_listen_address {
         Some(address) => Some(bind(&options, address).await?),
@@ -90,7 +92,12 @@ async fn serve(options: Serve) -> Result<()> {
     let exemplars = Arc::new(Box::pin(exemplars).await?);
     let store =
         Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
-    let engine_options = EngineOptions { language: features.language(), ..EngineOptions::default() };
+    let engine_options = EngineOptions {
+        language: features.language(),
+        delayed_name_removal: features.has("promql-delayed-name-removal"),
+        type_and_unit_labels: features.has("type-and-unit-labels"),
+        ..EngineOptions::default()
+    };
     let engine = Engine::new(Arc::clone(&store), engine_options, Arc::clone(&clock), &registry)?;
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)).with_query_file(&lake));
 
@@ -123,6 +130,7 @@ async fn serve(options: Serve) -> Result<()> {
     let flush_deadline = options.storage_remote_flush_deadline;
     let running = Arc::new(Running {
         options,
+        asked_features: asked,
         features,
         receivers: receivers.clone(),
         lake,

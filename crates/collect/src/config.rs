@@ -60,6 +60,9 @@ pub struct ScrapeConfig {
     pub relabel_configs: Vec<Rule>,
     /// Rules for the labels of scraped series.
     pub metric_relabel_configs: Vec<Rule>,
+    /// Whether series get the labels `__type__` and `__unit__` with what the target says of their metrics (feature
+    /// `type-and-unit-labels`).
+    pub type_and_unit_labels: bool,
     /// What one scrape, or the pool, may bring in.
     pub limits: ScrapeLimits,
 }
@@ -87,6 +90,7 @@ impl ScrapeConfig {
             http_sd_configs: Vec::new(),
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
+            type_and_unit_labels: false,
             limits: ScrapeLimits::default(),
         }
     }

@@ -54,6 +54,10 @@ pub struct EngineOptions {
     pub lookback: Duration,
     /// Which parts of the language are on that are off by default.
     pub language: ParseOptions,
+    /// Whether metric names are dropped at the end of a query only.
+    pub delayed_name_removal: bool,
+    /// Whether labels tell type and unit of metrics.
+    pub type_and_unit_labels: bool,
 }
 
 impl Default for EngineOptions {
@@ -64,6 +68,8 @@ impl Default for EngineOptions {
             query_max_samples: limits::QUERY_MAX_SAMPLES,
             lookback: limits::LOOKBACK,
             language: ParseOptions::default(),
+            delayed_name_removal: false,
+            type_and_unit_labels: false,
         }
     }
 }

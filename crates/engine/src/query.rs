@@ -145,6 +145,8 @@ impl Engine {
         let eval = EvalOptions {
             lookback: options.lookback.unwrap_or(self.options.lookback),
             max_samples: self.options.query_max_samples,
+            delayed_name_removal: self.options.delayed_name_removal,
+            type_and_unit_labels: self.options.type_and_unit_labels,
             ..EvalOptions::default()
         };
         let mut notes = Notes::default();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use alerting::rule_file::CheckOptions;
 use base::{Error, Labels, Result};
 use collect::config::{Authorization, HttpConfig, ScrapeConfig, Source, TargetGroup};
 use collect::discovery::target_groups;
@@ -12,13 +13,15 @@ use super::args::{Config, Format};
 use super::lint::Lint;
 use super::rules;
 use crate::config::{self, Checked};
+use crate::features::Features;
 use crate::report::{FAILURE, LINT, Report, SUCCESS};
 
-/// Checks the files. `env` gives environment variables for external labels.
-pub(super) fn run(options: &Config, env: &dyn Fn(&str) -> Option<String>) -> Report {
+/// Checks the files. `features` are those of the command line, `env` gives environment variables for external labels.
+pub(super) fn run(options: &Config, features: &Features, env: &dyn Fn(&str) -> Option<String>) -> Report {
     let mut report = Report::default();
     let lint = Lint::read(&options.lint, Some(options.lookback), &mut report);
-    let all: Vec<Found> = options.files.iter().map(|file| check(file, options, lint, env)).collect();
+    let all: Vec<Found> =
+        options.files.iter().map(|file| check(file, options, features, lint, env)).collect();
     match options.format {
         Format::Text => all.iter().for_each(|found| found.say(&mut report)),
         Format::Json => {
@@ -49,14 +52,22 @@ struct Found {
 /// A file that can be loaded.
 struct Valid {
     checked: Checked,
-    /// Target files that are not there.
-    missing: Vec<String>,
+    /// Features that it asks for in vain, and target files that are not there.
+    warnings: Vec<String>,
+    /// Those of the command line and of the file.
+    features: Features,
 }
 
-fn check(file: &Path, options: &Config, lint: Lint, env: &dyn Fn(&str) -> Option<String>) -> Found {
+fn check(
+    file: &Path,
+    options: &Config,
+    features: &Features,
+    lint: Lint,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Found {
     let mut found = Found {
         name: file.display().to_string(),
-        outcome: load(file, options, env),
+        outcome: load(file, options, features, env),
         too_long: None,
         rules: vec![],
     };
@@ -76,7 +87,12 @@ fn check(file: &Path, options: &Config, lint: Lint, env: &dyn Fn(&str) -> Option
     }
     match rule_files(&valid.checked) {
         Ok(files) => {
-            let checks = files.iter().map(|f| rules::file(f, lint, options.ignore_unknown_fields));
+            let options = CheckOptions {
+                ignore_unknown_fields: options.ignore_unknown_fields,
+                parse: valid.features.language(),
+                ..CheckOptions::default()
+            };
+            let checks = files.iter().map(|f| rules::file(f, lint, &options));
             found.rules = checks.collect();
         }
         Err(e) => found.outcome = Err(e),
@@ -84,17 +100,24 @@ fn check(file: &Path, options: &Config, lint: Lint, env: &dyn Fn(&str) -> Option
     found
 }
 
-fn load(file: &Path, options: &Config, env: &dyn Fn(&str) -> Option<String>) -> Result<Valid> {
+fn load(
+    file: &Path,
+    options: &Config,
+    features: &Features,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Valid> {
     let checked = config::load(file, env)?;
-    let mut missing = Vec::new();
+    let asked = || checked.features.iter().map(String::as_str);
+    let mut warnings = Features::of(asked())?.notices().to_vec();
+    let features = features.clone().and(asked())?;
     for config in &checked.scrape_configs {
         if !options.syntax_only {
             check_files(&config.http)?;
-            missing.extend(check_target_files(config)?);
+            warnings.extend(check_target_files(config)?);
         }
         check_targets(config, &config.static_configs)?;
     }
-    Ok(Valid { checked, missing })
+    Ok(Valid { checked, warnings, features })
 }
 
 /// The rule files that a configuration names; one that is named without a pattern has to be there.
@@ -189,7 +212,7 @@ impl Found {
                 for n in &valid.checked.unsupported {
                     report.out(format_args!("  WARNING: line {}: {}: {}", n.line, n.key, n.text));
                 }
-                valid.missing.iter().for_each(|text| report.out(format_args!("  WARNING: {text}")));
+                valid.warnings.iter().for_each(|text| report.out(format_args!("  WARNING: {text}")));
                 if !self.rules.is_empty() {
                     report.out(format_args!("  SUCCESS: {} rule files found", self.rules.len()));
                 }
@@ -210,14 +233,14 @@ impl Found {
         let rules: Vec<Value> = self.rules.iter().map(rules::Checked::json).collect();
         match &self.outcome {
             Err(e) => json!({ "file": self.name, "valid": false, "error": e.message(), "warnings": [] }),
-            Ok(Valid { checked, missing }) => {
+            Ok(Valid { checked, warnings, .. }) => {
                 let notices = checked.unsupported.iter();
                 let notices = notices.map(|n| json!({ "line": n.line, "key": n.key, "text": n.text }));
-                let missing = missing.iter().map(|text| json!({ "text": text }));
+                let warnings = warnings.iter().map(|text| json!({ "text": text }));
                 let jobs: Vec<_> = checked.scrape_configs.iter().map(|c| c.job_name.as_str()).collect();
                 json!({
                     "file": self.name, "valid": true, "jobs": jobs, "rules": rules, "lint": self.too_long,
-                    "warnings": notices.chain(missing).collect::<Vec<_>>(),
+                    "warnings": notices.chain(warnings).collect::<Vec<_>>(),
                 })
             }
         }
@@ -244,7 +267,7 @@ mod tests {
             format: Format::Text,
         };
         change(&mut options);
-        let mut report = run(&options, &|_| None);
+        let mut report = run(&options, &Features::default(), &|_| None);
         let prefix = format!("{}/", folder.path().display());
         report.replace(&prefix, "");
         report
@@ -267,6 +290,22 @@ mod tests {
                  SUCCESS: prometheus.yml is valid prometheus config file syntax\n\n"
             )
         );
+    }
+
+    #[test]
+    fn features_of_the_file_count() {
+        let rules = ("r.yml", "groups: [{name: g, rules: [{record: a, expr: info(b)}]}]\n");
+        let text = "rule_files: [r.yml]\nenable_features: [promql-experimental-functions, st-storage]\n";
+        let good = check(&[("prometheus.yml", text), rules], |_| {});
+        assert_eq!(good.code, SUCCESS, "{good:?}");
+        assert!(good.out_text().contains("  WARNING: feature st-storage has no effect here: "), "{good:?}");
+        let without = check(&[("prometheus.yml", "rule_files: [r.yml]\n"), rules], |_| {});
+        assert!(
+            without.err_text().contains("info() is not enabled") || without.err_text().contains("enable"),
+            "{without:?}"
+        );
+        let bad = check(&[("prometheus.yml", "enable_features: [st-store]\n")], |_| {});
+        assert!(bad.err_text().contains("did you mean \"st-storage\"?"), "{bad:?}");
     }
 
     #[test]

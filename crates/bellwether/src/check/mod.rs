@@ -14,6 +14,7 @@ use std::io::Read as _;
 
 use base::{Error, Result};
 
+use crate::features::Features;
 use crate::query::client::Client;
 use crate::report::{FAILURE, Report};
 use args::{Check, Server, What};
@@ -21,11 +22,11 @@ use args::{Check, Server, What};
 /// Bytes of metrics or rules on standard input.
 const MAX_INPUT_BYTES: u64 = 1 << 30;
 
-/// Checks what is to be checked. `env` gives environment variables for external labels.
-pub fn run(options: &Check, env: &dyn Fn(&str) -> Option<String>) -> Result<Report> {
+/// Checks what is to be checked. `features` are those of the command line, `env` gives environment variables for external labels.
+pub fn run(options: &Check, features: &Features, env: &dyn Fn(&str) -> Option<String>) -> Result<Report> {
     Ok(match &options.what {
-        What::Config(o) => config::run(o, env),
-        What::Rules(o) => rules::run(o, &|| {
+        What::Config(o) => config::run(o, features, env),
+        What::Rules(o) => rules::run(o, features, &|| {
             let mut text = String::new();
             std::io::stdin().take(MAX_INPUT_BYTES).read_to_string(&mut text).map(|_| text)
         }),

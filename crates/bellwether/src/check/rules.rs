@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::args::{Format, Rules};
 use super::lint::Lint;
 use crate::config::{RuleFile, parse_rule_file, read_rule_file};
+use crate::features::Features;
 use crate::report::{FAILURE, LINT, Report, SUCCESS};
 
 /// What became of one file.
@@ -23,9 +24,8 @@ pub(super) struct Checked {
 }
 
 /// Checks a file.
-pub(super) fn file(path: &Path, lint: Lint, ignore_unknown_fields: bool) -> Checked {
-    let options = CheckOptions { ignore_unknown_fields, ..CheckOptions::default() };
-    Checked::new(path.display().to_string(), read_rule_file(path, &options), lint)
+pub(super) fn file(path: &Path, lint: Lint, options: &CheckOptions) -> Checked {
+    Checked::new(path.display().to_string(), read_rule_file(path, options), lint)
 }
 
 impl Checked {
@@ -91,19 +91,26 @@ fn repeated(groups: &[GroupConfig]) -> Option<String> {
 }
 
 /// Checks rule files, or what standard input holds.
-pub(super) fn run(options: &Rules, standard_input: &dyn Fn() -> std::io::Result<String>) -> Report {
+pub(super) fn run(
+    options: &Rules,
+    features: &Features,
+    standard_input: &dyn Fn() -> std::io::Result<String>,
+) -> Report {
     let mut report = Report::default();
+    let check = CheckOptions {
+        ignore_unknown_fields: options.ignore_unknown_fields,
+        parse: features.language(),
+        ..CheckOptions::default()
+    };
     let lint = Lint::read(&options.lint, None, &mut report);
     let mut all = Vec::new();
     if options.files.is_empty() {
-        let check =
-            CheckOptions { ignore_unknown_fields: options.ignore_unknown_fields, ..CheckOptions::default() };
         let found = standard_input()
             .map_err(|e| vec![format!("cannot read standard input: {e}")])
             .and_then(|text| parse_rule_file("standard input", &text, &check));
         all.push(Checked::new("standard input".into(), found, lint));
     }
-    all.extend(options.files.iter().map(|path| file(path, lint, options.ignore_unknown_fields)));
+    all.extend(options.files.iter().map(|path| file(path, lint, &check)));
     match options.format {
         Format::Text => {
             for checked in &all {
@@ -127,7 +134,25 @@ mod tests {
     fn check(text: &str, lint_fatal: bool, format: Format) -> Report {
         let options =
             Rules { files: vec![], lint: "all".into(), lint_fatal, ignore_unknown_fields: false, format };
-        run(&options, &|| Ok(text.to_owned()))
+        run(&options, &Features::default(), &|| Ok(text.to_owned()))
+    }
+
+    #[test]
+    fn what_is_experimental_has_to_be_asked_for() {
+        let text = "groups: [{name: g, rules: [{record: a, expr: 'mad_over_time(b[5m])'}, {record: c, expr: d + fill(0) e}]}]\n";
+        let options = Rules {
+            files: vec![],
+            lint: "none".into(),
+            lint_fatal: false,
+            ignore_unknown_fields: false,
+            format: Format::Text,
+        };
+        let check =
+            |features: &str| run(&options, &Features::of([features]).unwrap(), &|| Ok(text.to_owned()));
+        let said = check("promql-binop-fill-modifiers").err_text();
+        assert!(said.contains("mad_over_time") && !said.contains("fill"), "{said}");
+        let good = check("promql-binop-fill-modifiers,promql-experimental-functions");
+        assert_eq!(good.code, SUCCESS, "{good:?}");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub(super) const LIMIT_KEYS: &[Key] = &[
     Key::new("keep_dropped_targets", Shape::Count),
 ];
 
-const NATIVE: &str = "native histograms are not stored yet";
+const NATIVE: &str = "targets are not asked for native histograms yet; they come by remote write and OTLP";
 
 /// Options of histograms, names and extra series, in `global` and in each scrape configuration.
 pub(super) const HISTOGRAM_KEYS: &[Key] = &[

@@ -7,6 +7,7 @@ use alerting::GroupConfig;
 use alerting::rule_file::{self, CheckOptions, GroupSource, Place, Placed, RuleSource};
 use base::{Error, Result};
 use collect::config::NameValidation;
+use engine::ParseOptions;
 
 use super::checked::{Checked, matching_files, read_file};
 use super::grammar::{self, Key, Map, Section, Shape, no_rules};
@@ -56,10 +57,12 @@ pub struct RuleFile {
     pub second_document: Option<usize>,
 }
 
-/// Reads and checks the rule files of a configuration: every group, or the first file's errors.
-pub fn load_rules(checked: &Checked) -> Result<Vec<GroupConfig>> {
+/// Reads and checks the rule files of a configuration: every group, or the first file's errors. `parse` says what expressions may
+/// hold.
+pub fn load_rules(checked: &Checked, parse: ParseOptions) -> Result<Vec<GroupConfig>> {
     let options = CheckOptions {
         legacy_names: checked.global.name_validation == NameValidation::Legacy,
+        parse,
         ..CheckOptions::default()
     };
     let (mut groups, mut seen) = (Vec::new(), HashSet::new());

@@ -31,9 +31,9 @@ pub(super) static SECTION: Section = Section {
             Key::new("scheme", Shape::Text),
             Key::new("enable_compression", Shape::Bool),
             Key::new("native_histogram_bucket_limit", Shape::Count)
-                .without_effect_unless("0", "native histograms are not stored yet"),
+                .without_effect_unless("0", "targets are not asked for native histograms yet"),
             Key::new("native_histogram_min_bucket_factor", Shape::Float)
-                .without_effect_unless("0", "native histograms are not stored yet"),
+                .without_effect_unless("0", "targets are not asked for native histograms yet"),
             Key::new("metric_name_validation_scheme", Shape::Text),
             Key::new(
                 "relabel_configs",

@@ -1,8 +1,7 @@
 //! `bellwether test promql`: runs scripts of queries with what is expected of them.
 
 use base::Result;
-use promql::EvalOptions;
-use promql::script::{Outcome, Report as ScriptReport, run as run_script};
+use promql::script::{self, Outcome, Report as ScriptReport};
 use serde_json::{Value, json};
 
 use super::args::{Format, Promql};
@@ -16,7 +15,7 @@ pub(super) fn run(options: &Promql) -> Report {
         let name = file.display().to_string();
         let found = std::fs::read_to_string(file)
             .map_err(|e| base::Error::unavailable(format!("cannot read {name}: {e}")))
-            .and_then(|text| run_script(&text, &EvalOptions::default()));
+            .and_then(|text| script::run(&text, &script::options()));
         let failed = found.as_ref().map_or(true, |r| !r.failures().is_empty());
         if failed {
             report.code = FAILURE;

@@ -16,6 +16,7 @@ mod differential;
 mod disk;
 mod exemplars;
 mod export;
+mod features;
 mod federation;
 mod fuzz;
 mod harness;

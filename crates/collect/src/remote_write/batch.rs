@@ -1,12 +1,14 @@
 //! Samples on their way, and the requests they become.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use base::{Exemplar, Histogram, Labels, Metadata, Result};
+use base::{Exemplar, Histogram, Labels, Metadata, MetricType, Result};
 use ingest::send::{Outgoing, OutgoingValue, compress, write_v1, write_v2};
 
 use super::config::WriteMessage;
+use crate::scrape::family::{TYPE_LABEL, UNIT_LABEL};
 
 /// A sample that waits to be sent.
 #[derive(Debug, Clone)]
@@ -65,7 +67,11 @@ pub(super) fn body(
     scratch: &mut Vec<u8>,
 ) -> Result<Vec<u8>> {
     scratch.clear();
-    let outgoing = items.iter().map(|item| Outgoing {
+    let described: Vec<_> = match message {
+        WriteMessage::V1 => vec![None; items.len()],
+        WriteMessage::V2 => items.iter().map(|item| describe(metadata, &item.labels)).collect(),
+    };
+    let outgoing = items.iter().zip(&described).map(|(item, metadata)| Outgoing {
         labels: &item.labels,
         t_ms: item.t_ms,
         value: match &item.value {
@@ -73,13 +79,36 @@ pub(super) fn body(
             ItemValue::Histogram(h) => OutgoingValue::Histogram(h),
             ItemValue::Exemplar(e) => OutgoingValue::Exemplar { labels: &e.labels, value: e.value },
         },
-        metadata: if message == WriteMessage::V2 { of_metric(metadata, item.labels.metric()) } else { None },
+        metadata: metadata.as_deref(),
     });
     match message {
         WriteMessage::V1 => write_v1(outgoing, scratch),
         WriteMessage::V2 => write_v2(outgoing, scratch),
     }
     compress(scratch)
+}
+
+const TYPES: [MetricType; 7] = [
+    MetricType::Counter,
+    MetricType::Gauge,
+    MetricType::Histogram,
+    MetricType::GaugeHistogram,
+    MetricType::Summary,
+    MetricType::Info,
+    MetricType::Stateset,
+];
+
+/// What is known of a series' metric. What its own labels say of type and unit comes first (feature `type-and-unit-labels`).
+fn describe<'a>(metadata: &'a MetadataByName, labels: &Labels) -> Option<Cow<'a, Metadata>> {
+    let known = of_metric(metadata, labels.metric()).map(Cow::Borrowed);
+    let (kind, unit) = (labels.get(TYPE_LABEL), labels.get(UNIT_LABEL));
+    if kind.is_none() && unit.is_none() {
+        return known;
+    }
+    let mut own = known.map(Cow::into_owned).unwrap_or_default();
+    own.metric_type = TYPES.into_iter().find(|t| Some(t.as_str()) == kind).unwrap_or_default();
+    own.unit = unit.unwrap_or_default().into();
+    Some(Cow::Owned(own))
 }
 
 /// What is known of the metric that a series is of: its family may have the name without the end that tells its series apart.
@@ -102,5 +131,20 @@ mod tests {
         assert_eq!(help("h_bucket").as_deref(), Some("of h"));
         assert_eq!(help("c_total").as_deref(), Some("of c"));
         assert_eq!((help("h_min"), help("_count")), (None, None));
+    }
+
+    #[test]
+    fn labels_of_a_series_come_before_what_is_known_of_its_name() {
+        let known = Metadata { metric_type: MetricType::Gauge, help: "x".into(), unit: "seconds".into() };
+        let metadata: MetadataByName = [("a".into(), known.clone())].into_iter().collect();
+        let of = |labels: &[(&str, &str)]| {
+            describe(&metadata, &Labels::from_pairs(labels.iter().copied())).map(Cow::into_owned)
+        };
+        let own = Metadata { metric_type: MetricType::Counter, help: "x".into(), unit: "".into() };
+        assert_eq!(of(&[("__name__", "a"), ("__type__", "counter")]), Some(own));
+        assert_eq!(of(&[("__name__", "a")]), Some(known));
+        let own = Metadata { unit: "bytes".into(), ..Metadata::default() };
+        assert_eq!(of(&[("__name__", "b"), ("__unit__", "bytes"), ("__type__", "odd")]), Some(own));
+        assert_eq!(of(&[("__name__", "b")]), None);
     }
 }

@@ -11,6 +11,7 @@ use base::{
 };
 
 use super::cache::{Lookup, SeriesCache, Slot};
+use super::family::Family;
 use super::metadata::MetadataCache;
 use super::metrics::ScrapeMetrics;
 use super::transport::FetchedBody;
@@ -39,6 +40,10 @@ pub(super) struct Ingest {
     metadata: Arc<MetadataCache>,
     cache: SeriesCache,
     exemplars: Vec<SeriesExemplar>,
+    /// Only followed where series are labelled with it.
+    family: Family,
+    /// Where the key of a series is put together.
+    key: Vec<u8>,
     round: u64,
 }
 
@@ -51,6 +56,7 @@ struct Settings {
     limits: ScrapeLimits,
     validation: NameValidation,
     fallback: Option<Format>,
+    type_and_unit_labels: bool,
 }
 
 /// Where a body's samples go, and what was counted on the way.
@@ -86,6 +92,7 @@ impl Ingest {
             limits: config.limits,
             validation: config.name_validation,
             fallback,
+            type_and_unit_labels: config.type_and_unit_labels,
         };
         Self {
             settings,
@@ -93,6 +100,8 @@ impl Ingest {
             metadata,
             cache: SeriesCache::new(seed, inherited),
             exemplars: Vec::new(),
+            family: Family::default(),
+            key: Vec::new(),
             round: 0,
         }
     }
@@ -149,14 +158,23 @@ impl Ingest {
         }
         let format = self.settings.format_of(&body.content_type)?;
         let mut parser = Parser::new(format, &body.bytes);
+        self.family.clear();
         while let Some(event) = parser.next()? {
             match event {
                 Event::Series(series) => self.sample(&series, round)?,
                 Event::Type { metric, metric_type } => {
+                    if self.settings.type_and_unit_labels {
+                        self.family.set_type(metric, metric_type);
+                    }
                     self.metadata.set_type(metric, metric_type, self.round);
                 }
                 Event::Help { metric, text } => self.metadata.set_help(metric, text, self.round),
-                Event::Unit { metric, unit } => self.metadata.set_unit(metric, unit, self.round),
+                Event::Unit { metric, unit } => {
+                    if self.settings.type_and_unit_labels {
+                        self.family.set_unit(metric, unit);
+                    }
+                    self.metadata.set_unit(metric, unit, self.round);
+                }
                 Event::Comment(_) => {}
             }
         }
@@ -174,7 +192,13 @@ impl Ingest {
                 "cannot scrape: the target exposes more than {SERIES_PER_SCRAPE_MAX} samples"
             )));
         }
-        let (slot, repeated, known) = match self.cache.look_up(series.bytes()) {
+        let key = if self.settings.type_and_unit_labels {
+            self.family.key(series, &mut self.key);
+            &self.key
+        } else {
+            series.bytes()
+        };
+        let (slot, repeated, known) = match self.cache.look_up(key) {
             Lookup::Known { slot, repeated } => (slot, repeated, true),
             Lookup::Unknown => (self.learn(series)?, false, false),
         };
@@ -218,7 +242,7 @@ impl Ingest {
 
     /// Gives a series that was not known its final label set.
     fn learn(&mut self, series: &Series<'_>) -> Result<Slot> {
-        let labels = self.settings.final_labels(series);
+        let labels = self.settings.final_labels(series, &self.family);
         if let Some(labels) = &labels
             && let Err(e) = self.settings.check(labels)
         {
@@ -227,7 +251,8 @@ impl Ingest {
             }
             return Err(e);
         }
-        Ok(self.cache.insert(series.bytes(), labels))
+        let key = if self.settings.type_and_unit_labels { &self.key } else { series.bytes() };
+        Ok(self.cache.insert(key, labels))
     }
 }
 
@@ -247,8 +272,11 @@ impl Settings {
     }
 
     /// Labels of the series and of the target, relabelled; `None` where that drops the series.
-    fn final_labels(&self, series: &Series<'_>) -> Option<Labels> {
+    fn final_labels(&self, series: &Series<'_>, family: &Family) -> Option<Labels> {
         let mut labels = series.to_builder();
+        if self.type_and_unit_labels {
+            family.label(series, &mut labels);
+        }
         if self.honor_labels {
             // A label exposed with an empty value wins too: it removes the target's.
             let empty: Vec<String> =

@@ -235,3 +235,35 @@ fn exemplars_come_with_the_series_as_stored() {
     take_typed(&mut i, 4_000, OPENMETRICS, "# TYPE a counter\na_total 1 # {} 2\nb x\n# EOF\n");
     assert!(i.exemplars().is_empty());
 }
+
+#[test]
+fn labels_tell_type_and_unit_where_that_was_asked_for() {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
+    let mut i = ingest_with(&[("job", "j")], |c| c.type_and_unit_labels = true);
+    let body = "# TYPE a_seconds histogram\n# UNIT a_seconds seconds\n# HELP a_seconds x\na_seconds_bucket{le=\"1\"} 1\n\
+                a_seconds_count{__type__=\"mine\"} 1\n\
+                # TYPE b counter\nb_total{__unit__=\"mine\"} 2\n# TYPE c unknown\nc 3\nother 4\n# EOF\n";
+    let (_, _, lines) = take_typed(&mut i, 1_000, OPENMETRICS, body);
+    assert_eq!(
+        lines,
+        [
+            r#"a_seconds_bucket{__type__="histogram", __unit__="seconds", job="j", le="1.0"} 1@1000"#,
+            r#"a_seconds_count{__type__="histogram", __unit__="seconds", job="j"} 1@1000"#,
+            r#"b_total{__type__="counter", __unit__="mine", job="j"} 2@1000"#,
+            r#"c{job="j"} 3@1000"#,
+            r#"other{job="j"} 4@1000"#,
+        ]
+    );
+    // The same bytes under another type are another series, and the one before ends.
+    let (_, _, lines) = take(&mut i, 2_000, "# TYPE g gauge\ng 1\n");
+    assert_eq!(lines.iter().filter(|l| l.contains("stale")).count(), 5);
+    let (counts, _, lines) = take(&mut i, 3_000, "# TYPE g counter\ng 1\n");
+    assert_eq!(
+        lines,
+        [r#"g{__type__="counter", job="j"} 1@3000"#, r#"g{__type__="gauge", job="j"} stale@3000"#]
+    );
+    assert_eq!(counts.series_added, 1);
+    let mut off = ingest();
+    let (_, _, lines) = take(&mut off, 1_000, "# TYPE g gauge\ng 1\n");
+    assert_eq!(lines, [r#"g{job="j"} 1@1000"#]);
+}

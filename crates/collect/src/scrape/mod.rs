@@ -4,6 +4,7 @@
 //! (`up` and its like), and what the targets page shows. Does not store: a [`Sink`] takes the samples.
 
 mod cache;
+pub(crate) mod family;
 mod ingest;
 mod manager;
 mod metadata;

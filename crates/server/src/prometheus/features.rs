@@ -37,7 +37,10 @@ pub(crate) async fn features(State(state): State<Arc<ServerState>>) -> Response 
     for algorithm in FUZZY_ALGORITHMS {
         api(&format!("search_fuzz_alg_{algorithm}"), true);
     }
-    language(&mut all, state.engine.options().language);
+    let options = state.engine.options();
+    language(&mut all, options.language);
+    set(&mut all, "promql", "delayed_name_removal", options.delayed_name_removal);
+    set(&mut all, "promql", "type_and_unit_labels", options.type_and_unit_labels);
     json::success(&all)
 }
 

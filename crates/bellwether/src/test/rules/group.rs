@@ -14,6 +14,7 @@ use super::compare::{
 use super::duration;
 use super::stage::Series;
 use crate::config::{AlertTest, ExprTest, TestGroup, UnitTests};
+use crate::features::Features;
 use crate::report::Report;
 use crate::test::args::Rules;
 
@@ -22,6 +23,7 @@ pub(super) struct Runner<'t> {
     group: &'t TestGroup,
     rules: Vec<GroupConfig>,
     options: &'t Rules,
+    features: &'t Features,
     failures: Vec<String>,
 }
 
@@ -31,13 +33,14 @@ impl<'t> Runner<'t> {
         group: &'t TestGroup,
         rules: Vec<GroupConfig>,
         options: &'t Rules,
+        features: &'t Features,
     ) -> Self {
-        Self { tests, group, rules, options, failures: Vec::new() }
+        Self { tests, group, rules, options, features, failures: Vec::new() }
     }
 
     /// Runs the tests and returns what is not as expected.
     pub(super) fn run(mut self, report: &mut Report) -> Vec<String> {
-        let mut series = match Series::new(self.group, self.tests.evaluation_interval) {
+        let mut series = match Series::new(self.group, self.tests.evaluation_interval, self.features) {
             Ok(series) => series,
             Err(e) => return vec![e.message().to_owned()],
         };

@@ -19,12 +19,13 @@ use serde_json::{Value, json};
 
 use super::args::{Format, Rules};
 use crate::config::{UnitTests, load_unit_tests, read_rule_file};
+use crate::features::Features;
 use crate::report::{FAILURE, Report};
 use group::Runner;
 use junit::{Case, Suite};
 
 /// Runs the tests of all files.
-pub(super) fn run(options: &Rules) -> Result<Report> {
+pub(super) fn run(options: &Rules, features: &Features) -> Result<Report> {
     let pattern = match options.run.is_empty() {
         true => None,
         false => Some(
@@ -40,7 +41,7 @@ pub(super) fn run(options: &Rules) -> Result<Report> {
         if text {
             report.out(format_args!("Unit Testing:  {name}"));
         }
-        let suite = test_file(file, options, pattern.as_ref(), &mut report);
+        let suite = test_file(file, (options, features), pattern.as_ref(), &mut report);
         let failures: Vec<&String> = suite.failures().collect();
         if !failures.is_empty() {
             report.code = FAILURE;
@@ -78,7 +79,17 @@ fn as_json(suites: &[Suite], passed: bool) -> Value {
     json!({ "passed": passed, "files": files.collect::<Vec<_>>() })
 }
 
-fn test_file(file: &Path, options: &Rules, pattern: Option<&Regex>, report: &mut Report) -> Suite {
+fn test_file(
+    file: &Path,
+    (options, features): (&Rules, &Features),
+    pattern: Option<&Regex>,
+    report: &mut Report,
+) -> Suite {
+    let check = CheckOptions {
+        ignore_unknown_fields: options.ignore_unknown_fields,
+        parse: features.language(),
+        ..CheckOptions::default()
+    };
     let mut suite = Suite { name: file.display().to_string(), ..Suite::default() };
     match load_unit_tests(file).and_then(|tests| prepared(tests, report)) {
         Err(e) => suite.error = Some(e.to_string()),
@@ -91,8 +102,8 @@ fn test_file(file: &Path, options: &Rules, pattern: Option<&Regex>, report: &mut
                 if options.debug {
                     report.err(format_args!("DEBUG: Starting test {name}"));
                 }
-                let failures = match rules(&tests, &rule_files, options.ignore_unknown_fields) {
-                    Ok(groups) => Runner::new(&tests, group, groups, options).run(report),
+                let failures = match rules(&tests, &rule_files, &check) {
+                    Ok(groups) => Runner::new(&tests, group, groups, options, features).run(report),
                     Err(problems) => problems,
                 };
                 if options.debug {
@@ -130,12 +141,11 @@ fn prepared(tests: UnitTests, report: &mut Report) -> Result<(UnitTests, Vec<Pat
 fn rules(
     tests: &UnitTests,
     files: &[PathBuf],
-    ignore_unknown_fields: bool,
+    options: &CheckOptions,
 ) -> Result<Vec<GroupConfig>, Vec<String>> {
-    let options = CheckOptions { ignore_unknown_fields, ..CheckOptions::default() };
     let mut groups = Vec::new();
     for file in files {
-        groups.extend(read_rule_file(file, &options)?.groups);
+        groups.extend(read_rule_file(file, options)?.groups);
     }
     // Groups that the order does not name count as the first.
     groups.sort_by_key(|g| tests.group_eval_order.iter().position(|name| *name == g.name).unwrap_or(0));

@@ -8,6 +8,7 @@ use promql::{EvalOptions, Interrupt, ParseOptions, Value, VectorSample, evaluate
 
 use super::duration;
 use crate::config::TestGroup;
+use crate::features::Features;
 
 /// Series in memory that grow with the time of the test.
 pub(super) struct Series {
@@ -17,6 +18,7 @@ pub(super) struct Series {
     loaded: usize,
     pub(super) data: MemorySource,
     options: EvalOptions,
+    language: ParseOptions,
 }
 
 /// Nobody gives up a test's queries.
@@ -30,7 +32,11 @@ impl Interrupt for Never {
 
 impl Series {
     /// Reads the series of a group; subqueries without a step use the evaluation interval.
-    pub(super) fn new(group: &TestGroup, evaluation_interval: std::time::Duration) -> Result<Self> {
+    pub(super) fn new(
+        group: &TestGroup,
+        evaluation_interval: std::time::Duration,
+        features: &Features,
+    ) -> Result<Self> {
         let mut text = format!("load {}\n", duration(group.interval));
         for (series, values) in &group.input_series {
             text.push_str(&format!("  {series} {values}\n"));
@@ -39,8 +45,15 @@ impl Series {
         let Some(Command::Load(load)) = commands.pop() else {
             return Err(Error::internal("cannot load the series of a test"));
         };
-        let options = EvalOptions { default_subquery_step: evaluation_interval, ..EvalOptions::default() };
-        Ok(Self { load, start_ms: group.start_ms, loaded: 0, data: MemorySource::default(), options })
+        let options = EvalOptions {
+            default_subquery_step: evaluation_interval,
+            delayed_name_removal: features.has("promql-delayed-name-removal"),
+            type_and_unit_labels: features.has("type-and-unit-labels"),
+            ..EvalOptions::default()
+        };
+        let language = features.language();
+        let data = MemorySource::default();
+        Ok(Self { load, start_ms: group.start_ms, loaded: 0, data, options, language })
     }
 
     /// All samples up to a time.
@@ -75,7 +88,7 @@ impl Series {
 
     /// The result of an expression, a number as a series without labels.
     pub(super) fn evaluate(&self, query: &str, t_ms: i64) -> Result<Vec<VectorSample>> {
-        let expr = parse(query, &ParseOptions::all()).map_err(|e| Error::invalid(e.to_string()))?;
+        let expr = parse(query, &self.language).map_err(|e| Error::invalid(e.to_string()))?;
         let output = evaluate_instant(&expr, query, t_ms, &self.options, &self.data, &Never)?;
         match output.value {
             Value::Vector(samples) => Ok(samples),

@@ -1,0 +1,88 @@
+//! What `--enable-feature` and `enable_features` turn on, in the process and at the command line.
+
+use serde_json::json;
+
+use crate::harness::{Bellwether, bellwether, eventually};
+
+const RULES: &str = "groups: [{name: g, interval: 1s, rules: [{record: r, expr: 'limitk(1, vector(1))'}]}]";
+
+#[test]
+fn features_change_what_is_stored_and_asked() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let features = "--enable-feature=type-and-unit-labels,promql-delayed-name-removal,st-storage";
+    let b = Bellwether::start_with(folder, None, &[features]);
+    eventually("both targets are up", || (b.value("count(up == 1)") == Some(2.0)).then_some(()));
+    let typed = |q: &str| b.value(q);
+    assert!(typed(r#"count({__name__=~"node_.+",__type__="counter"})"#) > Some(1.0));
+    assert_eq!(typed(r#"count(process_open_fds{__type__="gauge"})"#), Some(1.0));
+    assert_eq!(typed(r#"count(up{__type__!=""})"#), None);
+    // Names are there until the end, and gone then.
+    let kept = r#"count by (n) (label_replace(-process_open_fds, "n", "$1", "__name__", "(.*)"))"#;
+    let got = b.data(&format!("/api/v1/query?query={kept}"));
+    assert_eq!(got["result"][0]["metric"], json!({"n": "process_open_fds"}), "{got}");
+    let got = b.data("/api/v1/query?query=-process_open_fds");
+    assert_eq!(got["result"][0]["metric"].get("__type__"), None, "{got}");
+    assert_eq!(got["result"][0]["metric"].get("__name__"), None, "{got}");
+    let all = b.data("/api/v1/features");
+    assert_eq!(
+        (&all["promql"]["delayed_name_removal"], &all["promql"]["type_and_unit_labels"]),
+        (&json!(true), &json!(true))
+    );
+    assert_eq!(
+        (&all["scrape"]["type_and_unit_labels"], &all["tsdb"]["st_storage"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(
+        b.data("/api/v1/status/flags")["enable-feature"],
+        "type-and-unit-labels,promql-delayed-name-removal"
+    );
+}
+
+#[test]
+fn rules_are_read_with_the_features_of_the_configuration() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("r.yml"), RULES).expect("a rule file");
+    let file = "scrape_configs: []\nrule_files: [r.yml]\nenable_features: [promql-experimental-functions]";
+    let b = Bellwether::start_with(folder, Some(file), &[]);
+    eventually("the rule has a result", || (b.value("r") == Some(1.0)).then_some(()));
+    let all = b.data("/api/v1/features");
+    assert_eq!(all["promql_functions"]["info"], json!(true));
+    assert_eq!(all["promql"]["delayed_name_removal"], json!(false));
+}
+
+#[test]
+fn commands_take_features_before_and_behind() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("r.yml"), RULES).expect("a rule file");
+    let tests = "rule_files: [r.yml]\ntests: [{interval: 1m, input_series: [{series: a, values: '1 2'}], \
+                 promql_expr_test: [{expr: 'limitk(1, a)', eval_time: 1m, exp_samples: [{labels: a, value: 2}]}]}]";
+    std::fs::write(folder.path().join("t.yml"), tests).expect("a file of tests");
+    let run = |arguments: &[&str]| {
+        let mut command = bellwether();
+        let out = command.current_dir(folder.path()).args(arguments).output().expect("it runs");
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let feature = "--enable-feature=promql-experimental-functions";
+    for command in [["check", "rules", "r.yml"], ["test", "rules", "t.yml"]] {
+        let (code, said) = run(&command);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(
+            said.contains("must be enabled with --enable-feature=promql-experimental-functions"),
+            "{said}"
+        );
+        let before: Vec<_> = [feature].into_iter().chain(command).collect();
+        assert_eq!(run(&before), (Some(0), String::new()));
+        let behind: Vec<_> = command.into_iter().chain([feature]).collect();
+        assert_eq!(run(&behind), (Some(0), String::new()));
+    }
+    let (code, said) = run(&["check", "rules", "r.yml", feature, "--enable-feature=promql-duration-expr"]);
+    assert_eq!(
+        (code, said.starts_with("warning: feature promql-duration-expr changes nothing")),
+        (Some(0), true)
+    );
+    let (code, said) = run(&["check", "rules", "r.yml", "--enable-feature=promql-duration-exp"]);
+    assert_eq!((code, said.contains("did you mean \"promql-duration-expr\"?")), (Some(1), true), "{said}");
+    let script = "load 1m\n  a 1 2\n\neval instant at 1m label_replace(-a, \"n\", \"$1\", \"__name__\", \"(.+)\")\n  {n=\"a\"} -2\n";
+    std::fs::write(folder.path().join("s.test"), script).expect("a script");
+    assert_eq!(run(&["test", "promql", "s.test"]), (Some(0), String::new()));
+}
