@@ -3,7 +3,7 @@
 //! Owns the names, and what is said of those that change nothing. What a feature does is decided where it is done.
 
 use base::{Error, Result, nearest};
-use engine::ParseOptions;
+use engine::{EngineOptions, ParseOptions};
 
 /// Features that can be asked for.
 const KNOWN: &[&str] = &[
@@ -134,6 +134,16 @@ impl Features {
             experimental_functions: self.has("promql-experimental-functions"),
             extended_range_selectors: self.has("promql-extended-range-selectors"),
             fill_modifiers: self.has("promql-binop-fill-modifiers"),
+        }
+    }
+
+    /// The engine's options with what was asked for.
+    pub(crate) fn engine(&self) -> EngineOptions {
+        EngineOptions {
+            language: self.language(),
+            delayed_name_removal: self.has("promql-delayed-name-removal"),
+            type_and_unit_labels: self.has("type-and-unit-labels"),
+            ..EngineOptions::default()
         }
     }
 

@@ -8,7 +8,7 @@ use base::{Clock, Error, Labels, MatchOp, Matcher, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
 use collect::http::HttpTransport;
 use collect::scrape::{ScrapeManager, Transports};
-use engine::{Engine, EngineOptions};
+use engine::Engine;
 use lake::{Lake, MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
@@ -92,13 +92,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let exemplars = Arc::new(Box::pin(exemplars).await?);
     let store =
         Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
-    let engine_options = EngineOptions {
-        language: features.language(),
-        delayed_name_removal: features.has("promql-delayed-name-removal"),
-        type_and_unit_labels: features.has("type-and-unit-labels"),
-        ..EngineOptions::default()
-    };
-    let engine = Engine::new(Arc::clone(&store), engine_options, Arc::clone(&clock), &registry)?;
+    let engine = Engine::new(Arc::clone(&store), features.engine(), Arc::clone(&clock), &registry)?;
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)).with_query_file(&lake));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
