@@ -92,7 +92,8 @@ async fn survives(bucket: &Bucket, step: u64, fault: Fault) -> bool {
     assert!(raw > COMPACTION_INPUTS, "{raw} segments are read at once");
     let faults = Faults::none();
     let (store, fs) = (bucket.store.fork(faults.clone()), FaultFs::new(faults.clone()));
-    let clock = clock_at(START_MS + 80 * HOUR_MS);
+    // Before the day is old enough for others than its writers to merge it.
+    let clock = clock_at(START_MS + 60 * HOUR_MS);
     let rolling = open(&store, &fs, 2 * HOUR_MS, &clock).await;
     faults.at(faults.steps() + step, fault);
     let first = rolling.maintain().await;
