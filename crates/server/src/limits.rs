@@ -5,6 +5,13 @@ use std::time::Duration;
 /// Largest body of a query request, in bytes. Prometheus takes 10 MiB of form values; a query is far smaller.
 pub(crate) const MAX_FORM_BYTES: usize = 10 << 20;
 
+/// Parameters of one request, `match[]` and the like included. A dashboard sends a dozen, a federation some hundred; a form that is full of them
+/// would take sixty times its size in memory.
+pub(crate) const MAX_PARAMETERS: usize = 10_000;
+
+/// How long the body of a query or a remote read may take: one that trickles in holds a connection, and a place, that others need.
+pub(crate) const BODY_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Most points per series of a range query, as in Prometheus: enough for a minute's resolution over a week.
 pub(crate) const MAX_POINTS_PER_SERIES: i64 = 11_000;
 

@@ -8,7 +8,7 @@ use axum::http::{Method, header};
 use base::{TimeRange, parse_duration};
 
 use crate::error::{ApiError, ApiResult};
-use crate::limits::MAX_FORM_BYTES;
+use crate::limits::{BODY_READ_TIMEOUT, MAX_FORM_BYTES, MAX_PARAMETERS};
 
 /// The parameters of a request. Those of a form body come before those of the query string.
 #[derive(Debug, Default)]
@@ -18,7 +18,9 @@ pub(crate) struct Params {
 
 impl Params {
     fn extend(&mut self, encoded: &[u8]) {
-        self.pairs.extend(form_urlencoded::parse(encoded).into_owned());
+        // One more than there may be shows that there are too many.
+        let room = (MAX_PARAMETERS + 1).saturating_sub(self.pairs.len());
+        self.pairs.extend(form_urlencoded::parse(encoded).into_owned().take(room));
     }
 
     #[cfg(test)]
@@ -103,6 +105,11 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             params.extend(&read_body(body).await?);
         }
         params.extend(parts.uri.query().unwrap_or("").as_bytes());
+        if params.pairs.len() > MAX_PARAMETERS {
+            return Err(ApiError::bad_data(format!(
+                "cannot take request: it has more than {MAX_PARAMETERS} parameters (limit max_parameters)"
+            )));
+        }
         Ok(params)
     }
 }
@@ -115,7 +122,11 @@ fn is_form(parts: &axum::http::request::Parts) -> bool {
 }
 
 async fn read_body(body: Body) -> ApiResult<bytes::Bytes> {
-    axum::body::to_bytes(body, MAX_FORM_BYTES).await.map_err(|e| {
+    let reading = axum::body::to_bytes(body, MAX_FORM_BYTES);
+    let read = tokio::time::timeout(BODY_READ_TIMEOUT, reading).await.map_err(|_| {
+        ApiError::bad_data(format!("error parsing form values: they took more than {BODY_READ_TIMEOUT:?}"))
+    })?;
+    read.map_err(|e| {
         ApiError::bad_data(format!(
             "error parsing form values: cannot read at most {MAX_FORM_BYTES} bytes: {e}"
         ))
@@ -169,6 +180,19 @@ mod tests {
         for bad in ["", "x", "NaN", "Inf", "1e300", "2015-13-01T00:00:00Z", "now"] {
             check(bad, None);
         }
+    }
+
+    #[tokio::test]
+    async fn parameters_are_bounded() {
+        let form = |parameters: usize| {
+            Request::post("/api/v1/series?limit=1")
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(Body::from(vec!["match[]=up"; parameters].join("&")))
+                .unwrap()
+        };
+        let taken = Params::from_request(form(MAX_PARAMETERS - 1), &()).await.unwrap();
+        assert_eq!((taken.all("match[]").count(), taken.get("limit")), (MAX_PARAMETERS - 1, Some("1")));
+        assert!(Params::from_request(form(MAX_PARAMETERS), &()).await.is_err());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use prometheus::{IntGauge, Registry};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
-use crate::limits::{READ_CONCURRENCY, READ_SAMPLES, READ_STEP_BYTES};
+use crate::limits::{BODY_READ_TIMEOUT, READ_CONCURRENCY, READ_SAMPLES, READ_STEP_BYTES};
 use crate::state::ServerState;
 
 /// Answers remote reads, so many at a time.
@@ -63,8 +63,14 @@ pub(crate) async fn read(State(state): State<Arc<ServerState>>, request: Request
 type Place = (Counted, OwnedSemaphorePermit);
 
 async fn answer(state: &ServerState, request: Request, place: Place) -> Result<Response> {
-    let body = axum::body::to_bytes(request.into_body(), ingest::limits::COMPRESSED_BYTES)
+    let reading = axum::body::to_bytes(request.into_body(), ingest::limits::COMPRESSED_BYTES);
+    let body = tokio::time::timeout(BODY_READ_TIMEOUT, reading)
         .await
+        .map_err(|_| {
+            Error::invalid(format!(
+                "cannot read remote read request: it took more than {BODY_READ_TIMEOUT:?}"
+            ))
+        })?
         .map_err(|e| Error::invalid(format!("cannot read remote read request: {e}")))?;
     let ReadRequest { queries, response_type } = decode(&body)?;
     let external = state.process.external_labels();
