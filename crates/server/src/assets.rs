@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::error::{ApiError, ApiErrorType};
@@ -29,9 +29,15 @@ pub struct Asset {
 /// Files below this folder carry a hash of their content in their name.
 const HASHED_PREFIX: &str = "assets/";
 
-pub(crate) async fn serve(State(state): State<Arc<ServerState>>, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn serve(
+    State(state): State<Arc<ServerState>>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
     let path = uri.path().trim_start_matches('/');
-    if path.starts_with("api/") || path.starts_with("-/") {
+    let is_read = matches!(method, Method::GET | Method::HEAD);
+    if path.starts_with("api/") || path.starts_with("-/") || !is_read {
         let message = format!("cannot find {}: no such endpoint", uri.path());
         return ApiError { error_type: ApiErrorType::NotFound, message }.into_response();
     }

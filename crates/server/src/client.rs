@@ -2,23 +2,13 @@
 
 use std::net::SocketAddr;
 
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, FromRequestParts, OriginalUri};
 use axum::http::request::Parts;
-use axum::serve::IncomingStream;
 use engine::QueryOrigin;
-
-use crate::http::Limited;
 
 /// The address of a connection's client.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ClientAddress(pub(crate) SocketAddr);
-
-impl Connected<IncomingStream<'_, Limited>> for ClientAddress {
-    fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
-        Self(*stream.remote_addr())
-    }
-}
 
 /// Where a query comes from.
 pub(crate) struct Origin(pub(crate) QueryOrigin);

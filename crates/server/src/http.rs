@@ -1,18 +1,24 @@
 //! The router, and the server around it.
 
-use std::future::{Future, IntoFuture};
+use std::convert::Infallible;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ::prometheus::Registry;
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use base::{Error, Result};
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -21,7 +27,7 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 use tower_service::Service;
 
 use crate::client::ClientAddress;
-use crate::limits::{MAX_CONNECTIONS, SHUTDOWN_GRACE};
+use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::state::ServerState;
 use crate::{assets, cors, exposition, federate, lifecycle, metrics, otlp, prometheus};
 
@@ -144,22 +150,38 @@ impl HttpServer {
         front: Arc<Front>,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
+        self.serve_within(HEADER_READ_TIMEOUT, front, stop).await
+    }
+
+    /// The same, with so much time for the head of a request.
+    async fn serve_within(
+        self,
+        head: Duration,
+        front: Arc<Front>,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<()> {
         let router = Router::new().fallback(self::front).with_state(front);
-        let (stopping, mut stopped) = tokio::sync::oneshot::channel();
-        let signal = async move {
-            stop.await;
-            // The receiver is dropped only when serving has ended, which needs no signal any more.
-            let _ = stopping.send(());
-        };
-        let listener = Limited { inner: self.listener, free: Arc::new(Semaphore::new(MAX_CONNECTIONS)) };
-        let service = router.into_make_service_with_connect_info::<ClientAddress>();
-        let serving = axum::serve(listener, service).with_graceful_shutdown(signal).into_future();
-        tokio::pin!(serving);
-        tokio::select! {
-            done = &mut serving => return done.map_err(|e| Error::internal(format!("cannot serve HTTP: {e}"))),
-            _ = &mut stopped => {}
+        let mut builder = auto::Builder::new(TokioExecutor::new());
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
+        let graceful = GracefulShutdown::new();
+        let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        tokio::pin!(stop);
+        loop {
+            let (connection, address) = tokio::select! {
+                accepted = accept(&self.listener, &free) => accepted,
+                () = &mut stop => break,
+            };
+            let service = answer(router.clone(), ClientAddress(address));
+            let serving = builder.serve_connection(TokioIo::new(connection), service);
+            let serving = graceful.watch(serving.into_owned());
+            tokio::spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::debug!(%address, error, "a connection ended");
+                }
+            });
         }
-        if tokio::time::timeout(SHUTDOWN_GRACE, serving).await.is_err() {
+        drop(self.listener);
+        if tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
             tracing::warn!(
                 grace_seconds = SHUTDOWN_GRACE.as_secs(),
                 "closing connections that are still busy"
@@ -169,42 +191,45 @@ impl HttpServer {
     }
 }
 
-/// Accepts at most so many connections at a time.
-pub(crate) struct Limited {
-    inner: TcpListener,
-    free: Arc<Semaphore>,
+/// Answers the requests of a connection.
+fn answer(
+    router: Router,
+    client: ClientAddress,
+) -> impl hyper::service::Service<
+    hyper::Request<Incoming>,
+    Response = Response,
+    Error = Infallible,
+    Future = impl Future<Output = std::result::Result<Response, Infallible>> + Send,
+> {
+    hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(ConnectInfo(client));
+        router.clone().call(request)
+    })
 }
 
-impl axum::serve::Listener for Limited {
-    type Io = Connection;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
-        let permit = Arc::clone(&self.free).acquire_owned().await.expect("the semaphore is never closed");
-        loop {
-            match self.inner.accept().await {
-                Ok((stream, address)) => {
-                    if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "cannot set TCP_NODELAY");
-                    }
-                    return (Connection { stream, _permit: permit }, address);
+/// The next connection, once there are fewer than may be.
+async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (Connection, SocketAddr) {
+    let permit = Arc::clone(free).acquire_owned().await.expect("the semaphore is never closed");
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) => {
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
-                Err(error) => {
-                    // Most often the process is out of file descriptors; trying again at once would only burn a core.
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
-                }
+                return (Connection { stream, _permit: permit }, address);
+            }
+            Err(error) => {
+                // Most often the process is out of file descriptors; trying again at once would only burn a core.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        self.inner.local_addr()
     }
 }
 
 /// A connection, and its place among those allowed.
-pub(crate) struct Connection {
+struct Connection {
     stream: TcpStream,
     _permit: OwnedSemaphorePermit,
 }
@@ -253,5 +278,49 @@ mod io {
         fn is_write_vectored(&self) -> bool {
             self.stream.is_write_vectored()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::*;
+
+    async fn serving(head: Duration) -> (SocketAddr, tokio::sync::oneshot::Sender<()>) {
+        let server = HttpServer::bind("127.0.0.1:0").await.unwrap();
+        let address = server.address();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let front = Arc::new(Front::new(Registry::new()));
+        tokio::spawn(server.serve_within(head, front, async move { drop(stopped.await) }));
+        (address, stop)
+    }
+
+    #[tokio::test]
+    async fn a_head_that_trickles_in_is_not_waited_for() {
+        let (address, _stop) = serving(Duration::from_millis(100)).await;
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(20), slow.read_to_end(&mut answer)).await;
+        assert!(ended.is_ok(), "the connection stays open");
+        let mut quick = TcpStream::connect(address).await.unwrap();
+        quick.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        quick.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn idle_connections_do_not_delay_the_end() {
+        let (address, stop) = serving(HEADER_READ_TIMEOUT).await;
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut first = [0; 12];
+        idle.read_exact(&mut first).await.unwrap();
+        drop(stop);
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(SHUTDOWN_GRACE / 2, idle.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "the connection stays open");
     }
 }

@@ -24,6 +24,10 @@ pub(crate) const MAX_ANNOTATIONS: usize = 10;
 /// Most connections at a time, as Prometheus' `--web.max-connections`; further ones wait in the kernel's queue.
 pub(crate) const MAX_CONNECTIONS: usize = 512;
 
+/// How long the head of a request may take, also of the next one on a connection that is kept: one that trickles in holds a
+/// connection that others need.
+pub(crate) const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// How long open requests may go on once the process was told to stop.
 pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 
