@@ -12,7 +12,7 @@ use crate::state::{ALERT_NAME, ALERTS, ALERTS_FOR_STATE};
 ///
 /// A rule that reads what an earlier one writes comes after it. A selector without a metric's name may read anything, so
 /// that a group with one is evaluated rule by rule.
-pub(crate) fn batches<R: AsRef<RuleConfig>>(rules: &[R]) -> Vec<Vec<usize>> {
+pub fn batches<R: AsRef<RuleConfig>>(rules: &[R]) -> Vec<Vec<usize>> {
     let Some(dependencies) = dependencies(rules) else {
         return (0..rules.len()).map(|i| vec![i]).collect();
     };

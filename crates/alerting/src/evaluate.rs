@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use base::{Error, ErrorKind, Labels, METRIC_NAME, Result, STALE_NAN, WriteBatch};
+use base::{Error, ErrorKind, Labels, Result, STALE_NAN, WriteBatch};
 use futures::{FutureExt, StreamExt};
 use prometheus::Gauge;
 use tokio::sync::{SemaphorePermit, watch};
@@ -36,7 +36,7 @@ impl Drop for Running<'_> {
 /// What a rule gave.
 struct Outcome {
     rule: Arc<Rule>,
-    samples: Vec<(Labels, f64)>,
+    samples: Vec<ResultSample>,
 }
 
 /// Evaluates every rule of a group for one time, and writes what they give. Ends early when told to stop.
@@ -87,7 +87,7 @@ pub(crate) async fn evaluate_group(
 }
 
 /// Evaluates one rule and says how that went; `None` if it failed.
-async fn evaluate(group: &Group, rule: Arc<Rule>, context: &Context, t_ms: i64) -> Option<Outcome> {
+async fn evaluate(group: &Arc<Group>, rule: Arc<Rule>, context: &Context, t_ms: i64) -> Option<Outcome> {
     let place = place(group, context).await?;
     let running = Running::begin(&context.metrics.concurrent_evals);
     let (begun, begun_ms) = (context.clock.monotonic(), context.clock.now_ms());
@@ -136,13 +136,14 @@ fn failed(group: &Group, rule: &Rule, context: &Context, error: &Error) {
 }
 
 /// The series that a rule gives; alerts change their state and are sent on the way.
-async fn results(group: &Group, rule: &Rule, context: &Context, t_ms: i64) -> Result<Vec<(Labels, f64)>> {
+async fn results(group: &Arc<Group>, rule: &Rule, context: &Context, t_ms: i64) -> Result<Vec<ResultSample>> {
     let config = &rule.config;
-    let found = context.querier.query(&config.query, t_ms - millis(group.query_offset)).await?;
+    let query_ms = t_ms - millis(group.query_offset);
+    let found = context.querier.query(group.asker(), &config.query, query_ms).await?;
     let Some(terms) = config.alert() else {
         return recorded(config, found, group.config.limit);
     };
-    let instances = expand(config, found, context, &group.terms, t_ms).await?;
+    let instances = expand(config, found, context, group, t_ms).await?;
     let (unsent, series) = {
         let mut alerts = rule.alerts.lock();
         alerts.update(terms, instances, t_ms, group.config.limit)?;
@@ -156,22 +157,17 @@ async fn results(group: &Group, rule: &Rule, context: &Context, t_ms: i64) -> Re
 
 /// The series that a recording rule makes of its result: its name and labels in place of theirs. Two with the same
 /// labels, or more than `limit` (unless that is 0), are errors.
-pub fn recorded(config: &RuleConfig, found: Vec<ResultSample>, limit: usize) -> Result<Vec<(Labels, f64)>> {
+pub fn recorded(config: &RuleConfig, found: Vec<ResultSample>, limit: usize) -> Result<Vec<ResultSample>> {
     let mut seen = HashSet::with_capacity(found.len());
     let mut out = Vec::with_capacity(found.len());
     for sample in found {
-        let mut labels = sample.labels.to_builder();
-        labels.set(METRIC_NAME, &config.name);
-        for (name, value) in config.labels.iter() {
-            labels.set(name, value);
-        }
-        let labels = labels.build();
+        let labels = config.recorded_labels(&sample.labels);
         if !seen.insert(labels.clone()) {
             return Err(Error::invalid(
                 "vector contains metrics with the same labelset after applying rule labels",
             ));
         }
-        out.push((labels, sample.value));
+        out.push(ResultSample { labels, ..sample });
     }
     if limit > 0 && out.len() > limit {
         let n = out.len();
@@ -185,7 +181,7 @@ async fn write(group: &Group, context: &Context, outcomes: Vec<Outcome>, t_ms: i
     let mut batch = WriteBatch::new();
     let mut given: HashSet<&Labels> = HashSet::new();
     for outcome in &outcomes {
-        given.extend(outcome.samples.iter().map(|(labels, _)| labels));
+        given.extend(outcome.samples.iter().map(|s| &s.labels));
         add(&mut batch, outcome, t_ms);
     }
     for outcome in &outcomes {
@@ -208,15 +204,14 @@ async fn write(group: &Group, context: &Context, outcomes: Vec<Outcome>, t_ms: i
         Ok(_) => {}
     }
     for outcome in outcomes {
-        let series = outcome.samples.into_iter().map(|(labels, _)| labels).collect();
+        let series = outcome.samples.into_iter().map(|s| s.labels).collect();
         *outcome.rule.previous.lock() = series;
     }
 }
 
 fn add(batch: &mut WriteBatch, outcome: &Outcome, t_ms: i64) {
-    for (labels, value) in &outcome.samples {
-        batch.begin(labels);
-        batch.sample(t_ms, *value);
+    for sample in &outcome.samples {
+        sample.put(t_ms, batch);
     }
 }
 

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use base::{Error, Labels, METRIC_NAME, Result};
+use promql::histogram::describe;
 use template::{Functions, Sample, Template, Value};
 
-use crate::manager::{Context, Terms};
+use crate::group::Group;
+use crate::manager::Context;
 use crate::outside::{Querier, ResultSample};
 use crate::rule::{Pairs, RuleConfig};
 use crate::state::{ALERT_NAME, Instance};
@@ -38,8 +40,8 @@ pub fn alert_template(alert: &str, text: &str) -> Result<AlertTemplate, String> 
 pub struct AlertData<'a> {
     /// Labels of the series, the metric's name included.
     pub labels: &'a Labels,
-    /// Its value.
-    pub value: f64,
+    /// Its value, as templates see it.
+    pub value: Value,
     /// Labels of this server.
     pub external_labels: &'a Labels,
     /// Where people reach this server.
@@ -54,7 +56,7 @@ impl AlertData<'_> {
                 ("Labels", Value::string_map(self.labels)),
                 ("ExternalLabels", Value::string_map(self.external_labels)),
                 ("ExternalURL", Value::from(self.external_url)),
-                ("Value", Value::Float(self.value)),
+                ("Value", self.value.clone()),
             ],
         ))
     }
@@ -69,10 +71,24 @@ pub struct Expansions {
     pub failures: Vec<String>,
 }
 
-/// The alert that a series of a rule's result makes. A template that cannot be filled in leaves an error in its place,
+/// The value of a series as templates see it. A native histogram is written as `{{ .Value }}` would write it.
+pub(crate) fn value(sample: &ResultSample) -> Value {
+    match &sample.histogram {
+        None => Value::Float(sample.value),
+        Some(h) => Value::opaque("*histogram.FloatHistogram", describe(h), Vec::new()),
+    }
+}
+
+/// A series of a query in a template.
+pub(crate) fn in_template(sample: ResultSample) -> Sample {
+    Sample { value: value(&sample), labels: sample.labels }
+}
+
+/// The alert that a series of a rule's result makes; its value is zero where that is a histogram, as in Prometheus. A template that cannot be filled in leaves an error in its place,
 /// so that the alert is sent all the same. `rule` is an alerting rule.
 pub fn instance(
     rule: &RuleConfig,
+    sample: &ResultSample,
     data: &AlertData<'_>,
     functions: &dyn Functions,
     counts: &mut Expansions,
@@ -92,7 +108,7 @@ pub fn instance(
     let mut labels = data.labels.to_builder();
     labels.remove(METRIC_NAME);
     let Some(terms) = rule.alert() else {
-        return Instance { labels: labels.build(), annotations: Arc::from([]), value: data.value };
+        return Instance { labels: labels.build(), annotations: Arc::from([]), value: sample.value };
     };
     for ((name, _), template) in rule.labels.iter().zip(&terms.label_templates) {
         labels.set(name, &fill_in(template));
@@ -104,7 +120,7 @@ pub fn instance(
         .zip(&terms.annotation_templates)
         .map(|((name, _), template)| (name.clone(), fill_in(template)))
         .collect();
-    Instance { labels: labels.build(), annotations, value: data.value }
+    Instance { labels: labels.build(), annotations, value: sample.value }
 }
 
 /// The alerts of a result. Templates may query, and are filled in where waiting for that holds nobody up.
@@ -112,7 +128,7 @@ pub(crate) async fn expand(
     rule: &Arc<RuleConfig>,
     found: Vec<ResultSample>,
     context: &Context,
-    terms: &Arc<Terms>,
+    group: &Arc<Group>,
     t_ms: i64,
 ) -> Result<Vec<Instance>> {
     if found.is_empty() {
@@ -121,7 +137,7 @@ pub(crate) async fn expand(
     let outside = Outside {
         querier: Arc::clone(&context.querier),
         runtime: tokio::runtime::Handle::current(),
-        terms: Arc::clone(terms),
+        group: Arc::clone(group),
         t_ms,
     };
     let rule = Arc::clone(rule);
@@ -132,11 +148,11 @@ pub(crate) async fn expand(
             .map(|sample| {
                 let data = AlertData {
                     labels: &sample.labels,
-                    value: sample.value,
-                    external_labels: &outside.terms.external_labels,
-                    external_url: &outside.terms.external_url,
+                    value: value(sample),
+                    external_labels: &outside.group.terms.external_labels,
+                    external_url: &outside.group.terms.external_url,
                 };
-                instance(&rule, &data, &outside, &mut counts)
+                instance(&rule, sample, &data, &outside, &mut counts)
             })
             .collect();
         for error in counts.failures.iter().take(1) {
@@ -158,15 +174,15 @@ pub(crate) async fn expand(
 struct Outside {
     querier: Arc<dyn Querier>,
     runtime: tokio::runtime::Handle,
-    terms: Arc<Terms>,
+    group: Arc<Group>,
     t_ms: i64,
 }
 
 impl Functions for Outside {
     fn query(&self, expression: &str) -> Result<Vec<Sample>, String> {
-        let found = self.runtime.block_on(self.querier.query(expression, self.t_ms));
-        let found = found.map_err(|e| e.message().to_owned())?;
-        Ok(found.into_iter().map(|s| Sample { labels: s.labels, value: Value::Float(s.value) }).collect())
+        let asked = self.querier.query(self.group.asker(), expression, self.t_ms);
+        let found = self.runtime.block_on(asked).map_err(|e| e.message().to_owned())?;
+        Ok(found.into_iter().map(in_template).collect())
     }
 
     fn now_ms(&self) -> i64 {
@@ -174,6 +190,6 @@ impl Functions for Outside {
     }
 
     fn external_url(&self) -> &str {
-        &self.terms.external_url
+        &self.group.terms.external_url
     }
 }

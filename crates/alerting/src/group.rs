@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::batches::batches;
 use crate::manager::Terms;
+use crate::outside::Asker;
 use crate::rule::{GroupConfig, Pairs, RuleConfig};
 use crate::state::{ActiveAlert, AlertState, RuleAlerts};
 
@@ -185,6 +186,11 @@ impl Group {
     /// Whether alerts from before the process are still to be looked up.
     pub(crate) fn awaits_restoration(&self) -> bool {
         self.restores && self.rules.iter().any(|r| !r.is_restored())
+    }
+
+    /// Who asks when its rules do.
+    pub(crate) fn asker(&self) -> Asker<'_> {
+        Asker { group: &self.config.name, file: &self.config.file }
     }
 
     /// Whether a group of this configuration would do the same.

@@ -22,6 +22,7 @@ mod schedule;
 pub mod send;
 mod state;
 
+pub use batches::batches;
 pub use evaluate::recorded;
 pub use expand::{AlertData, AlertTemplate, Expansions, alert_template, instance};
 pub use group::{GroupView, Health, RuleView};

@@ -1,15 +1,50 @@
 //! What rules need of the world: queries, a place for samples, a network.
 
-use async_trait::async_trait;
-use base::{Labels, LabelsBuilder, Matcher, Result, TimeRange, WriteBatch};
+use std::sync::Arc;
 
-/// One series of a query's result.
+use async_trait::async_trait;
+use base::{Histogram, Labels, LabelsBuilder, Matcher, Result, TimeRange, WriteBatch};
+use promql::histogram::describe;
+
+/// One series of a result, with its value at the time of the query.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ResultSample {
     /// The series.
     pub labels: Labels,
-    /// Its value at the time of the query.
+    /// Its value; zero where that is a histogram.
     pub value: f64,
+    /// Its value, if that is a native histogram.
+    pub histogram: Option<Arc<Histogram>>,
+}
+
+impl ResultSample {
+    /// A series with a number.
+    pub fn float(labels: Labels, value: f64) -> Self {
+        Self { labels, value, histogram: None }
+    }
+
+    /// Its value as a text.
+    pub(crate) fn shown(&self) -> String {
+        self.histogram.as_ref().map_or_else(|| self.value.to_string(), |h| describe(h))
+    }
+
+    /// Adds it to a batch.
+    pub(crate) fn put(&self, t_ms: i64, batch: &mut WriteBatch) {
+        batch.begin(&self.labels);
+        match &self.histogram {
+            None => batch.sample(t_ms, self.value),
+            Some(histogram) => batch.histogram(t_ms, (**histogram).clone()),
+        }
+    }
+}
+
+/// The group whose rules ask, for logs of queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker<'a> {
+    /// The group's name.
+    pub group: &'a str,
+    /// The file that it stands in.
+    pub file: &'a str,
 }
 
 /// The last sample that a series has in a range.
@@ -28,7 +63,7 @@ pub struct LastSample {
 pub trait Querier: Send + Sync {
     /// Evaluates an expression at one time. A scalar comes as one series without labels; anything but a scalar or a
     /// vector is an error: "rule result is not a vector or scalar". The caller may drop the future.
-    async fn query(&self, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>>;
+    async fn query(&self, asker: Asker<'_>, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>>;
 
     /// The last sample within the range of each series that satisfies all matchers, staleness markers included.
     async fn last_samples(&self, matchers: &[Matcher], range: TimeRange) -> Result<Vec<LastSample>>;

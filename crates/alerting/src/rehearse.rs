@@ -6,10 +6,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use base::{Error, Labels, Result, STALE_NAN};
-use template::{Functions, Sample, Value};
+use template::{Functions, Sample};
 
 use crate::evaluate::recorded;
-use crate::expand::{AlertData, Expansions, instance};
+use crate::expand::{AlertData, Expansions, in_template, instance, value};
 use crate::outside::ResultSample;
 use crate::rule::{GroupConfig, RuleConfig};
 use crate::state::{ActiveAlert, AlertState, RuleAlerts, millis};
@@ -20,7 +20,7 @@ pub trait Stage {
     fn query(&self, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>>;
 
     /// Adds a sample, which later queries see. A staleness marker is a sample too.
-    fn append(&mut self, labels: &Labels, t_ms: i64, value: f64);
+    fn append(&mut self, sample: &ResultSample, t_ms: i64);
 }
 
 /// Groups of rules with the state of their alerts.
@@ -31,7 +31,7 @@ pub struct Rehearsal {
 }
 
 /// What rules wrote at one moment of a test, by series and time.
-type Written = HashMap<(Labels, i64), f64>;
+type Written = HashMap<(Labels, i64), ResultSample>;
 
 struct Rule {
     config: Arc<RuleConfig>,
@@ -90,7 +90,7 @@ impl Rule {
         external_labels: &Labels,
         query_ms: i64,
         t_ms: i64,
-    ) -> Result<Vec<(Labels, f64)>> {
+    ) -> Result<Vec<ResultSample>> {
         let found = outside.stage.query(&self.config.query, query_ms)?;
         let Some(terms) = self.config.alert() else {
             return recorded(&self.config, found, group.limit);
@@ -101,11 +101,11 @@ impl Rule {
             .map(|sample| {
                 let data = AlertData {
                     labels: &sample.labels,
-                    value: sample.value,
+                    value: value(sample),
                     external_labels,
                     external_url: outside.external_url,
                 };
-                instance(&self.config, &data, outside, &mut counts)
+                instance(&self.config, sample, &data, outside, &mut counts)
             })
             .collect();
         self.alerts.update(terms, instances, t_ms, group.limit)?;
@@ -116,27 +116,28 @@ impl Rule {
     /// with. A series that another rule has written with another value is an error, as it is in a store.
     fn write(
         &mut self,
-        series: Vec<(Labels, f64)>,
+        series: Vec<ResultSample>,
         stage: &mut dyn Stage,
         t_ms: i64,
         written: &mut Written,
     ) -> Result<()> {
         let mut given = HashSet::with_capacity(series.len());
         let mut outcome = Ok(());
-        for (labels, value) in series {
-            let before = *written.entry((labels.clone(), t_ms)).or_insert(value);
-            if before.to_bits() == value.to_bits() {
-                stage.append(&labels, t_ms, value);
-                given.insert(labels);
+        for sample in series {
+            let before = written.entry((sample.labels.clone(), t_ms)).or_insert_with(|| sample.clone());
+            if before.value.to_bits() == sample.value.to_bits() && before.histogram == sample.histogram {
+                stage.append(&sample, t_ms);
+                given.insert(sample.labels);
             } else {
+                let (before, new) = (before.shown(), sample.shown());
                 outcome = Err(Error::invalid(format!(
-                    "duplicate sample for timestamp {t_ms}; overrides not allowed: existing {before}, new value {value}"
+                    "duplicate sample for timestamp {t_ms}; overrides not allowed: existing {before}, new value {new}"
                 )));
             }
         }
         for labels in self.previous.difference(&given) {
             if !written.contains_key(&(labels.clone(), t_ms)) {
-                stage.append(labels, t_ms, f64::from_bits(STALE_NAN));
+                stage.append(&ResultSample::float(labels.clone(), f64::from_bits(STALE_NAN)), t_ms);
             }
         }
         self.previous = given;
@@ -154,7 +155,7 @@ struct Outside<'a> {
 impl Functions for Outside<'_> {
     fn query(&self, expression: &str) -> Result<Vec<Sample>, String> {
         let found = self.stage.query(expression, self.t_ms).map_err(|e| e.message().to_owned())?;
-        Ok(found.into_iter().map(|s| Sample { labels: s.labels, value: Value::Float(s.value) }).collect())
+        Ok(found.into_iter().map(in_template).collect())
     }
 
     fn now_ms(&self) -> i64 {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::{Labels, METRIC_NAME};
 use promql::Expr;
 
 use crate::expand::AlertTemplate;
+use crate::schedule::Slots;
 
 /// Names and values in order of the names, each name once. Unlike a label set it keeps empty values: in a rule they
 /// take a label away.
@@ -84,6 +86,17 @@ impl RuleConfig {
         }
     }
 
+    /// The labels of the series that a recording rule writes for one of its result: its own name, and its labels in place of those
+    /// of the same names.
+    pub fn recorded_labels(&self, found: &Labels) -> Labels {
+        let mut labels = found.to_builder();
+        labels.set(METRIC_NAME, &self.name);
+        for (name, value) in self.labels.iter() {
+            labels.set(name, value);
+        }
+        labels.build()
+    }
+
     /// Whether both rules are the same, wherever they are written.
     pub fn same_as(&self, other: &Self) -> bool {
         let terms = |r: &Self| r.alert().map(|t| (t.hold, t.keep_firing_for, t.annotations.clone()));
@@ -101,6 +114,16 @@ impl GroupConfig {
             == (&other.name, &other.file, other.interval, other.query_offset, other.limit)
             && self.rules.len() == other.rules.len()
             && self.rules.iter().zip(&other.rules).all(|(a, b)| a.same_as(b))
+    }
+
+    /// The first time at or after `t_ms` at which the group would be evaluated, with this many milliseconds between evaluations.
+    pub fn slot_from(&self, interval_ms: i64, t_ms: i64) -> i64 {
+        let interval = Duration::from_millis(interval_ms.max(1).unsigned_abs());
+        let slots = Slots::new(&self.file, &self.name, interval);
+        match slots.before(t_ms) {
+            at if at == t_ms => at,
+            before => slots.after(before),
+        }
     }
 
     /// What tells the group from others, in metrics and in logs.

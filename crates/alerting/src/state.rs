@@ -7,6 +7,7 @@ use std::time::Duration;
 use base::{Error, Labels, METRIC_NAME, Result};
 
 use crate::limits::{RESOLVED_RETENTION, VALID_INTERVALS};
+use crate::outside::ResultSample;
 use crate::rule::{AlertTerms, Pairs, RuleConfig};
 
 /// The label that holds an alert's name.
@@ -167,7 +168,7 @@ impl RuleAlerts {
     }
 
     /// The series of the active alerts: `ALERTS` and `ALERTS_FOR_STATE`.
-    pub fn series(&self, rule: &RuleConfig) -> Vec<(Labels, f64)> {
+    pub fn series(&self, rule: &RuleConfig) -> Vec<ResultSample> {
         let mut out = Vec::new();
         for alert in self.active() {
             let mut labels = Labels::from_pairs(rule.labels.iter().map(|(n, v)| (n, v))).to_builder();
@@ -179,8 +180,9 @@ impl RuleAlerts {
             labels.set(METRIC_NAME, ALERTS);
             labels.set(ALERT_STATE, alert.state.as_str());
             for_state.set(METRIC_NAME, ALERTS_FOR_STATE);
-            out.push((labels.build(), 1.0));
-            out.push((for_state.build(), alert.active_at_ms.div_euclid(1000) as f64));
+            out.push(ResultSample::float(labels.build(), 1.0));
+            let since_seconds = alert.active_at_ms.div_euclid(1000) as f64;
+            out.push(ResultSample::float(for_state.build(), since_seconds));
         }
         out
     }
@@ -326,7 +328,8 @@ mod tests {
         let rule = rule(5, 0);
         let mut alerts = RuleAlerts::default();
         alerts.update(rule.alert().unwrap(), vec![instance("a")], 61_500, 0).unwrap();
-        let shown: Vec<_> = alerts.series(&rule).iter().map(|(l, v)| format!("{l} {v}")).collect();
+        let shown: Vec<_> =
+            alerts.series(&rule).iter().map(|s| format!("{} {}", s.labels, s.value)).collect();
         assert_eq!(
             shown,
             [

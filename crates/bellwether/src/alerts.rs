@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use alerting::outside::{AlertPost, Appended, LastSample, Querier, Relabel, ResultSample, SampleSink};
+use alerting::outside::{AlertPost, Appended, Asker, LastSample, Querier, Relabel, ResultSample, SampleSink};
 use alerting::send::{AlertmanagerSet, Alertmanagers, SendOptions};
 use alerting::{GroupConfig, Notifier, RuleManager, RuleOptions, Terms};
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use collect::endpoint::{self, Endpoints};
 use collect::http::HttpTransport;
 use collect::post::{self, PostRequest};
 use collect::relabel::{self, Rule};
-use engine::{Engine, QueryFailure, QueryOptions, Value};
+use engine::{Engine, QueryFailure, QueryOptions, QueryOrigin, Value};
 use parking_lot::Mutex;
 use prometheus::Registry;
 use tokio::task::JoinHandle;
@@ -30,21 +30,19 @@ pub(crate) struct RuleStore {
 
 #[async_trait]
 impl Querier for RuleStore {
-    async fn query(&self, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>> {
-        let reply = self.engine.query_instant(expr, t_ms, &QueryOptions::default()).await;
+    async fn query(&self, asker: Asker<'_>, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>> {
+        let origin = QueryOrigin::RuleGroup { name: asker.group.to_owned(), file: asker.file.to_owned() };
+        let options = QueryOptions { origin: Some(origin), ..QueryOptions::default() };
+        let reply = self.engine.query_instant(expr, t_ms, &options).await;
         let reply = reply.map_err(|e| match e {
             QueryFailure::Rejected(e) | QueryFailure::Execute(e) => e,
         })?;
         match reply.output.value {
-            // Their place among the floats would be taken by a zero, which is worse than a rule that says why it fails.
-            Value::Vector(samples) if samples.iter().any(|s| s.histogram.is_some()) => Err(Error::invalid(
-                "rule result holds native histograms, which rules do not record yet: take a number of them, such as histogram_count(…)",
-            )),
             Value::Vector(samples) => Ok(samples
                 .into_iter()
-                .map(|s| ResultSample { labels: s.labels, value: s.sample.value })
+                .map(|s| ResultSample { labels: s.labels, value: s.sample.value, histogram: s.histogram })
                 .collect()),
-            Value::Scalar(s) => Ok(vec![ResultSample { labels: base::Labels::empty(), value: s.value }]),
+            Value::Scalar(s) => Ok(vec![ResultSample::float(base::Labels::empty(), s.value)]),
             _ => Err(Error::invalid("rule result is not a vector or scalar")),
         }
     }

@@ -32,12 +32,12 @@ fn main() -> ExitCode {
         Command::Push(options) => say(push_metrics::run(&options)),
         Command::Debug(options) => say(debug::run(&options)),
         Command::Promql(options) => say(promql_commands::run(&options)),
-        Command::Tsdb(options) => match tsdb_commands::run(&options) {
+        Command::Tsdb(options) => match tsdb_commands::run(&options, &features) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(e) => fail(&e.to_string()),
         },
-        Command::Import(options) => match import::run(&options) {
+        Command::Import(options) => match import::run(&options, &features) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(e) => fail(&e.to_string()),

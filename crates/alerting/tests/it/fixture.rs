@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use alerting::outside::{AlertPost, Appended, LastSample, Querier, ResultSample, SampleSink};
+use alerting::outside::{AlertPost, Appended, Asker, LastSample, Querier, ResultSample, SampleSink};
 use alerting::rule_file::{CheckOptions, GroupSource, Placed, RuleSource, check};
 use alerting::send::{AlertmanagerSet, Alertmanagers, SendOptions};
 use alerting::{GroupConfig, GroupView, Notifier, RuleManager, RuleOptions, Terms};
 use async_trait::async_trait;
-use base::{Clock, Error, Labels, Matcher, Result, TimeRange, WriteBatch, is_stale};
+use base::{Clock, Error, Histogram, Labels, Matcher, Result, TimeRange, WriteBatch, is_stale};
+use promql::histogram::describe;
 use tokio::time::Instant;
 
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -34,6 +35,8 @@ pub(crate) struct FakeStore {
     answers: Mutex<HashMap<String, Result<Vec<ResultSample>>>>,
     pub(crate) last: Mutex<Vec<LastSample>>,
     samples: Mutex<Vec<(Labels, i64, f64)>>,
+    /// Histograms that were appended, as `series histogram`.
+    pub(crate) histograms: Mutex<Vec<String>>,
     pub(crate) appends: Mutex<usize>,
     /// Series whose samples are refused as out of order.
     pub(crate) refused: Mutex<Vec<String>>,
@@ -43,11 +46,16 @@ pub(crate) struct FakeStore {
 impl FakeStore {
     /// What a query gives from now on: series by the value of their label `job`, with values.
     pub(crate) fn answer(&self, query: &str, series: &[(&str, f64)]) {
-        let found = series.iter().map(|(job, value)| ResultSample {
-            labels: Labels::from_pairs([("__name__", "up"), ("job", job)]),
-            value: *value,
-        });
+        let labels = |job: &str| Labels::from_pairs([("__name__", "up"), ("job", job)]);
+        let found = series.iter().map(|(job, value)| ResultSample::float(labels(job), *value));
         self.answers.lock().unwrap().insert(query.into(), Ok(found.collect()));
+    }
+
+    /// A query gives one series with a native histogram from now on.
+    pub(crate) fn answer_histogram(&self, query: &str, histogram: Histogram) {
+        let labels = Labels::from_pairs([("__name__", "h"), ("job", "a")]);
+        let found = ResultSample { labels, value: 0.0, histogram: Some(Arc::new(histogram)) };
+        self.answers.lock().unwrap().insert(query.into(), Ok(vec![found]));
     }
 
     pub(crate) fn fail(&self, query: &str) {
@@ -71,7 +79,8 @@ impl FakeStore {
 
 #[async_trait]
 impl Querier for FakeStore {
-    async fn query(&self, expr: &str, _: i64) -> Result<Vec<ResultSample>> {
+    async fn query(&self, asker: Asker<'_>, expr: &str, _: i64) -> Result<Vec<ResultSample>> {
+        assert_eq!(asker.file, "r.yml");
         {
             let mut running = self.running.lock().unwrap();
             running.0 += 1;
@@ -111,6 +120,8 @@ impl SampleSink for FakeStore {
                 continue;
             }
             samples.extend(series.samples.iter().map(|s| (labels.clone(), s.t_ms, s.value)));
+            let histograms = series.histograms.iter().map(|(_, h)| format!("{labels} {}", describe(h)));
+            self.histograms.lock().unwrap().extend(histograms);
         }
         Ok(outcome)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use alerting::outside::LastSample;
 use alerting::send::SendOptions;
 use alerting::{AlertState, Health};
-use base::{Clock, Labels};
+use base::{Clock, Histogram, Labels, Span};
 
 use crate::fixture::{INTERVAL, START_MS, alert, fixture, group, record};
 
@@ -32,6 +32,34 @@ async fn a_recording_rule_writes_series_and_ends_them() {
     assert_eq!(f.store.take(), [format!("{y} 3")]);
     assert_eq!(f.metric("prometheus_rule_evaluations_total{rule_group=\"r.yml;g\"}"), Some(3.0));
     assert_eq!(f.metric("prometheus_rule_group_last_evaluation_samples{rule_group=\"r.yml;g\"}"), Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn native_histograms_are_recorded_and_shown_in_templates() {
+    let f = fixture(SendOptions::default());
+    let histogram = Histogram {
+        count: 3.0,
+        sum: 4.0,
+        positive_spans: vec![Span { offset: 0, length: 1 }],
+        positive: vec![3.0],
+        ..Histogram::default()
+    };
+    f.store.answer_histogram("sum(h)", histogram);
+    let mut told = alert("Told", "sum(h)", 0);
+    told.annotations = texts(&[("is", "{{ $value }}")]);
+    f.apply(&[group("g", vec![record("job:h:sum", "sum(h)"), told])]).await;
+    f.evaluate().await;
+    let text = "{count:3, sum:4, (0.5,1]:3}";
+    assert_eq!(*f.store.histograms.lock().unwrap(), [format!(r#"job:h:sum{{job="a"}} {text}"#)]);
+    let view = f.group("g");
+    let alerts = &view.rules[1].alerts;
+    assert_eq!((alerts.len(), alerts[0].value), (1, 0.0));
+    assert_eq!(alerts[0].annotations[..], [("is".to_owned(), text.to_owned())]);
+    // One that is gone ends, as any series does.
+    f.store.answer("sum(h)", &[]);
+    f.store.take();
+    f.evaluate().await;
+    assert!(f.store.take().contains(&r#"job:h:sum{job="a"} stale"#.to_owned()));
 }
 
 #[tokio::test(start_paused = true)]

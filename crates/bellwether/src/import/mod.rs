@@ -3,17 +3,21 @@
 //! Wires readers of foreign formats (`ingest`, `collect`) to the importer of `tsdb`, and tells the user how far it is. Days that are
 //! in the table already are passed over, so that an import that was interrupted is simply started again.
 
+mod answer;
 pub mod args;
 mod openmetrics;
 mod prometheus;
 mod report;
+mod rules;
 
 use std::sync::Arc;
 
 use base::{Clock, Error, Result};
+use lake::Lake;
 use tsdb::import::{DAY_MS, Importer, PartWriter, Source};
 
 use crate::clock::SystemClock;
+use crate::features::Features;
 use crate::place::Place;
 use crate::progress::Progress;
 use args::{Expired, Import, ImportFrom, Target};
@@ -23,7 +27,7 @@ use report::Report;
 const TENANT: &str = "default";
 
 /// Imports, writes the result to standard output, and says whether everything was imported.
-pub fn run(options: &Import) -> Result<bool> {
+pub fn run(options: &Import, features: &Features) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("bellwether")
@@ -31,6 +35,7 @@ pub fn run(options: &Import) -> Result<bool> {
         .map_err(|e| Error::internal(format!("cannot start the runtime: {e}")))?;
     let (report, format) = match &options.from {
         ImportFrom::PrometheusTsdb(o) => (runtime.block_on(prometheus::import(o))?, o.target.format),
+        ImportFrom::Rules(o) => (runtime.block_on(Box::pin(rules::import(o, features)))?, o.target.format),
         ImportFrom::Openmetrics(o) => (runtime.block_on(openmetrics::import(o))?, o.target.format),
     };
     report.write(format)?;
@@ -39,6 +44,7 @@ pub fn run(options: &Import) -> Result<bool> {
 
 /// An import under way.
 struct Session {
+    lake: Arc<Lake>,
     importer: Importer,
     progress: Progress,
     report: Report,
@@ -52,12 +58,12 @@ impl Session {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let place = Place::new(&target.storage_path, target.storage_wal_path.as_deref())?;
         let lake = Arc::new(place.open(Arc::clone(&clock)).await?);
-        let importer = Importer::open(lake, TENANT).await?;
+        let importer = Importer::open(Arc::clone(&lake), TENANT).await?;
         let retention_ms = i64::try_from(target.storage_retention.as_millis()).unwrap_or(i64::MAX);
         // A day's segment goes once its last sample is too old.
         let first_day = clock.now_ms().saturating_sub(retention_ms).div_euclid(DAY_MS);
         let progress = Progress::start(clock, "samples");
-        Ok(Self { importer, progress, report: Report::new(source), first_day, expired: target.expired })
+        Ok(Self { lake, importer, progress, report: Report::new(source), first_day, expired: target.expired })
     }
 
     /// Refuses days that are older than the retention, if that was asked for.

@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::import::args::Rules;
+
 /// Options of `bellwether tsdb`.
 #[derive(Debug, Clone, Args)]
 pub struct Tsdb {
@@ -27,6 +29,23 @@ pub enum What {
     /// Write samples as OpenMetrics text.
     #[command(after_help = "Example: bellwether tsdb dump-openmetrics ./data > samples.om")]
     DumpOpenmetrics(DumpOpenmetrics),
+    /// Evaluate recording rules in the past and store what they give: `bellwether import rules` by promtool's name.
+    CreateBlocksFrom(CreateBlocksFrom),
+}
+
+/// Options of `bellwether tsdb create-blocks-from`.
+#[derive(Debug, Clone, Args)]
+pub struct CreateBlocksFrom {
+    /// From what.
+    #[command(subcommand)]
+    pub from: BlocksFrom,
+}
+
+/// What samples can be made from.
+#[derive(Debug, Clone, Subcommand)]
+pub enum BlocksFrom {
+    /// Recording rules.
+    Rules(Rules),
 }
 
 /// Options of `bellwether tsdb analyze`.

@@ -18,11 +18,14 @@ use tsdb::{METRICS_TABLE, MetricStore, StoreOptions};
 use crate::clock::SystemClock;
 use crate::export;
 use crate::export::args::{Export, Format};
+use crate::features::Features;
+use crate::import;
+use crate::import::args::{Import, ImportFrom};
 use crate::place::{self, Place};
-use args::{Dump, DumpFormat, DumpOpenmetrics, Tsdb, What, Which};
+use args::{BlocksFrom, CreateBlocksFrom, Dump, DumpFormat, DumpOpenmetrics, Tsdb, What, Which};
 
 /// Carries a command out and writes the result to standard output.
-pub fn run(options: &Tsdb) -> Result<bool> {
+pub fn run(options: &Tsdb, features: &Features) -> Result<bool> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("bellwether")
@@ -33,6 +36,9 @@ pub fn run(options: &Tsdb) -> Result<bool> {
         What::List(o) => runtime.block_on(list::run(o)),
         What::Dump(o) => runtime.block_on(dump(o)),
         What::DumpOpenmetrics(o) => export::run(&as_export(o)?),
+        What::CreateBlocksFrom(CreateBlocksFrom { from: BlocksFrom::Rules(rules) }) => {
+            import::run(&Import { from: ImportFrom::Rules(rules.clone()) }, features)
+        }
     }
 }
 

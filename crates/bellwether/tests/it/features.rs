@@ -1,8 +1,11 @@
-//! What `--enable-feature` and `enable_features` turn on, in the process and at the command line.
+//! What `--enable-feature` and `enable_features` turn on, in the process and at the command line; what rules do with histograms.
 
-use serde_json::json;
+use base::{Histogram, Span};
+use ingest::testing::RequestWriter;
+use serde_json::{Value, json};
 
 use crate::harness::{Bellwether, bellwether, eventually};
+use crate::remote_write::{ENABLED, now_ms, write};
 
 const RULES: &str = "groups: [{name: g, interval: 1s, rules: [{record: r, expr: 'limitk(1, vector(1))'}]}]";
 
@@ -85,4 +88,36 @@ fn commands_take_features_before_and_behind() {
     let script = "load 1m\n  a 1 2\n\neval instant at 1m label_replace(-a, \"n\", \"$1\", \"__name__\", \"(.+)\")\n  {n=\"a\"} -2\n";
     std::fs::write(folder.path().join("s.test"), script).expect("a script");
     assert_eq!(run(&["test", "promql", "s.test"]), (Some(0), String::new()));
+}
+
+#[test]
+fn rules_record_native_histograms_and_the_query_log_names_their_group() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let rules = "groups: [{name: g, interval: 1s, rules: [{record: 'job:took:sum', expr: sum(took)}]}]";
+    std::fs::write(folder.path().join("r.yml"), rules).expect("a rule file");
+    let file = "global: {query_log_file: queries.log}\nscrape_configs: []\nrule_files: [r.yml]";
+    let b = Bellwether::start_with(folder, Some(file), &[ENABLED]);
+    let histogram = Histogram {
+        count: 3.0,
+        sum: 4.0,
+        positive_spans: vec![Span { offset: 0, length: 1 }],
+        positive: vec![3.0],
+        ..Histogram::default()
+    };
+    let mut request = RequestWriter::new();
+    for instance in ["a", "b"] {
+        request.series(&[("__name__", "took"), ("instance", instance)]).histogram(now_ms(), &histogram);
+    }
+    assert_eq!(write(&b, &request.body()).0, 204);
+    let sum = || b.value("histogram_sum(job:took:sum)");
+    eventually("the sum is recorded", || (sum() == Some(8.0)).then_some(()));
+    assert_eq!(b.value("histogram_count(job:took:sum)"), Some(6.0));
+    let rule = &b.data("/api/v1/rules")["groups"][0]["rules"][0];
+    assert_eq!(rule["health"], "ok", "{rule}");
+    let log = std::fs::read_to_string(b.folder().join("queries.log")).expect("the log of queries");
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let first = lines.into_iter().find(|l| l["params"]["query"] == "sum(took)").expect("the rule's query");
+    assert_eq!(first["ruleGroup"]["name"], "g", "{first}");
+    assert!(first["ruleGroup"]["file"].as_str().is_some_and(|f| f.ends_with("r.yml")), "{first}");
+    assert!(first["httpRequest"].is_null(), "{first}");
 }

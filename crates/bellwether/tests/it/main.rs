@@ -22,6 +22,7 @@ mod fuzz;
 mod harness;
 mod import;
 mod import_live;
+mod import_rules;
 mod lake;
 mod lake_live;
 mod lifecycle;

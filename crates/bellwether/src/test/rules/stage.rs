@@ -102,14 +102,18 @@ impl Series {
 
 impl Stage for Series {
     fn query(&self, expr: &str, t_ms: i64) -> Result<Vec<ResultSample>> {
-        let found = self.evaluate(expr, t_ms)?;
-        if found.iter().any(|s| s.histogram.is_some()) {
-            return Err(Error::invalid("cannot evaluate a rule whose result is a native histogram"));
-        }
-        Ok(found.into_iter().map(|s| ResultSample { labels: s.labels, value: s.sample.value }).collect())
+        let sample = |s: VectorSample| ResultSample {
+            labels: s.labels,
+            value: s.sample.value,
+            histogram: s.histogram,
+        };
+        Ok(self.evaluate(expr, t_ms)?.into_iter().map(sample).collect())
     }
 
-    fn append(&mut self, labels: &Labels, t_ms: i64, value: f64) {
-        self.data.insert(labels, t_ms, value);
+    fn append(&mut self, sample: &ResultSample, t_ms: i64) {
+        match &sample.histogram {
+            None => self.data.insert(&sample.labels, t_ms, sample.value),
+            Some(h) => self.data.insert_histogram(&sample.labels, t_ms, (**h).clone()),
+        }
     }
 }
