@@ -114,6 +114,8 @@ enum Benchmark {
 enum Peer {
     Prometheus,
     Victoriametrics,
+    /// Nobody: Bellwether by itself.
+    None,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
