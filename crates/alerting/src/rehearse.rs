@@ -182,11 +182,11 @@ mod tests {
     impl Stage for FakeStage {
         fn query(&self, expr: &str, _: i64) -> Result<Vec<ResultSample>> {
             let found = self.on.iter().filter(|(name, _)| *name == expr);
-            Ok(found.map(|(_, value)| ResultSample { labels: Labels::empty(), value: *value }).collect())
+            Ok(found.map(|(_, value)| ResultSample::float(Labels::empty(), *value)).collect())
         }
 
-        fn append(&mut self, labels: &Labels, _: i64, value: f64) {
-            self.last.insert(labels.clone(), value);
+        fn append(&mut self, sample: &ResultSample, _: i64) {
+            self.last.insert(sample.labels.clone(), sample.value);
         }
     }
 
