@@ -35,7 +35,11 @@ pub fn run(options: &Import, features: &Features) -> Result<bool> {
         .map_err(|e| Error::internal(format!("cannot start the runtime: {e}")))?;
     let (report, format) = match &options.from {
         ImportFrom::PrometheusTsdb(o) => (runtime.block_on(prometheus::import(o))?, o.target.format),
-        ImportFrom::Rules(o) => (runtime.block_on(Box::pin(rules::import(o, features)))?, o.target.format),
+        ImportFrom::Rules(o) => {
+            let client = rules::client(o)?;
+            let importing = Box::pin(rules::import(o, client.as_ref(), features));
+            (runtime.block_on(importing)?, o.target.format)
+        }
         ImportFrom::Openmetrics(o) => (runtime.block_on(openmetrics::import(o))?, o.target.format),
     };
     report.write(format)?;

@@ -41,7 +41,11 @@ struct Task {
 }
 
 /// Imports the results of all recording rules of the files.
-pub(super) async fn import(options: &Rules, features: &Features) -> Result<Report> {
+pub(super) async fn import(
+    options: &Rules,
+    client: Option<&Arc<Client>>,
+    features: &Features,
+) -> Result<Report> {
     let default_end_ms = || SystemClock::new().now_ms() - DEFAULT_AGE.as_millis() as i64;
     let (start_ms, end_ms) = (options.start, options.end.unwrap_or_else(default_end_ms));
     if start_ms >= end_ms {
@@ -49,10 +53,6 @@ pub(super) async fn import(options: &Rules, features: &Features) -> Result<Repor
     }
     let names: Vec<String> = options.files.iter().map(|f| f.display().to_string()).collect();
     let (tasks, alerts) = tasks(options, features)?;
-    let client = match &options.url {
-        Some(url) => Some(Arc::new(Client::new(url, options.http_config_file.as_deref(), &[])?)),
-        None => None,
-    };
     let mut session = Session::open(&options.target, names.join(", ")).await?;
     session.check_expired(&names.join(", "), start_ms.div_euclid(DAY_MS))?;
     if alerts > 0 {
@@ -66,9 +66,15 @@ pub(super) async fn import(options: &Rules, features: &Features) -> Result<Repor
     }
     for stage in stages {
         let tasks: Vec<&Task> = stage.iter().map(|at| &tasks[*at]).collect();
-        Box::pin(session.stage(&tasks, (start_ms, end_ms), options, client.as_ref(), features)).await?;
+        Box::pin(session.stage(&tasks, (start_ms, end_ms), options, client, features)).await?;
     }
     Ok(session.finish())
+}
+
+/// Who asks the server, if one is to be asked. It has a runtime of its own, which may not end within another.
+pub(super) fn client(options: &Rules) -> Result<Option<Arc<Client>>> {
+    let client = |url: &String| Client::new(url, options.http_config_file.as_deref(), &[]).map(Arc::new);
+    options.url.as_ref().map(client).transpose()
 }
 
 /// The recording rules of the files, in their order, and how many rules are alerts.
