@@ -1,6 +1,7 @@
 //! The rest of the API that only reads: trees of queries, features, searches, active queries and their log, other origins, and what Grafana asks.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
@@ -154,11 +155,16 @@ fn queries_under_way_at_a_crash_are_told_by_the_next_start() {
     let told = |folder: &Path| -> Option<Value> {
         let mut command = Bellwether::command(folder);
         command.args(["--log.format", "json", "--config"]).arg(folder.join("prometheus.yml"));
-        let (_process, line) = Process::start_until(&mut command, |line| {
-            let wanted = line.contains("did not finish in the last run");
-            // Queries are told of before it is ready.
-            (wanted || line.contains("ready at")).then(|| wanted.then(|| line.to_owned()))
+        // Queries are told of before it is ready, and forgotten once they were told of.
+        let told = Arc::new(Mutex::new(None));
+        let found = Arc::clone(&told);
+        let (_process, ()) = Process::start_until(&mut command, move |line| {
+            if line.contains("did not finish in the last run") {
+                *found.lock().expect("no panic") = Some(line.to_owned());
+            }
+            line.contains("ready at").then_some(())
         });
+        let line = told.lock().expect("no panic").take();
         line.map(|line| serde_json::from_str(&line).expect("JSON"))
     };
     let line = told(folder.path()).expect("a line");
