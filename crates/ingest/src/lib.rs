@@ -6,6 +6,7 @@
 
 mod decoded;
 pub mod limits;
+mod messages;
 mod native;
 pub mod otlp;
 pub mod prometheus_tsdb;

@@ -5,8 +5,9 @@
 
 use std::collections::HashMap;
 
-use base::{CounterResetHint, Error, Histogram, Labels, Metadata, MetricType, Result, Span};
+use base::{Error, Histogram, Labels, Metadata, MetricType, Result};
 
+use crate::messages::{put_histogram, put_labels};
 use crate::put;
 
 /// One value to send.
@@ -49,7 +50,7 @@ pub fn write_v1<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
     let (mut series, mut inner) = (Vec::new(), Vec::new());
     for value in values {
         series.clear();
-        put_labels_v1(&mut series, 1, value.labels, &mut inner);
+        put_labels(&mut series, 1, value.labels);
         inner.clear();
         match value.value {
             OutgoingValue::Float(v) => {
@@ -58,8 +59,7 @@ pub fn write_v1<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
                 put::bytes(&mut series, 2, &inner);
             }
             OutgoingValue::Exemplar { labels, value: v } => {
-                let mut pair = Vec::new();
-                put_labels_v1(&mut inner, 1, labels, &mut pair);
+                put_labels(&mut inner, 1, labels);
                 put::double(&mut inner, 2, v);
                 put::number(&mut inner, 3, value.t_ms as u64);
                 put::bytes(&mut series, 3, &inner);
@@ -70,15 +70,6 @@ pub fn write_v1<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
             }
         }
         put::bytes(out, 1, &series);
-    }
-}
-
-fn put_labels_v1(out: &mut Vec<u8>, number: u64, labels: &Labels, pair: &mut Vec<u8>) {
-    for (name, value) in labels {
-        pair.clear();
-        put::bytes(pair, 1, name.as_bytes());
-        put::bytes(pair, 2, value.as_bytes());
-        put::bytes(out, number, pair);
     }
 }
 
@@ -204,52 +195,6 @@ impl Symbols {
     }
 }
 
-/// A native histogram, which both versions write alike: counts as floats if it is one of floats, else as whole numbers and differences.
-fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
-    if h.is_float {
-        put::double(out, 2, h.count);
-    } else {
-        put::number(out, 1, h.count as u64);
-    }
-    put::double(out, 3, h.sum);
-    put::number(out, 4, put::zigzag(h.schema.into()));
-    put::double(out, 5, h.zero_threshold);
-    if h.is_float {
-        put::double(out, 7, h.zero_count);
-    } else {
-        put::number(out, 6, h.zero_count as u64);
-    }
-    put_side(out, [8, 9, 10], &h.negative_spans, &h.negative, h.is_float);
-    put_side(out, [11, 12, 13], &h.positive_spans, &h.positive, h.is_float);
-    let hint = match h.counter_reset_hint {
-        CounterResetHint::Unknown => 0,
-        CounterResetHint::Reset => 1,
-        CounterResetHint::NotReset => 2,
-        CounterResetHint::Gauge => 3,
-    };
-    put::number(out, 14, hint);
-    put::number(out, 15, t_ms as u64);
-    put::doubles(out, 16, &h.custom_bounds);
-}
-
-fn put_side(out: &mut Vec<u8>, [spans, deltas, counts]: [u64; 3], of: &[Span], buckets: &[f64], float: bool) {
-    for span in of {
-        let mut message = Vec::with_capacity(8);
-        put::number(&mut message, 1, put::zigzag(span.offset.into()));
-        put::number(&mut message, 2, span.length.into());
-        put::bytes(out, spans, &message);
-    }
-    if float {
-        return put::doubles(out, counts, buckets);
-    }
-    let mut last = 0;
-    let differences = buckets.iter().map(|count| {
-        let count = *count as i64;
-        put::zigzag(count - std::mem::replace(&mut last, count))
-    });
-    put::varints(out, deltas, differences);
-}
-
 fn metric_type(of: MetricType) -> u64 {
     match of {
         MetricType::Unknown => 0,
@@ -272,6 +217,8 @@ pub fn compress(message: &[u8]) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use base::{CounterResetHint, Span};
+
     use super::*;
     use crate::protobuf::{Reader, Value};
 

@@ -1,9 +1,10 @@
 //! The messages that answer: one with samples, or frames with chunks.
 
-use base::{CounterResetHint, Histogram, Labels, Sample, Span};
+use base::{Histogram, Labels, Sample};
 
 use super::chunk::{self, Chunk};
 use crate::limits::{READ_CHUNK_SAMPLES, READ_FRAME_BYTES};
+use crate::messages::{put_histogram, put_labels};
 use crate::put;
 
 /// A `prometheus.ReadResponse` that is being written, a query after the other.
@@ -22,7 +23,7 @@ impl SampleResponse {
     /// Adds a series to the result of the query.
     pub fn series(&mut self, labels: &Labels, samples: &[Sample], histograms: &[(i64, Histogram)]) {
         put::message(&mut self.result, 1, |series| {
-            put_labels(series, labels);
+            put_labels(series, 1, labels);
             for s in samples {
                 put::message(series, 2, |out| {
                     put::double(out, 1, s.value);
@@ -83,7 +84,7 @@ impl ChunkedResponse {
             chunks.sort_by_key(|c| c.min_ms);
         }
         let mut packed_labels = Vec::new();
-        put_labels(&mut packed_labels, labels);
+        put_labels(&mut packed_labels, 1, labels);
         let mut series = packed_labels.clone();
         for c in &chunks {
             put::message(&mut series, 2, |out| {
@@ -130,62 +131,4 @@ pub fn frame(message: &[u8], out: &mut Vec<u8>) {
     put::varint(out, message.len() as u64);
     out.extend_from_slice(&crc32c::crc32c(message).to_be_bytes());
     out.extend_from_slice(message);
-}
-
-fn put_labels(out: &mut Vec<u8>, labels: &Labels) {
-    for (name, value) in labels {
-        put::message(out, 1, |out| {
-            put::bytes(out, 1, name.as_bytes());
-            put::bytes(out, 2, value.as_bytes());
-        });
-    }
-}
-
-fn put_histogram(out: &mut Vec<u8>, t_ms: i64, h: &Histogram) {
-    if h.is_float {
-        put::double(out, 2, h.count);
-        put::double(out, 7, h.zero_count);
-    } else {
-        put::number(out, 1, h.count as u64);
-        put::number(out, 6, h.zero_count as u64);
-    }
-    put::double(out, 3, h.sum);
-    put::number(out, 4, put::zigzag(h.schema.into()));
-    put::double(out, 5, h.zero_threshold);
-    put_side(out, [8, 9, 10], &h.negative_spans, &h.negative, h.is_float);
-    put_side(out, [11, 12, 13], &h.positive_spans, &h.positive, h.is_float);
-    let hint = match h.counter_reset_hint {
-        CounterResetHint::Unknown => 0,
-        CounterResetHint::Reset => 1,
-        CounterResetHint::NotReset => 2,
-        CounterResetHint::Gauge => 3,
-    };
-    put::number(out, 14, hint);
-    put::number(out, 15, t_ms as u64);
-    put::doubles(out, 16, &h.custom_bounds);
-}
-
-fn put_side(
-    out: &mut Vec<u8>,
-    [spans, deltas, counts]: [u64; 3],
-    of: &[Span],
-    buckets: &[f64],
-    is_float: bool,
-) {
-    for span in of {
-        put::message(out, spans, |out| {
-            put::number(out, 1, put::zigzag(span.offset.into()));
-            put::number(out, 2, span.length.into());
-        });
-    }
-    if is_float {
-        return put::doubles(out, counts, buckets);
-    }
-    put::message(out, deltas, |out| {
-        let mut last = 0;
-        for count in buckets {
-            put::varint(out, put::zigzag(*count as i64 - last));
-            last = *count as i64;
-        }
-    });
 }
