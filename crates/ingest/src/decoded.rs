@@ -11,6 +11,7 @@ use crate::limits::{
     REFUSALS_QUOTED, SAMPLES_PER_REQUEST, SERIES_PER_REQUEST,
 };
 use crate::protobuf::Malformed;
+use crate::starts::ImpliedStarts;
 
 /// What a request holds.
 #[derive(Debug, Default)]
@@ -20,6 +21,8 @@ pub struct Decoded {
     /// Samples that the request implies rather than has: zeros where counters started, and what is known of targets. That the store
     /// has them already, or has later ones, is nothing to tell a sender.
     pub implied: WriteBatch,
+    /// Which zeros are among these, to be told once they are stored.
+    pub starts: ImpliedStarts,
     /// What is not among them.
     pub refused: Refused,
     /// Descriptions of metric families.

@@ -20,7 +20,7 @@ mod starts;
 pub mod testing;
 
 pub use decoded::{Decoded, Refused, Warnings};
-pub use starts::Starts;
+pub use starts::{ImpliedStarts, Starts};
 
 /// Bounds that an operator may set; the others are fixed in [`limits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -153,11 +153,12 @@ impl<'a> Request<'a, '_> {
     }
 
     /// Whether a zero is to be stored where the series begun last started.
-    pub(super) fn starts(&self, times: Times) -> bool {
+    pub(super) fn starts(&mut self, times: Times) -> bool {
         let start_ms = times.start_ms();
+        let Some(known) = &self.settings.start_zeros else { return false };
         start_ms != 0
             && start_ms < times.end_ms()
-            && self.settings.start_zeros.as_ref().is_some_and(|starts| starts.is_new(&self.packed, start_ms))
+            && self.intake.out.starts.is_new(known, &self.packed, start_ms)
     }
 
     /// Stores a zero where the series begun last started, if that is wanted.

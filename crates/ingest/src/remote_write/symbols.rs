@@ -275,7 +275,7 @@ impl<'a> Request<'a, '_> {
                     if sample.start_ms != 0
                         && sample.start_ms < sample.t_ms
                         && let Some(starts) = starts.take()
-                        && starts.is_new(self.packed, sample.start_ms)
+                        && self.intake.out.starts.is_new(starts, self.packed, sample.start_ms)
                     {
                         self.begin_implied();
                         self.intake.out.implied.sample(sample.start_ms, 0.0);
@@ -288,7 +288,7 @@ impl<'a> Request<'a, '_> {
                         if read.start_ms != 0
                             && read.start_ms < read.t_ms
                             && let Some(starts) = starts.take()
-                            && starts.is_new(self.packed, read.start_ms)
+                            && self.intake.out.starts.is_new(starts, self.packed, read.start_ms)
                         {
                             self.begin_implied();
                             let nothing = nothing_like(&read.histogram);

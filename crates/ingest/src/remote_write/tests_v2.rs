@@ -92,7 +92,7 @@ fn starts_become_zeros_if_that_is_wanted() {
         .sample(1000, 5.0)
         .body();
     let features = Features { start_zeros: Some(Arc::default()), ..Features::default() };
-    let got = with_features(&body, features.clone());
+    let mut got = with_features(&body, features.clone());
     let nothing =
         Histogram { schema: CUSTOM_BUCKETS_SCHEMA, custom_bounds: [0.5, 1.0].into(), ..Histogram::default() };
     let want: Vec<Row> = vec![
@@ -101,6 +101,8 @@ fn starts_become_zeros_if_that_is_wanted() {
     ];
     assert_eq!(rows(&got.implied), want);
     assert_eq!(got.batch.len(), 5);
+    assert_eq!(rows(&with_features(&body, features.clone()).implied), want, "the store has not taken it yet");
+    got.starts.stored();
     assert!(with_features(&body, features).implied.is_empty(), "it is known by now");
 }
 

@@ -129,13 +129,19 @@ pub(crate) async fn take(
     refused(&decoded, &outcome)
 }
 
-/// Appends what was decoded, and what it implies at the same time: both are durable with one sync of the log.
+/// Appends what was decoded, and what it implies: at the same time, so that both are durable with one sync of the log, but for zeros
+/// where series started, which are of no use behind what follows.
 async fn store(state: &Arc<ServerState>, decoded: &mut Decoded) -> Result<AppendOutcome> {
     let (implied, batch) = (std::mem::take(&mut decoded.implied), std::mem::take(&mut decoded.batch));
     let append = async |batch: base::WriteBatch| match batch.is_empty() {
         true => Ok(AppendOutcome::default()),
         false => state.engine.append(batch).await,
     };
+    if !decoded.starts.is_empty() {
+        append(implied).await?;
+        decoded.starts.stored();
+        return append(batch).await;
+    }
     let (implied, outcome) = tokio::join!(Box::pin(append(implied)), Box::pin(append(batch)));
     implied.and(outcome)
 }

@@ -87,6 +87,7 @@ async fn receive(
 async fn store(state: &Arc<ServerState>, decoded: &mut Decoded) -> base::Result<AppendOutcome> {
     if !decoded.implied.is_empty() {
         state.engine.append(std::mem::take(&mut decoded.implied)).await?;
+        decoded.starts.stored();
     }
     if decoded.batch.is_empty() && decoded.batch.exemplars_len() == 0 {
         return Ok(AppendOutcome::default());
