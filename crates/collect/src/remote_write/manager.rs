@@ -12,13 +12,13 @@ use parking_lot::{Mutex, RwLock};
 use prometheus::{Gauge, IntCounter, Registry};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::acks::Acks;
 use super::config::RemoteWriteConfig;
 use super::metrics::QueueMetrics;
 use super::queue::Queue;
 use super::rate::Events;
+use super::readers::{self, metric_name};
 use super::shard::Shared;
 use super::{Appended, Feed, Post};
 use crate::limits::REMOTE_WRITE_RELOAD_FLUSH;
@@ -87,22 +87,20 @@ impl RemoteWrite {
     /// Makes the queues follow these configurations. Queues that stay the same run on; others are stopped, and those that take their
     /// place go on where they were. With a configuration that cannot be, nothing changes.
     pub async fn apply(&self, configs: Vec<RemoteWriteConfig>, external: &Labels) -> Result<()> {
-        let mut wanted: BTreeMap<String, RemoteWriteConfig> = BTreeMap::new();
-        for (at, config) in configs.iter().enumerate() {
-            if configs[..at].contains(config) {
-                return Err(Error::invalid(format!(
-                    "duplicate remote write configs are not allowed, found duplicate for URL: {}",
-                    redacted(&config.url)
-                )));
-            }
-            let same = |c: &&RemoteWriteConfig| identity(c) == identity(config);
-            let number = configs[..at].iter().filter(same).count();
-            wanted.insert(reader_name(config, number), config.clone());
+        if let Some(at) = (1..configs.len()).find(|at| configs[..*at].contains(&configs[*at])) {
+            return Err(Error::invalid(format!(
+                "duplicate remote write configs are not allowed, found duplicate for URL: {}",
+                redacted(&configs[at].url)
+            )));
         }
         let mut guard = self.running.lock().await;
         let running = guard
             .as_mut()
             .ok_or_else(|| Error::unavailable("cannot apply remote write configurations: it is stopped"))?;
+        let feed = Arc::clone(&self.options.feed);
+        let known = aside(move || Ok(feed.readers())).await?;
+        let runs: Vec<_> = running.queues.iter().map(|(id, q)| (id.as_str(), &q.shared.config)).collect();
+        let wanted = readers::assign(configs, &runs, &known);
         let stays = |id: &String, queue: &Queue| {
             running.external == *external && wanted.get(id) == Some(&queue.shared.config)
         };
@@ -113,14 +111,15 @@ impl RemoteWrite {
         join_all(gone.into_iter().map(|queue| queue.stop(REMOTE_WRITE_RELOAD_FLUSH))).await;
         running.external = external.clone();
         let mut result = Ok(());
-        for reader in self.options.feed.readers().iter().filter(|r| !wanted.contains_key(*r)) {
+        for reader in known.into_iter().filter(|r| !wanted.contains_key(r)) {
             tracing::info!(reader, "remote write: an endpoint is gone, and what was kept for it goes");
-            result = result.and(self.options.feed.forget(reader));
+            let feed = Arc::clone(&self.options.feed);
+            result = result.and(aside(move || feed.forget(&reader)).await);
         }
         for (id, config) in wanted {
             let Entry::Vacant(place) = running.queues.entry(id) else { continue };
             // One that cannot start, or be forgotten, does not keep the others from running.
-            match self.start(place.key(), config, external) {
+            match self.start(place.key(), config, external).await {
                 Ok(queue) => {
                     place.insert(queue);
                 }
@@ -131,11 +130,13 @@ impl RemoteWrite {
         result
     }
 
-    fn start(&self, id: &str, config: RemoteWriteConfig, external: &Labels) -> Result<Queue> {
+    async fn start(&self, id: &str, config: RemoteWriteConfig, external: &Labels) -> Result<Queue> {
         let o = &self.options;
         let name = metric_name(id, &config);
         let metrics = QueueMetrics::register(&o.registry, &name, &redacted(&config.url), &config.queue)?;
-        let open = o.feed.open(id, config.send_exemplars).inspect_err(|_| metrics.unregister())?;
+        let (feed, reader, exemplars) = (Arc::clone(&o.feed), id.to_owned(), config.send_exemplars);
+        let open =
+            aside(move || feed.open(&reader, exemplars)).await.inspect_err(|_| metrics.unregister())?;
         let shared = Shared {
             config,
             metrics,
@@ -194,28 +195,11 @@ impl RemoteWrite {
     }
 }
 
-/// What makes an endpoint the same as before, although its settings changed.
-fn identity(config: &RemoteWriteConfig) -> &str {
-    if config.name.is_empty() { &config.url } else { &config.name }
-}
-
-/// The name under which the log knows a queue; `number` counts those of the same identity.
-fn reader_name(config: &RemoteWriteConfig, number: usize) -> String {
-    let kind = if config.name.is_empty() { "url" } else { "name" };
-    let hash = xxh3_64(format!("{kind} {}", identity(config)).as_bytes());
-    if number == 0 {
-        format!("remote-write-{hash:016x}")
-    } else {
-        format!("remote-write-{hash:016x}-{number}")
-    }
-}
-
-/// The name in metrics: the one that was given, or something short that no other has.
-fn metric_name(reader: &str, config: &RemoteWriteConfig) -> String {
-    if config.name.is_empty() {
-        reader.trim_start_matches("remote-write-").chars().take(6).chain(reader.chars().skip(29)).collect()
-    } else {
-        config.name.clone()
+/// Does what waits for files where nothing else waits for it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(e) => Err(Error::internal(format!("cannot use the log for remote write: {e}"))),
     }
 }
 
@@ -280,18 +264,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_keeps_its_place_in_the_log_when_its_settings_change() {
-        let mut config = RemoteWriteConfig::new("http://user:secret@h/api");
-        let before = reader_name(&config, 0);
-        config.queue.max_shards = 3;
-        assert_eq!(reader_name(&config, 0), before);
-        assert_ne!(reader_name(&config, 1), before);
-        config.name = "central".into();
-        assert_ne!(reader_name(&config, 0), before);
-        assert_eq!(metric_name(&before, &config), "central");
-        config.name.clear();
-        assert_eq!(metric_name(&before, &config).len(), 6);
-        assert_eq!(metric_name(&reader_name(&config, 1), &config).len(), 8);
-        assert_eq!(redacted(&config.url), "http://user:xxxxx@h/api");
+    fn an_address_is_shown_without_its_password() {
+        assert_eq!(redacted("http://user:secret@h/api"), "http://user:xxxxx@h/api");
+        assert_eq!(redacted("http://h/api"), "http://h/api");
     }
 }

@@ -14,6 +14,7 @@ mod metadata;
 mod metrics;
 mod queue;
 mod rate;
+mod readers;
 mod response;
 mod shard;
 mod sharding;
