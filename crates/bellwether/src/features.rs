@@ -14,6 +14,7 @@ const KNOWN: &[&str] = &[
     "promql-delayed-name-removal",
     "promql-experimental-functions",
     "promql-extended-range-selectors",
+    "promql-per-step-stats",
     "type-and-unit-labels",
 ];
 
@@ -49,10 +50,6 @@ const ABSENT: &[(&str, &str)] = &[
         "it would change the format of Prometheus' blocks; samples are stored in another format here",
     ),
     ("old-ui", "it would serve the pages of Prometheus 2; there is one web interface here"),
-    (
-        "promql-per-step-stats",
-        "it would let stats=all count samples for each step; here it counts them for the whole query",
-    ),
     ("st-storage", "it would store the start timestamp of each sample; none is stored"),
     (
         "st-synthesis",
@@ -143,6 +140,7 @@ impl Features {
             language: self.language(),
             delayed_name_removal: self.has("promql-delayed-name-removal"),
             type_and_unit_labels: self.has("type-and-unit-labels"),
+            step_stats: self.has("promql-per-step-stats"),
             ..EngineOptions::default()
         }
     }

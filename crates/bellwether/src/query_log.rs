@@ -137,6 +137,7 @@ fn line(record: &QueryRecord<'_>) -> Value {
         },
         "samples": {
             "totalQueryableSamples": record.stats.samples,
+            "samplesRead": record.stats.samples_read,
             "peakSamples": record.stats.peak_samples,
         },
     });

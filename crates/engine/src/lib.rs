@@ -32,7 +32,7 @@ pub use promql::ast;
 pub use promql::histogram::{Bucket, buckets};
 pub use promql::{
     Annotations, Function, Grid, HistogramSample, ParseOptions, PlanNode, QueryOutput, QueryStats, Read,
-    Series, Value, ValueType, VectorSample,
+    Series, StepStats, Value, ValueType, VectorSample,
 };
 pub use query::{Explained, QueryFailure, QueryOptions, QueryReply, Timings};
 pub use read::{Latest, LatestSample};
@@ -58,6 +58,8 @@ pub struct EngineOptions {
     pub delayed_name_removal: bool,
     /// Whether labels tell type and unit of metrics.
     pub type_and_unit_labels: bool,
+    /// Whether queries may ask for statistics of each step.
+    pub step_stats: bool,
 }
 
 impl Default for EngineOptions {
@@ -70,6 +72,7 @@ impl Default for EngineOptions {
             language: ParseOptions::default(),
             delayed_name_removal: false,
             type_and_unit_labels: false,
+            step_stats: false,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use base::{Error, Result};
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use promql::QueryStats;
 
 use crate::EngineOptions;
 
@@ -12,8 +13,10 @@ pub(crate) struct QueryMetrics {
     pub(crate) shed: IntCounter,
     /// Queries that the file of queries under way does not have.
     pub(crate) untracked: IntCounter,
-    /// Samples that queries read.
+    /// Samples that steps of queries used.
     pub(crate) samples: IntCounter,
+    /// Samples that queries read.
+    pub(crate) samples_read: IntCounter,
     /// Selections by what answered them: `raw`, or a resolution of rollups.
     pub(crate) selections: IntCounterVec,
     /// Duration by part: `queue_time`, `prepare_time`, `inner_eval`.
@@ -47,7 +50,11 @@ impl QueryMetrics {
             )?,
             samples: IntCounter::new(
                 "prometheus_engine_query_samples_total",
-                "The total number of samples loaded by all queries.",
+                "The total number of samples loaded by all queries (full window per step for range-vector).",
+            )?,
+            samples_read: IntCounter::new(
+                "prometheus_engine_query_samples_read_total",
+                "The total number of samples read by all queries (only new points per step for range-vector).",
             )?,
             selections: IntCounterVec::new(
                 Opts::new(
@@ -67,6 +74,7 @@ impl QueryMetrics {
         registry.register(Box::new(metrics.shed.clone()))?;
         registry.register(Box::new(metrics.untracked.clone()))?;
         registry.register(Box::new(metrics.samples.clone()))?;
+        registry.register(Box::new(metrics.samples_read.clone()))?;
         registry.register(Box::new(metrics.selections.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         Ok(metrics)
@@ -90,8 +98,9 @@ impl QueryMetrics {
     }
 
     /// Notes what a query took.
-    pub(crate) fn observe(&self, timings: &crate::Timings, samples: u64) {
-        self.samples.inc_by(samples);
+    pub(crate) fn observe(&self, timings: &crate::Timings, stats: &QueryStats) {
+        self.samples.inc_by(stats.samples);
+        self.samples_read.inc_by(stats.samples_read);
         for (slice, took) in [
             ("queue_time", timings.queue),
             ("prepare_time", timings.prepare),

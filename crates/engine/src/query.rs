@@ -22,6 +22,8 @@ pub struct QueryOptions {
     pub lookback: Option<Duration>,
     /// Whether to say what each part of the query took.
     pub explain: bool,
+    /// Whether to count samples for each step, if the process lets queries ask for that.
+    pub step_stats: bool,
     /// Who asks, for the list of active queries and the log.
     pub origin: Option<QueryOrigin>,
 }
@@ -147,6 +149,7 @@ impl Engine {
             max_samples: self.options.query_max_samples,
             delayed_name_removal: self.options.delayed_name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
+            step_stats: self.options.step_stats && options.step_stats,
             ..EvalOptions::default()
         };
         let mut notes = Notes::default();
@@ -170,7 +173,7 @@ impl Engine {
             evaluate: ended.saturating_sub(prepared),
             total: ended.saturating_sub(started),
         };
-        self.metrics.observe(&timings, output.stats.samples);
+        self.metrics.observe(&timings, &output.stats);
         output.annotations.infos.extend(notes.infos());
         let explained = plan.map(|plan| Explained { plan, gathered: notes.gathered });
         Ok(QueryReply { output, timings, rollups: notes.rollups, explained })

@@ -31,7 +31,9 @@ pub use eval::{
 pub use function::{Function, ValueType};
 pub use functions::time::rfc3339;
 pub use number::format_g;
-pub use output::{Annotations, HistogramSample, QueryOutput, QueryStats, Series, Value, VectorSample};
+pub use output::{
+    Annotations, HistogramSample, QueryOutput, QueryStats, Series, StepStats, Value, VectorSample,
+};
 pub use parse_error::{ParseError, ParseErrors};
 pub use parser::{ParseOptions, parse, parse_bytes, parse_metric_selector};
 pub use print::{pretty, pretty_within};

@@ -64,8 +64,23 @@ pub struct QueryStats {
     pub series: u64,
     /// Samples read from the source, each time a step used them.
     pub samples: u64,
+    /// Samples read from the source, once for all steps whose windows overlap.
+    pub samples_read: u64,
     /// The most samples held at one time.
     pub peak_samples: u64,
+    /// What each step cost, if [`crate::EvalOptions::step_stats`] asks for it.
+    pub steps: Vec<StepStats>,
+}
+
+/// What one step of a query cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepStats {
+    /// The time of the step, milliseconds since the epoch.
+    pub t_ms: i64,
+    /// Samples that it used.
+    pub samples: u64,
+    /// Those of them that no step before it read.
+    pub read: u64,
 }
 
 /// Result, annotations and cost of a query.

@@ -12,8 +12,9 @@ const RULES: &str = "groups: [{name: g, interval: 1s, rules: [{record: r, expr: 
 #[test]
 fn features_change_what_is_stored_and_asked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let features = "--enable-feature=type-and-unit-labels,promql-delayed-name-removal,st-storage";
-    let b = Bellwether::start_with(folder, None, &[features]);
+    let names = "type-and-unit-labels,promql-delayed-name-removal,promql-per-step-stats";
+    let features = &format!("--enable-feature={names},st-storage");
+    let b = Bellwether::start_with(folder, None, &[features.as_str()]);
     eventually("both targets are up", || (b.value("count(up == 1)") == Some(2.0)).then_some(()));
     let typed = |q: &str| b.value(q);
     assert!(typed(r#"count({__name__=~"node_.+",__type__="counter"})"#) > Some(1.0));
@@ -35,10 +36,23 @@ fn features_change_what_is_stored_and_asked() {
         (&all["scrape"]["type_and_unit_labels"], &all["tsdb"]["st_storage"]),
         (&json!(true), &json!(false))
     );
-    assert_eq!(
-        b.data("/api/v1/status/flags")["enable-feature"],
-        "type-and-unit-labels,promql-delayed-name-removal"
-    );
+    assert_eq!(b.data("/api/v1/status/flags")["enable-feature"], names);
+    steps_are_counted_if_that_is_asked_for(&b);
+}
+
+fn steps_are_counted_if_that_is_asked_for(b: &Bellwether) {
+    let samples = |stats: &str| {
+        let query = format!("query=max_over_time(vector(1)[2s:1s])&start=10&end=12&step=1&stats={stats}");
+        b.data(&format!("/api/v1/query_range?{query}"))["stats"]["samples"].clone()
+    };
+    let all = samples("all");
+    assert_eq!(all["totalQueryableSamplesPerStep"], json!([[10.0, 2], [11.0, 2], [12.0, 2]]), "{all}");
+    assert_eq!(all["samplesReadPerStep"], json!([[10.0, 0], [11.0, 0], [12.0, 0]]), "{all}");
+    let without = samples("true");
+    assert_eq!((&without["totalQueryableSamples"], &without["samplesRead"]), (&json!(6), &json!(0)));
+    assert!(without.get("samplesReadPerStep").is_none(), "{without}");
+    assert_eq!(samples(""), Value::Null);
+    assert_eq!(b.data("/api/v1/features")["promql"]["per_step_stats"], json!(true));
 }
 
 #[test]

@@ -105,6 +105,8 @@ fn features_blocks_and_metrics_are_listed() {
     let stats = &b.data("/api/v1/query?query=up&stats=all")["stats"];
     assert!(stats["timings"]["execTotalTime"].as_f64() > Some(0.0), "{stats}");
     assert_eq!(stats["samples"]["totalQueryableSamples"], json!(2));
+    assert_eq!(stats["samples"]["samplesRead"], json!(2));
+    assert!(stats["samples"].get("samplesReadPerStep").is_none(), "without the feature: {stats}");
     let warned = b.get("/api/v1/query?query=up&stats=yes").1;
     assert!(warned["warnings"][0].as_str().is_some_and(|w| w.contains("deprecated")), "{warned}");
 }

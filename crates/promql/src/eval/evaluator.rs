@@ -11,8 +11,10 @@ use rustc_hash::FxHashMap;
 
 use super::annotation::AnnotationSet;
 use super::column::{ABSENT, Column, Frame, is_present};
-use super::plan::{Kind, Node};
+use super::plan::{Kind, Node, Plan};
 use super::series::Kept;
+use super::steps::Steps;
+use super::tally::Tally;
 use super::trace::{Measured, Trace};
 use super::{EvalOptions, Interrupt};
 use crate::histogram::multiply;
@@ -29,7 +31,10 @@ pub(crate) struct Evaluator<'a> {
     pub(super) source: &'a dyn SeriesSource,
     interrupt: &'a dyn Interrupt,
     pub(super) shared: Vec<Shared>,
-    stats: QueryStats,
+    /// What was used and read by the steps that are being evaluated.
+    pub(crate) tally: Tally,
+    series: u64,
+    peak_samples: u64,
     held_samples: u64,
     held_cells: u64,
     /// What the interrupt was last told of them, in bytes.
@@ -46,7 +51,7 @@ struct Part {
     /// What it told.
     told: AnnotationSet,
     /// Samples that its steps used.
-    used: u64,
+    tally: Tally,
     uses_left: usize,
 }
 
@@ -62,19 +67,23 @@ impl<'a> Evaluator<'a> {
         options: &'a EvalOptions,
         source: &'a dyn SeriesSource,
         interrupt: &'a dyn Interrupt,
-        selections: Vec<(Selection, usize)>,
+        plan: &Plan<'_>,
     ) -> Self {
-        let shared = selections
-            .into_iter()
-            .map(|(selection, uses_left)| Shared { selection, uses_left, kept: None })
-            .collect();
+        let shared = plan.selections.iter().cloned();
+        let shared =
+            shared.map(|(selection, uses_left)| Shared { selection, uses_left, kept: None }).collect();
+        // More steps than that will be refused.
+        let counted = options.step_stats && plan.root.steps.count as u64 <= options.max_samples;
+        let tally = Tally::of_steps(if counted { plan.root.steps.count } else { 0 });
         Self {
             options,
             annotations: AnnotationSet::default(),
             source,
             interrupt,
             shared,
-            stats: QueryStats::default(),
+            tally,
+            series: 0,
+            peak_samples: 0,
             held_samples: 0,
             held_cells: 0,
             told_bytes: 0,
@@ -90,8 +99,15 @@ impl<'a> Evaluator<'a> {
     }
 
     /// What the evaluation cost and what it has to tell.
-    pub(crate) fn finish(self) -> (AnnotationSet, QueryStats, Option<Trace<'a>>) {
-        (self.annotations, self.stats, self.trace)
+    pub(crate) fn finish(self, steps: Steps) -> (AnnotationSet, QueryStats, Option<Trace<'a>>) {
+        let stats = QueryStats {
+            series: self.series,
+            samples: self.tally.used,
+            samples_read: self.tally.read,
+            peak_samples: self.peak_samples,
+            steps: self.tally.into_stats(steps),
+        };
+        (self.annotations, stats, self.trace)
     }
 
     /// Ends the evaluation if it has been given up.
@@ -152,10 +168,14 @@ impl<'a> Evaluator<'a> {
                 crate::binary::scalar::stream(self, node, ast, lhs, rhs, sink)
             }
             Kind::Invariant(inner) if node.ty == ValueType::Vector => {
+                let outside = self.count_apart(None)?;
                 self.stream(inner, &mut |ev, mut column| {
                     column.repeat(node.steps.count);
                     sink(ev, column)
-                })
+                })?;
+                let once = self.count_on(outside);
+                self.tally.add_repeated(&once, node.steps.count);
+                Ok(())
             }
             _ => {
                 for column in self.whole_untraced(node)?.unwrap_or_default() {
@@ -237,7 +257,7 @@ impl<'a> Evaluator<'a> {
     fn part(&mut self, part: usize, uses: usize, shift: isize, inner: &Node<'_>) -> Result<Frame> {
         if let Some(mut kept) = self.parts.remove(&part) {
             self.annotations.extend_shifted(&kept.told, shift);
-            self.count_used(kept.used);
+            self.tally.add(&kept.tally);
             kept.uses_left -= 1;
             if kept.uses_left == 0 {
                 return Ok(kept.frame);
@@ -247,13 +267,15 @@ impl<'a> Evaluator<'a> {
             frame.iter().try_for_each(|column| self.hold(column))?;
             return Ok(frame);
         }
-        let before = (std::mem::take(&mut self.annotations), self.stats.samples);
+        let annotations = std::mem::take(&mut self.annotations);
+        let outside = self.count_apart(self.tally.counts_steps().then_some(inner))?;
         let frame = self.frame(inner)?;
-        let told = std::mem::replace(&mut self.annotations, before.0);
+        let tally = self.count_on(outside);
+        self.tally.add(&tally);
+        let told = std::mem::replace(&mut self.annotations, annotations);
         self.annotations.extend_shifted(&told, shift);
         frame.iter().try_for_each(|column| self.hold(column))?;
-        let used = self.stats.samples - before.1;
-        self.parts.insert(part, Part { frame: frame.clone(), told, used, uses_left: uses - 1 });
+        self.parts.insert(part, Part { frame: frame.clone(), told, tally, uses_left: uses - 1 });
         Ok(frame)
     }
 
@@ -279,7 +301,10 @@ impl<'a> Evaluator<'a> {
             }
             Kind::Call { function, args, .. } => crate::functions::scalar(self, node, *function, args)?,
             Kind::Invariant(inner) => {
+                let outside = self.count_apart(None)?;
                 let values = self.scalar(inner)?;
+                let once = self.count_on(outside);
+                self.tally.add_repeated(&once, steps.count);
                 vec![values.first().copied().unwrap_or(ABSENT); steps.count]
             }
             _ => return Err(Error::internal(format!("cannot evaluate a {} as a number", node.ty))),
@@ -316,7 +341,7 @@ impl<'a> Evaluator<'a> {
     /// Counts samples that are kept for a while.
     pub(crate) fn hold_samples(&mut self, samples: u64) -> Result<()> {
         self.held_samples += samples;
-        self.stats.peak_samples = self.stats.peak_samples.max(self.held_samples);
+        self.peak_samples = self.peak_samples.max(self.held_samples);
         if self.held_samples > self.options.max_samples { Err(too_many_samples()) } else { self.tell_held() }
     }
 
@@ -335,14 +360,26 @@ impl<'a> Evaluator<'a> {
         Ok(())
     }
 
-    /// Counts samples that steps used.
-    pub(crate) fn count_used(&mut self, samples: u64) {
-        self.stats.samples += samples;
+    /// Begins a tally of its own for what is evaluated next, by the steps of a node if that is given; gives the one so far.
+    pub(crate) fn count_apart(&mut self, by: Option<&Node<'_>>) -> Result<Tally> {
+        let steps = match by {
+            Some(node) => {
+                self.check_steps(node)?;
+                node.steps.count
+            }
+            None => 0,
+        };
+        Ok(std::mem::replace(&mut self.tally, Tally::of_steps(steps)))
+    }
+
+    /// Goes on with the tally from before; gives the one since then.
+    pub(crate) fn count_on(&mut self, outside: Tally) -> Tally {
+        std::mem::replace(&mut self.tally, outside)
     }
 
     /// Counts a series that was read.
     pub(crate) fn count_series(&mut self) {
-        self.stats.series += 1;
+        self.series += 1;
     }
 
     /// Counts a series of a selection that was read since `begin`.

@@ -13,6 +13,7 @@ pub(crate) mod select;
 pub(crate) mod series;
 pub(crate) mod share;
 pub(crate) mod steps;
+pub(crate) mod tally;
 pub(crate) mod trace;
 
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct EvalOptions {
     pub use_start_timestamps: bool,
     /// Whether labels tell type and unit of metrics (feature `type-and-unit-labels`).
     pub type_and_unit_labels: bool,
+    /// Whether samples are counted for each step, too.
+    pub step_stats: bool,
 }
 
 impl Default for EvalOptions {
@@ -58,6 +61,7 @@ impl Default for EvalOptions {
             delayed_name_removal: false,
             use_start_timestamps: false,
             type_and_unit_labels: false,
+            step_stats: false,
         }
     }
 }
@@ -143,7 +147,7 @@ struct Surroundings<'a> {
 impl<'a> Surroundings<'a> {
     fn evaluator(&self, plan: &Plan<'_>, options: &'a EvalOptions) -> Evaluator<'a> {
         let trace = self.clock.map(|clock| Trace::new(clock, &plan.selections));
-        Evaluator::new(options, self.source, self.interrupt, plan.selections.clone()).traced_by(trace)
+        Evaluator::new(options, self.source, self.interrupt, plan).traced_by(trace)
     }
 }
 
@@ -206,7 +210,7 @@ fn query_step_ms(grid: &Grid) -> i64 {
 }
 
 fn output(ev: Evaluator<'_>, value: Value, query: &str, plan: &Plan<'_>) -> (QueryOutput, Option<PlanNode>) {
-    let (annotations, stats, trace) = ev.finish();
+    let (annotations, stats, trace) = ev.finish(plan.root.steps);
     let annotations = annotations.into_annotations(query);
     (QueryOutput { value, annotations, stats }, trace.map(|trace| trace.finish(plan)))
 }
@@ -253,7 +257,10 @@ fn matrix(frame: Frame, steps: Steps) -> Vec<Series> {
 fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) -> Result<Vec<Series>> {
     match &root.kind {
         Kind::Subquery { inner, .. } => {
+            let outside = ev.count_apart(None)?;
             let frame = ev.frame(inner)?;
+            let within = ev.count_on(outside);
+            ev.tally.add_first(within.used, within.read);
             Ok(matrix(named(frame, options)?, inner.steps))
         }
         Kind::Range(selector) => {
@@ -276,7 +283,7 @@ fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) 
                     points.map(|(t, v)| Sample { t_ms: *t, value: *v }).collect()
                 };
                 let size = samples.len() as u64 + columns.histograms.size_in_samples();
-                ev.count_used(size);
+                ev.tally.add_first(size, size);
                 ev.hold_samples(size)?;
                 let histograms = columns.histograms.timestamps_ms.iter().zip(&columns.histograms.values);
                 let histograms: Vec<_> =

@@ -10,6 +10,7 @@ use super::evaluator::{Evaluator, Sink};
 use super::plan::{Selector, Window};
 use super::series::Told;
 use super::steps::Steps;
+use super::tally::Tally;
 use crate::ast::Span;
 use crate::functions::extended::interpolate_histograms;
 use crate::usage::Parts;
@@ -54,6 +55,7 @@ pub(crate) fn stream(
     sink: &mut Sink<'_>,
 ) -> Result<()> {
     let smoothed = selector.ast.smoothed;
+    let counts_steps = ev.tally.counts_steps();
     let work = |labels: Labels, columns: &mut Columns, told: &mut Told| {
         if selector.statistics_only {
             columns.histograms.keep_statistics();
@@ -70,7 +72,7 @@ pub(crate) fn stream(
         if column.is_empty() {
             return Ok(None);
         }
-        told.used = column.count_samples();
+        told.tally = Tally::of_column(&column, counts_steps);
         Ok(Some(column))
     };
     ev.map(selector.selection, steps.count, &work, &mut |ev, column| match column {

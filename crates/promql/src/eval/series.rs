@@ -11,6 +11,7 @@ use rayon::iter::{IndexedParallelIterator, IntoParallelIterator, ParallelIterato
 
 use super::annotation::AnnotationSet;
 use super::evaluator::Evaluator;
+use super::tally::Tally;
 use crate::limits::{BLOCK_CELLS, BLOCK_SERIES, SAMPLES_FOR_THREADS};
 use crate::{Columns, SeriesSet};
 
@@ -18,8 +19,8 @@ use crate::{Columns, SeriesSet};
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     pub(crate) annotations: AnnotationSet,
-    /// Samples, each time a step used them.
-    pub(crate) used: u64,
+    /// Samples that steps used.
+    pub(crate) tally: Tally,
     /// The most samples that a step used.
     pub(crate) widest: u64,
 }
@@ -215,7 +216,7 @@ impl<'a> Evaluator<'a> {
     /// Takes in what computing with a series had to tell.
     pub(crate) fn take_in(&mut self, told: Told) -> Result<()> {
         self.annotations.extend(told.annotations);
-        self.count_used(told.used);
+        self.tally.add(&told.tally);
         self.hold_samples(told.widest)?;
         self.release_samples(told.widest);
         Ok(())

@@ -14,12 +14,18 @@ use crate::usage::{Parts, parts};
 use crate::{Coarse, Function};
 
 /// The column of a function, if buckets answer it.
-pub(crate) fn roll(function: Function, coarse: &Coarse, window: &Window, steps: Steps) -> Option<Rolled> {
+pub(crate) fn roll(
+    function: Function,
+    coarse: &Coarse,
+    window: &Window,
+    steps: Steps,
+    counts_steps: bool,
+) -> Option<Rolled> {
     let parts = parts(function);
     if parts == Parts::Ends || parts == Parts::Means {
         return None;
     }
-    let filled = Filled::of(coarse);
+    let filled = Filled::of(coarse, counts_steps);
     let range_ms = whole_buckets(window.range_ms, coarse.bucket_ms);
     let wide = Window { range_ms, before_ms: 0, after_ms: 0, ..*window };
     let plain =
@@ -45,7 +51,8 @@ pub(crate) fn roll(function: Function, coarse: &Coarse, window: &Window, steps: 
             let is_max = function == Function::TsOfMaxOverTime;
             let values = filled.column(if is_max { &coarse.buckets.max } else { &coarse.buckets.min });
             let times = filled.column(&coarse.buckets.last_ms);
-            over_time::roll(function, &Series::new(&times, &values, &wide, steps)).ok()
+            let series = Series::new(&times, &values, &wide, steps).counting(counts_steps);
+            over_time::roll(function, &series).ok()
         }
         Parts::Differences => Some(differences(function, &filled, coarse, &wide, steps)),
         Parts::Ends | Parts::Means => None,
@@ -70,19 +77,20 @@ struct Filled {
     at: Vec<usize>,
     ends_ms: Vec<i64>,
     count: Vec<f64>,
+    counts_steps: bool,
 }
 
 impl Filled {
-    fn of(coarse: &Coarse) -> Self {
+    fn of(coarse: &Coarse, counts_steps: bool) -> Self {
         let buckets = &coarse.buckets;
         let at: Vec<usize> = (0..buckets.len()).filter(|i| buckets.count[*i] > 0).collect();
         let ends_ms = at.iter().map(|i| buckets.ends_ms[*i]).collect();
         let count = at.iter().map(|i| f64::from(buckets.count[*i])).collect();
-        Self { at, ends_ms, count }
+        Self { at, ends_ms, count, counts_steps }
     }
 
     fn series<'c>(&'c self, values: &'c [f64], window: &'c Window, steps: Steps) -> Series<'c> {
-        Series::new(&self.ends_ms, values, window, steps)
+        Series::new(&self.ends_ms, values, window, steps).counting(self.counts_steps)
     }
 
     /// Their values in a column.

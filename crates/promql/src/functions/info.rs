@@ -14,6 +14,7 @@ use crate::eval::column::{Column, Frame, is_present, merge_same_labels, show_lab
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::{InfoSource, Node};
 use crate::eval::select::{self, Want};
+use crate::eval::tally::Tally;
 
 /// The labels by which a series and its info series know each other.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
@@ -114,11 +115,12 @@ fn read(
                 )));
             }
             let times = select::pick(columns, &source.window, node.steps, Want::Time).values;
-            let samples = crate::eval::column::count_present(&times) as u64;
-            ev.count_used(samples);
-            ev.hold_samples(samples)?;
-            held += samples;
-            infos.push(Info { labels, times });
+            let column = Column::floats(labels, false, times);
+            let tally = Tally::of_column(&column, ev.tally.counts_steps());
+            ev.tally.add(&tally);
+            ev.hold_samples(tally.used)?;
+            held += tally.used;
+            infos.push(Info { labels: column.labels, times: column.values });
         }
         Ok(())
     })?;

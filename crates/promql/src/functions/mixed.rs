@@ -15,6 +15,7 @@ use crate::HistogramColumns;
 use crate::eval::annotation::Bringing;
 use crate::eval::column::{ABSENT, Item};
 use crate::eval::select::Notes;
+use crate::eval::tally::StepTally;
 use crate::histogram::{
     Incompatible, Mean, Noted, Sum, compact, divide, is_equal, is_reset, multiply, size_in_samples,
 };
@@ -70,13 +71,16 @@ pub(crate) fn overlay(
     let (mut from, mut to, mut float_from, mut float_to) = (0, 0, 0, 0);
     for step in 0..series.steps.count {
         let (open, close) = series.bounds(step);
+        let seen = to;
         forward(times, open, close, &mut from, &mut to);
         forward(series.times, open, close, &mut float_from, &mut float_to);
         if from == to {
             continue;
         }
-        let size: u64 = values[from..to].iter().map(|h| size_in_samples(h)).sum();
-        rolled.count(size, (float_to - float_from) as u64 + size);
+        let size = |of: &[Arc<Histogram>]| of.iter().map(|h| size_in_samples(h)).sum::<u64>();
+        let used = size(&values[from..to]);
+        let tally = StepTally { used, read: size(&values[seen.max(from)..to]) };
+        rolled.count(step, tally, (float_to - float_from) as u64 + used);
         let both = Both {
             times: &series.times[float_from..float_to],
             values: &series.values[float_from..float_to],

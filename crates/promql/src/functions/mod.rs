@@ -25,6 +25,7 @@ use crate::eval::column::{ABSENT, Column, Frame, is_present};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{InfoSource, Kind, Node};
 use crate::eval::select::{self, Want};
+use crate::eval::tally::Tally;
 use crate::number::{max_nan, min_nan};
 
 /// Whether a function yields each of its columns from one input series.
@@ -172,7 +173,8 @@ fn timestamp(
         }
         let column = Column::floats(labels, true, values);
         if !column.is_empty() {
-            ev.count_used(column.count_present() as u64);
+            let tally = Tally::of_column(&column, ev.tally.counts_steps());
+            ev.tally.add(&tally);
             ev.hold(&column)?;
             columns.push(column);
         }

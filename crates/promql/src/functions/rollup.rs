@@ -16,6 +16,7 @@ use crate::eval::plan::{Kind, Node, Window};
 use crate::eval::select::{Notes, drop_stale};
 use crate::eval::series::Told;
 use crate::eval::steps::Steps;
+use crate::eval::tally::{StepTally, Tally};
 use crate::usage::parts;
 use crate::{Coarse, Columns, EvalOptions, Function, ValueType};
 
@@ -34,28 +35,35 @@ pub(crate) struct Series<'c> {
     pub(crate) uses_starts: bool,
     pub(crate) window: &'c Window,
     pub(crate) steps: Steps,
+    /// Whether samples are counted for each step, too.
+    pub(crate) counts_steps: bool,
 }
 
 /// A range function's column, and what it cost.
 pub(crate) struct Rolled {
     pub(crate) values: Vec<f64>,
     pub(crate) histograms: Histograms,
-    /// Sum of the lengths of all windows.
-    used: u64,
+    /// The lengths of all windows.
+    tally: Tally,
     /// Length of the longest window.
     widest: u64,
 }
 
 impl Rolled {
-    /// Counts samples that a step used, and the length of its window.
-    pub(crate) fn count(&mut self, used: u64, length: u64) {
-        self.used += used;
+    /// Counts samples that a step used and those of them that it read, and the length of its window.
+    pub(crate) fn count(&mut self, at: usize, step: StepTally, length: u64) {
+        self.tally.used += step.used;
+        self.tally.read += step.read;
+        if let Some(to) = self.tally.steps.get_mut(at) {
+            to.used += step.used;
+            to.read += step.read;
+        }
         self.widest = self.widest.max(length);
     }
 
     fn append(&mut self, later: Self) {
         self.values.extend(later.values);
-        self.used += later.used;
+        self.tally.append(later.tally);
         self.widest = self.widest.max(later.widest);
     }
 
@@ -68,7 +76,12 @@ impl Rolled {
 impl<'c> Series<'c> {
     /// A series without start timestamps.
     pub(crate) fn new(times: &'c [i64], values: &'c [f64], window: &'c Window, steps: Steps) -> Self {
-        Self { times, values, starts: &[], uses_starts: false, window, steps }
+        Self { times, values, starts: &[], uses_starts: false, window, steps, counts_steps: false }
+    }
+
+    /// Counts samples for each step, if that is wanted.
+    pub(crate) fn counting(self, counts_steps: bool) -> Self {
+        Self { counts_steps, ..self }
     }
 
     /// What a step sees is after the first of these times, and not after the second.
@@ -85,18 +98,24 @@ impl<'c> Series<'c> {
         let times = self.times;
         let (mut from, mut to) = (0, 0);
         let values = Vec::with_capacity(self.steps.count);
-        let mut rolled = Rolled { values, histograms: Histograms::new(), used: 0, widest: 0 };
+        let tally = Tally::default();
+        let mut rolled = Rolled { values, histograms: Histograms::new(), tally, widest: 0 };
         for step in 0..self.steps.count {
             let (open, close) = self.bounds(step);
             while from < times.len() && times[from] <= open {
                 from += 1;
             }
             to = to.max(from);
+            let seen = to;
             while to < times.len() && times[to] <= close {
                 to += 1;
             }
-            let length = (to - from) as u64;
-            rolled.used += length;
+            let (length, read) = ((to - from) as u64, (to - seen) as u64);
+            rolled.tally.used += length;
+            rolled.tally.read += read;
+            if self.counts_steps {
+                rolled.tally.steps.push(StepTally { used: length, read });
+            }
             rolled.widest = rolled.widest.max(length);
             rolled.values.push(if length == 0 { ABSENT } else { f(from, to, step) });
         }
@@ -125,7 +144,8 @@ pub(crate) fn stream(
         if arg.ty == ValueType::Matrix { range = Some(arg) } else { numbers.push(ev.scalar(arg)?) }
     }
     let range = range.ok_or_else(|| Error::internal("cannot evaluate a range function without a range"))?;
-    let roller = Roller { function, steps: node.steps, numbers, span: args[0].span, options: ev.options };
+    let (options, counts_steps) = (ev.options, ev.tally.counts_steps());
+    let roller = Roller { function, steps: node.steps, numbers, span: args[0].span, options, counts_steps };
     let mut given = Given::default();
     match &range.kind {
         Kind::Range(selector) => {
@@ -143,7 +163,12 @@ pub(crate) fn stream(
             })
         }
         Kind::Subquery { inner, window } => {
+            // What it reads is told apart by its steps only if some of them may be in no window.
+            let has_gaps = node.steps.count > 1 && (counts_steps || node.steps.step_ms > window.range_ms);
+            let outside = ev.count_apart(has_gaps.then_some(inner))?;
             let frame = ev.frame(inner)?;
+            let within = ev.count_on(outside);
+            ev.tally.add_subquery(&within, inner.steps, node.steps, window);
             let mut columns = Columns::default();
             for column in frame {
                 ev.check_interrupt()?;
@@ -161,6 +186,8 @@ pub(crate) fn stream(
                 let mode = extended::Mode::Plain;
                 let (labels, mut told) = (column.labels.clone(), Told::default());
                 let rolled = roller.column(labels, column.drop_name, &columns, window, mode, &mut told)?;
+                told.tally.read = 0;
+                told.tally.steps.iter_mut().for_each(|step| step.read = 0);
                 ev.take_in(told)?;
                 if let Some(rolled) = rolled {
                     given.give(ev, rolled, sink)?;
@@ -194,6 +221,7 @@ struct Roller<'a> {
     /// Of the first argument, whichever that is.
     span: Span,
     options: &'a EvalOptions,
+    counts_steps: bool,
 }
 
 impl Roller<'_> {
@@ -211,8 +239,8 @@ impl Roller<'_> {
             return Ok(None);
         }
         let rolled = self.roll_series(&labels, columns, window, mode, told)?;
-        (told.used, told.widest) = (rolled.used, rolled.widest);
-        let Rolled { values, histograms, .. } = rolled;
+        let Rolled { values, histograms, tally, widest } = rolled;
+        (told.tally, told.widest) = (tally, widest);
         let mut column = Column { labels, drop_name, values, histograms };
         if column.is_empty() {
             return Ok(None);
@@ -257,7 +285,8 @@ impl Roller<'_> {
         let uses_starts = self.options.use_start_timestamps && looks_at_starts(self.function);
         let starts = if uses_starts { &columns.starts_ms[..] } else { &[] };
         let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
-        let series = |steps| Series { times, values, starts, uses_starts, window, steps };
+        let counts_steps = self.counts_steps;
+        let series = |steps| Series { times, values, starts, uses_starts, window, steps, counts_steps };
         let mut rolled = match &columns.coarse {
             None => self.roll(&series(self.steps), mode, 0, told)?,
             Some(coarse) => {
@@ -292,7 +321,7 @@ impl Roller<'_> {
         told: &mut Told,
     ) -> Result<Rolled> {
         if mode == extended::Mode::Plain
-            && let Some(rolled) = buckets::roll(self.function, coarse, window, steps)
+            && let Some(rolled) = buckets::roll(self.function, coarse, window, steps, self.counts_steps)
         {
             return Ok(rolled);
         }
@@ -301,7 +330,8 @@ impl Roller<'_> {
         // Two buckets at least, or there would be no two samples.
         let range_ms = window.range_ms.max(2 * coarse.bucket_ms);
         let wide = Window { range_ms, ..*window };
-        let mut rolled = self.roll(&Series::new(times, values, &wide, steps), mode, 0, told)?;
+        let series = Series::new(times, values, &wide, steps).counting(self.counts_steps);
+        let mut rolled = self.roll(&series, mode, 0, told)?;
         let counts = matches!(
             self.function,
             Function::Increase | Function::Delta | Function::Resets | Function::Changes
@@ -390,6 +420,6 @@ mod tests {
         let rolled = series.slide(|_, _, _| 1.0);
         let present: Vec<bool> = rolled.values.iter().map(|v| is_present(*v)).collect();
         assert_eq!(present, [false, true, false, false]);
-        assert_eq!((rolled.used, rolled.widest), (1, 1));
+        assert_eq!((rolled.tally.used, rolled.tally.read, rolled.widest), (1, 1, 1));
     }
 }

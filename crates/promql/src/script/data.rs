@@ -53,8 +53,8 @@ impl MemorySource {
         };
     }
 
-    /// Adds what a `load` command spells, the first point at the epoch.
-    pub(super) fn load(&mut self, load: &Load) -> Result<()> {
+    /// Adds what a `load` command spells, the first point at the epoch; fails where classic histograms make no native ones.
+    pub fn load(&mut self, load: &Load) -> Result<()> {
         for (line, starts) in &load.series {
             for (i, point) in line.points.iter().enumerate() {
                 let value = match point {

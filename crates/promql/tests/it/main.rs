@@ -10,3 +10,4 @@ mod explain;
 mod histograms;
 mod parse;
 mod scripts;
+mod statistics;

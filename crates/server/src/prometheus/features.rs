@@ -38,7 +38,7 @@ pub(crate) async fn features(State(state): State<Arc<ServerState>>) -> Response 
         api(&format!("search_fuzz_alg_{algorithm}"), true);
     }
     let options = state.engine.options();
-    language(&mut all, options.language);
+    language(&mut all, options.language, options.step_stats);
     set(&mut all, "promql", "delayed_name_removal", options.delayed_name_removal);
     set(&mut all, "promql", "type_and_unit_labels", options.type_and_unit_labels);
     json::success(&all)
@@ -49,7 +49,7 @@ fn set(all: &mut Features, category: &str, name: &str, on: bool) {
 }
 
 /// What the query language has.
-fn language(all: &mut Features, on: ParseOptions) {
+fn language(all: &mut Features, on: ParseOptions, step_stats: bool) {
     let experimental = on.experimental_functions;
     for function in Function::ALL {
         set(all, "promql_functions", function.name(), experimental || !function.is_experimental());
@@ -86,7 +86,7 @@ fn language(all: &mut Features, on: ParseOptions) {
         ("fill", on.fill_modifiers),
         ("fill_left", on.fill_modifiers),
         ("fill_right", on.fill_modifiers),
-        ("per_step_stats", false),
+        ("per_step_stats", step_stats),
     ] {
         set(all, "promql", keyword, on);
     }

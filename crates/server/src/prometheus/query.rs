@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use base::ErrorKind;
-use engine::{Grid, QueryOptions, QueryReply, RollupUse, Value};
+use engine::{Grid, QueryOptions, QueryReply, QueryStats, RollupUse, StepStats, Value};
 
 use super::json;
 use crate::client::Origin;
@@ -71,6 +71,7 @@ pub(super) fn options(params: &Params, origin: Origin) -> ApiResult<QueryOptions
         timeout: params.duration("timeout")?,
         lookback: lookback.filter(|d| !d.is_zero()),
         explain: false,
+        step_stats: params.get("stats") == Some("all"),
         origin: Some(origin.0),
     })
 }
@@ -86,16 +87,17 @@ fn answer(params: &Params, limit: Option<usize>, mut reply: QueryReply) -> Respo
             reply.output.annotations.warnings.push(TRUNCATED.into());
         }
     }
-    if let Some(other) = params.get("stats").filter(|s| !matches!(*s, "true" | "all")) {
+    let stats = params.get("stats").filter(|s| !s.is_empty());
+    if let Some(other) = stats.filter(|s| !matches!(*s, "true" | "all")) {
         reply.output.annotations.warnings.push(format!(
             "value {other:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""
         ));
     }
     let mut data = String::new();
     json::write_query_data(&mut data, &reply.output.value);
-    if params.get("stats").is_some() {
+    if stats.is_some() {
         data.push_str(",\"stats\":");
-        data.push_str(&stats(&reply));
+        data.push_str(&stats_of(&reply));
     }
     data.push('}');
     json::success_raw(&data, &reply.output.annotations)
@@ -107,7 +109,7 @@ fn truncate<T>(items: &mut Vec<T>, limit: usize) -> bool {
     longer
 }
 
-fn stats(reply: &QueryReply) -> String {
+fn stats_of(reply: &QueryReply) -> String {
     let (timings, stats) = (&reply.timings, &reply.output.stats);
     let mut out = serde_json::json!({
         "timings": {
@@ -118,7 +120,7 @@ fn stats(reply: &QueryReply) -> String {
             "execQueueTime": timings.queue.as_secs_f64(),
             "execTotalTime": (timings.queue + timings.total).as_secs_f64(),
         },
-        "samples": {"totalQueryableSamples": stats.samples, "peakSamples": stats.peak_samples},
+        "samples": samples(stats),
     });
     if !reply.rollups.is_empty() {
         let of = |r: &RollupUse| {
@@ -128,6 +130,24 @@ fn stats(reply: &QueryReply) -> String {
         out["rollups"] = reply.rollups.iter().map(of).collect();
     }
     out.to_string()
+}
+
+/// What samples a query used; by step, if that was asked for and may be.
+fn samples(stats: &QueryStats) -> serde_json::Value {
+    let mut out = serde_json::json!({
+        "totalQueryableSamples": stats.samples,
+        "samplesRead": stats.samples_read,
+        "peakSamples": stats.peak_samples,
+    });
+    if !stats.steps.is_empty() {
+        let points = |of: fn(&StepStats) -> u64| {
+            let point = |step: &StepStats| serde_json::json!([step.t_ms as f64 / 1000.0, of(step)]);
+            stats.steps.iter().map(point).collect::<serde_json::Value>()
+        };
+        out["totalQueryableSamplesPerStep"] = points(|step| step.samples);
+        out["samplesReadPerStep"] = points(|step| step.read);
+    }
+    out
 }
 
 /// The error of a request for series or labels, where the request itself may be what is wrong.
