@@ -87,7 +87,7 @@ fn answer(params: &Params, limit: Option<usize>, mut reply: QueryReply) -> Respo
             reply.output.annotations.warnings.push(TRUNCATED.into());
         }
     }
-    let stats = params.get("stats").filter(|s| !s.is_empty());
+    let stats = params.get("stats");
     if let Some(other) = stats.filter(|s| !matches!(*s, "true" | "all")) {
         reply.output.annotations.warnings.push(format!(
             "value {other:?} for parameter \"stats\" is deprecated and will be rejected in the next major release, use \"true\" or \"all\""
