@@ -152,6 +152,7 @@ impl Alerts {
         let send = SendOptions {
             queue_capacity: flags.alertmanager_notification_queue_capacity,
             batch_size: flags.alertmanager_notification_batch_size,
+            drain: flags.drains_notifications(),
         };
         let notifier = Arc::new(Notifier::new(send, Arc::clone(clock), registry)?);
         let rules = RuleManager::new(

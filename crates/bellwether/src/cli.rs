@@ -177,6 +177,33 @@ pub struct RuleFlags {
     /// Alerts in one request to an Alertmanager.
     #[arg(long = "alertmanager.notification-batch-size", value_name = "COUNT", default_value_t = alerting::limits::NOTIFICATION_BATCH_SIZE)]
     pub alertmanager_notification_batch_size: usize,
+
+    /// Whether alerts that still wait are sent when stopping, for ten seconds at most; else they are dropped.
+    #[arg(
+        long = "alertmanager.drain-notification-queue-on-shutdown",
+        value_name = "BOOL",
+        action = clap::ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value_t = true,
+        default_missing_value = "true"
+    )]
+    pub alertmanager_drain_notification_queue_on_shutdown: bool,
+
+    /// Drops alerts that still wait when stopping: the other flag's denial, as Prometheus writes it.
+    #[arg(
+        long = "no-alertmanager.drain-notification-queue-on-shutdown",
+        conflicts_with = "alertmanager_drain_notification_queue_on_shutdown"
+    )]
+    pub no_alertmanager_drain_notification_queue_on_shutdown: bool,
+}
+
+impl RuleFlags {
+    /// Whether alerts that still wait are sent when stopping.
+    pub fn drains_notifications(&self) -> bool {
+        self.alertmanager_drain_notification_queue_on_shutdown
+            && !self.no_alertmanager_drain_notification_queue_on_shutdown
+    }
 }
 
 impl Serve {

@@ -274,6 +274,10 @@ impl Process for Running {
                 "alertmanager.notification-batch-size".into(),
                 o.rules.alertmanager_notification_batch_size.to_string(),
             ),
+            (
+                "alertmanager.drain-notification-queue-on-shutdown".into(),
+                o.rules.drains_notifications().to_string(),
+            ),
             ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),
             ("log.level".into(), format!("{:?}", o.log_level).to_lowercase()),
         ])

@@ -1,4 +1,4 @@
-//! Counts and times requests by route, under Prometheus' names.
+//! Counts and times requests by route, and failures of federation, under Prometheus' names.
 
 use std::sync::Arc;
 
@@ -6,12 +6,13 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use base::{Error, Result};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::state::ServerState;
 
-/// Requests by route and status, and how long they took.
+/// Requests by route and status, how long they took, and federation that failed.
 pub struct HttpMetrics {
+    pub(crate) federation_errors: IntCounter,
     requests: IntCounterVec,
     duration: HistogramVec,
 }
@@ -30,7 +31,19 @@ impl HttpMetrics {
             "Histogram of latencies for HTTP requests.",
         )
         .buckets(vec![0.001, 0.005, 0.025, 0.1, 0.4, 1.0, 3.0, 8.0, 20.0, 60.0, 120.0]);
+        let federation_errors = IntCounter::new(
+            "prometheus_web_federation_errors_total",
+            "Total number of errors that occurred while sending federation responses.",
+        )?;
+        // What is selected here is there or fails, so that there is nothing to warn of; dashboards ask for the name.
+        let federation_warnings = IntCounter::new(
+            "prometheus_web_federation_warnings_total",
+            "Total number of warnings that occurred while sending federation responses.",
+        )?;
+        registry.register(Box::new(federation_errors.clone()))?;
+        registry.register(Box::new(federation_warnings))?;
         let metrics = Self {
+            federation_errors,
             requests: IntCounterVec::new(requests, &["handler", "code"])?,
             duration: HistogramVec::new(duration, &["handler"])?,
         };

@@ -29,6 +29,8 @@ pub struct SendOptions {
     pub queue_capacity: usize,
     /// Alerts in one request.
     pub batch_size: usize,
+    /// Whether what still waits for an Alertmanager is sent when its queue ends; else it is dropped.
+    pub drain: bool,
 }
 
 impl Default for SendOptions {
@@ -36,6 +38,7 @@ impl Default for SendOptions {
         Self {
             queue_capacity: limits::NOTIFICATION_QUEUE_CAPACITY,
             batch_size: limits::NOTIFICATION_BATCH_SIZE,
+            drain: true,
         }
     }
 }
@@ -136,7 +139,7 @@ impl Notifier {
     }
 
     /// Says which Alertmanagers a set has. New ones get a queue; those of queues that are no longer needed are sent
-    /// what waits.
+    /// what waits, unless [`SendOptions::drain`] says otherwise.
     pub fn set_targets(&self, id: u64, found: &Alertmanagers) {
         let mut current = self.current.write();
         if current.stopped {
@@ -222,7 +225,7 @@ impl Notifier {
         }
     }
 
-    /// Sends what waits, for a limited time, and ends. Nothing is taken in any more.
+    /// Sends what waits, if it is to, for a limited time, and ends. Nothing is taken in any more.
     pub async fn stop(&self) {
         {
             let mut current = self.current.write();

@@ -72,7 +72,7 @@ impl Queue {
         }
     }
 
-    /// Ends the queue's task once what waits is sent.
+    /// Ends the queue's task once what waits is sent or dropped.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::SeqCst);
         self.work.notify_one();
@@ -81,10 +81,16 @@ impl Queue {
     /// Sends until stopped.
     pub(super) async fn run(self: Arc<Self>, clock: Arc<dyn Clock>) {
         loop {
+            let stopped = self.stopped.load(Ordering::SeqCst);
+            if stopped && !self.options.drain {
+                let waiting = std::mem::take(&mut *self.waiting.lock());
+                self.dropped(waiting.len(), "the queue ends and is not to be drained");
+                break;
+            }
             let batch = self.next_batch();
             if !batch.is_empty() {
                 self.send(&batch, &*clock).await;
-            } else if self.stopped.load(Ordering::SeqCst) {
+            } else if stopped {
                 break;
             } else {
                 self.work.notified().await;
@@ -120,5 +126,52 @@ impl Queue {
         self.metrics.latency.observe(&self.url, took);
         self.metrics.latency_histogram.with_label_values(url).observe(took);
         self.metrics.sent.with_label_values(url).inc_by(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use base::{Labels, ManualClock};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Requests(Mutex<usize>);
+
+    #[async_trait]
+    impl AlertPost for Requests {
+        async fn post(&self, _: &str, _: Vec<u8>) -> base::Result<()> {
+            *self.0.lock() += 1;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn what_waits_at_the_end_is_sent_or_dropped() {
+        for (drain, requests) in [(true, 3), (false, 0)] {
+            let post = Arc::<Requests>::default();
+            let set = AlertmanagerSet {
+                id: 0,
+                timeout: Duration::from_secs(1),
+                relabel: None,
+                post: Arc::clone(&post) as _,
+            };
+            let metrics = Arc::new(SendMetrics::register(&prometheus::Registry::new()).unwrap());
+            let options = SendOptions { queue_capacity: 10, batch_size: 2, drain };
+            let queue = Arc::new(Queue::new("http://am", &set, &options, metrics));
+            let alert = Arc::new(Outgoing {
+                labels: Labels::default(),
+                annotations: Default::default(),
+                starts_at_ms: 0,
+                ends_at_ms: 0,
+                generator_url: "".into(),
+            });
+            queue.add(&vec![alert; 5]);
+            queue.stop();
+            Arc::clone(&queue).run(Arc::new(ManualClock::new(0))).await;
+            assert_eq!(*post.0.lock(), requests, "drain: {drain}");
+            assert!(queue.waiting.lock().is_empty());
+        }
     }
 }

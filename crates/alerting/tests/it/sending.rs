@@ -31,7 +31,7 @@ async fn alerts_go_out_in_batches() {
 
 #[tokio::test(start_paused = true)]
 async fn the_oldest_give_way_where_too_many_wait() {
-    let f = fixture(SendOptions { queue_capacity: 100, batch_size: 64 });
+    let f = fixture(SendOptions { queue_capacity: 100, batch_size: 64, drain: true });
     firing(&f, 150).await;
     let sent: Vec<_> = f.alertmanager.take().concat();
     assert_eq!(sent.len(), 100);

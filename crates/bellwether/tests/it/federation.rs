@@ -72,6 +72,10 @@ fn what_is_present_comes_in_the_format_asked_for() {
     let (status, text) = b.get_text("/federate?match[]={");
     assert_eq!(status, 400, "{text}");
     assert_eq!(b.get_text("/federate"), (200, String::new()));
+    let (_, own) = b.get_text("/metrics");
+    for name in ["prometheus_web_federation_errors_total", "prometheus_web_federation_warnings_total"] {
+        assert!(own.contains(&format!("\n{name} 0\n")), "{name}");
+    }
 }
 
 /// Starts Debian's Prometheus with a configuration.

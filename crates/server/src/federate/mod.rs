@@ -41,6 +41,7 @@ pub(crate) async fn federate(
     let found = match state.engine.latest(&sets, range).await {
         Ok(found) => found,
         Err(e) => {
+            state.http_metrics.federation_errors.inc();
             let status = ApiError::from(e.clone()).status();
             return plain(status, e.message());
         }
@@ -54,6 +55,7 @@ pub(crate) async fn federate(
         Err(e) => {
             let text = format!("cannot write samples for federation: {e}");
             tracing::error!("{text}");
+            state.http_metrics.federation_errors.inc();
             plain(StatusCode::INTERNAL_SERVER_ERROR, &text)
         }
     }
