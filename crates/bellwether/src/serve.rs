@@ -220,6 +220,7 @@ async fn open_lake(
     memory.register(registry)?;
     let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
     let lake = place.open(Arc::clone(clock)).await?.with_memory(Arc::clone(memory));
+    lake.reserve().metrics().register(registry)?;
     if let Some(metrics) = lake.remote_metrics() {
         metrics.register(registry)?;
     }

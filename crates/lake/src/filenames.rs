@@ -9,6 +9,9 @@ pub const WRITER_ID: &str = "writer-id";
 /// The queries under way, so that the next start can say which there were when the process died.
 pub const QUERIES_ACTIVE: &str = "queries.active";
 
+/// Holds space of the disk that nothing but sealing may use.
+pub const RESERVE: &str = "reserve";
+
 /// Folder of the write-ahead logs, one folder per table.
 pub const WAL: &str = "wal";
 

@@ -8,6 +8,9 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
+
 /// Files by path. Nothing is durable before [`AppendFile::sync`] for content and [`Fs::sync_dir`] for names.
 pub trait Fs: Debug + Send + Sync {
     /// Creates a folder and those above it; it may exist.
@@ -27,6 +30,10 @@ pub trait Fs: Debug + Send + Sync {
 
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Takes `bytes` of the disk for a file, which may exist and keeps its content and its length. What another process writes cannot
+    /// use them; once the file is removed anybody can. `Unsupported` where the file system has no such thing.
+    fn preallocate(&self, path: &Path, bytes: u64) -> io::Result<()>;
 
     /// Makes created, renamed and removed names of a folder durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
@@ -88,6 +95,14 @@ impl Fs for LocalFs {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
+    }
+
+    fn preallocate(&self, path: &Path, bytes: u64) -> io::Result<()> {
+        let file = OpenOptions::new().append(true).create(true).open(path)?;
+        fallocate(&file, FallocateFlags::KEEP_SIZE, 0, bytes).map_err(|errno| match errno {
+            Errno::OPNOTSUPP | Errno::NOSYS => ErrorKind::Unsupported.into(),
+            errno => errno.into(),
+        })
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {

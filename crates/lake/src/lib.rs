@@ -18,6 +18,7 @@ mod local_store;
 mod location;
 mod lock;
 mod remote;
+mod reserve;
 mod rows;
 mod table;
 #[cfg(feature = "testing")]
@@ -36,6 +37,7 @@ pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use location::{Bucket, Location, Provider};
 pub use remote::{Environment, RemoteMetrics};
+pub use reserve::{Reserve, ReserveMetrics};
 pub use rows::{RowMaintenance, RowOptions, RowStore, RowTail, TailedRows};
 pub use table::{
     Block, ColumnSize, Findings, Garbage, Keys, Layout, NewSegment, Reason, RowChecker, RowPredicate,
@@ -61,6 +63,7 @@ pub struct Lake {
     writer_id: String,
     disk: Arc<dyn Disk>,
     memory: Arc<MemoryBudget>,
+    reserve: Arc<Reserve>,
     compaction: Arc<tokio::sync::Mutex<()>>,
     shared: bool,
     remote: Option<RemoteMetrics>,
@@ -76,7 +79,7 @@ impl Lake {
         let store = Arc::new(store);
         let mut lake = Self::open(folder, Arc::new(LocalFs), store.clone(), clock)?;
         (lake.local, lake._lock) = (Some(store), Some(lock));
-        Ok(lake.with_disk(Arc::new(LocalDisk::new(folder))))
+        Ok(lake.with_disk(Arc::new(LocalDisk::new(folder))).with_own_reserve())
     }
 
     /// Opens a lake whose tables lie in a bucket and whose WALs lie in a local folder, which it keeps other processes out of
@@ -97,7 +100,7 @@ impl Lake {
         let mut lake = Self::open(wal_folder, Arc::new(LocalFs), store, clock)?.into_shared();
         lake.remote = Some(metrics);
         lake._lock = Some(lock);
-        Ok(lake)
+        Ok(lake.with_own_reserve())
     }
 
     /// Opens a lake whose WALs lie in `folder` of `fs` and whose tables lie in `store`. The caller sees to it that nobody
@@ -112,7 +115,7 @@ impl Lake {
             .map_err(|e| Error::unavailable(format!("cannot open data folder {}: {e}", folder.display())))?;
         let (folder, disk, compaction) = (folder.into(), Arc::new(Unbounded), Arc::default());
         let (shared, remote) = (false, None);
-        let memory = MemoryBudget::unlimited();
+        let (memory, reserve) = (MemoryBudget::unlimited(), Arc::new(Reserve::none()));
         Ok(Self {
             folder,
             fs,
@@ -122,6 +125,7 @@ impl Lake {
             writer_id,
             disk,
             memory,
+            reserve,
             compaction,
             shared,
             remote,
@@ -134,6 +138,25 @@ impl Lake {
     pub fn with_disk(mut self, disk: Arc<dyn Disk>) -> Self {
         self.disk = disk;
         self
+    }
+
+    /// Keeps space of the disk from appends; for a lake that was opened over a seam.
+    #[must_use]
+    pub fn with_reserve(mut self, reserve: Reserve) -> Self {
+        self.reserve = Arc::new(reserve);
+        self
+    }
+
+    /// Takes the reserve of the disk on which the logs lie.
+    fn with_own_reserve(self) -> Self {
+        let disk = Arc::new(LocalDisk::new(&self.folder));
+        let reserve = Reserve::take(&self.folder, self.fs.clone(), disk, self.clock.clone());
+        self.with_reserve(reserve)
+    }
+
+    /// The space that appends may not use.
+    pub fn reserve(&self) -> &Arc<Reserve> {
+        &self.reserve
     }
 
     /// Says that other processes write to the store as well.

@@ -81,6 +81,16 @@ pub const COMPACTION_INPUTS: usize = 16;
 /// Bytes that must stay free on the disk beside what a compaction may need: the WAL has to go on.
 pub const COMPACTION_SPARE_BYTES: u64 = 256 << 20;
 
+/// Most bytes of the disk that are kept from the write-ahead log, so that on a full disk what it has can still be sealed, merged and
+/// deleted. Two hours of a million series at ten seconds are 720 million samples, whose segment takes about one byte for each before the log goes.
+pub const RESERVE_BYTES: u64 = 1 << 30;
+
+/// What part of a small disk that may be, as a divisor: three percent is what file systems keep for root.
+pub const RESERVE_DISK_PARTS: u64 = 32;
+
+/// The pause between two looks at a full disk for space to take the reserve again: an append then costs no more than the answer.
+pub const RESERVE_RETRY: Duration = Duration::from_secs(1);
+
 /// Least that `limits.memory` may be, in bytes: below it the head of a single host and one query do not fit side by side.
 pub const MEMORY_BYTES_LEAST: u64 = 64 << 20;
 

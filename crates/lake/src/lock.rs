@@ -20,13 +20,13 @@ impl FolderLock {
             Error::unavailable(format!("cannot open data folder {}: {cause}", folder.display()))
         };
         std::fs::create_dir_all(folder).map_err(|e| fail(e.to_string()))?;
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(folder.join(filenames::LOCK))
-            .map_err(|e| fail(e.to_string()))?;
+        let path = folder.join(filenames::LOCK);
+        let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+        // What may only be read can still be locked.
+        let mut file = match opened {
+            Ok(file) => file,
+            Err(error) => File::open(&path).map_err(|_| fail(error.to_string()))?,
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -38,7 +38,7 @@ impl FolderLock {
             }
             Err(TryLockError::Error(e)) => return Err(fail(e.to_string())),
         }
-        // The lock is what counts. On a full disk only its owner's name is lost, and what there is can be read.
+        // The lock is what counts. On a full or read-only disk only its owner's name is lost, and what there is can be read.
         let told = file.set_len(0).and_then(|()| file.rewind());
         if let Err(error) = told.and_then(|()| write!(file, "{}", std::process::id())) {
             tracing::warn!(%error, folder = %folder.display(), "cannot write the process' id to the data folder's lock");

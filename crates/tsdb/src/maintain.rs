@@ -41,6 +41,16 @@ impl MetricStore {
     /// called every minute or so. What fails is tried again by the next call.
     pub async fn maintain(&self) -> Result<Maintenance> {
         let _one = self.maintenance.lock().await;
+        let mut done = Box::pin(self.maintain_alone()).await;
+        if done.is_err() && self.lake.reserve().give_way() {
+            // It may have been for want of space, of which there is more.
+            done = Box::pin(self.maintain_alone()).await;
+        }
+        self.lake.reserve().restore();
+        done
+    }
+
+    async fn maintain_alone(&self) -> Result<Maintenance> {
         let mut done = Maintenance::default();
         let now_ms = self.clock.now_ms();
         self.bound_held();
@@ -115,6 +125,14 @@ impl MetricStore {
     /// Does what cannot wait for the next round of maintenance while much is appended: seals complete windows, and writes a checkpoint if
     /// the log has grown long.
     pub async fn catch_up(&self) -> Result<()> {
+        let mut caught_up = self.try_catch_up().await;
+        if caught_up.is_err() && self.lake.reserve().give_way() {
+            caught_up = self.try_catch_up().await;
+        }
+        caught_up
+    }
+
+    async fn try_catch_up(&self) -> Result<()> {
         let sealed = {
             let _one = self.maintenance.lock().await;
             self.seal_complete(self.clock.now_ms(), &mut Maintenance::default()).await

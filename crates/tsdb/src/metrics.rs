@@ -238,6 +238,10 @@ fn wal(registry: &Registry) -> Result<lake::WalMetrics> {
             "bellwether_wal_held_bytes",
             "Bytes of WAL files that are kept only because remote write has not sent them yet.",
         )?,
+        files_to_repair: gauge(
+            "bellwether_wal_files_to_repair",
+            "Files of the write-ahead log that must be repaired before it can be written.",
+        )?,
         dropped_unread_bytes: counter(
             "bellwether_wal_dropped_unread_bytes_total",
             "Bytes of WAL files that were dropped before remote write had sent all of them.",

@@ -196,6 +196,7 @@ impl MetricStore {
             dir: lake.wal_dir(METRICS_TABLE),
             clock: clock.clone(),
             metrics: metrics.wal.clone(),
+            reserve: lake.reserve().clone(),
         };
         let wal = Wal::start(wal_options, &report, client)?;
         let names_parts = loaded.manifest.names_parts(lake.fs(), &lake.wal_dir(METRICS_TABLE))?;

@@ -78,6 +78,10 @@ impl RowMetrics {
                     "bellwether_rows_wal_held_bytes",
                     "Bytes of files of the write-ahead log that only its readers need.",
                 )?,
+                files_to_repair: gauge(
+                    "bellwether_rows_wal_files_to_repair",
+                    "Files of the write-ahead log that must be repaired before it can be written.",
+                )?,
                 dropped_unread_bytes: counter(
                     "bellwether_rows_wal_dropped_unread_bytes_total",
                     "Bytes of files of the write-ahead log that were dropped before a reader had read them to their end.",

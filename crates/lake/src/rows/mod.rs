@@ -126,6 +126,7 @@ impl RowStore {
             dir: lake.wal_dir(table.spec().name),
             clock: clock.clone(),
             metrics: metrics.wal.clone(),
+            reserve: lake.reserve().clone(),
         };
         let wal = Wal::start(wal_options, &report, client)?;
         let maintenance = tokio::sync::Mutex::new(true);
@@ -169,7 +170,10 @@ impl RowStore {
         let due = self.state.read().head.is_due(now_ms, self.options.seal_bytes, self.options.seal_age);
         let mut done = RowMaintenance::default();
         // A seal that fails, on a full disk say, must not keep retention from making room.
-        let sealed = if due { self.seal_all(&mut litter).await } else { Ok(0) };
+        let mut sealed = if due { self.seal_all(&mut litter).await } else { Ok(0) };
+        if sealed.is_err() && self.lake.reserve().give_way() {
+            sealed = self.seal_all(&mut litter).await;
+        }
         let expired = self.expire(now_ms, &mut litter, &mut done).await;
         // Whatever the log of the table has been found to say, also if its answer to a commit was lost.
         self.install(self.table.view());

@@ -79,6 +79,7 @@ impl FaultFs {
     }
 
     fn step<T>(&self, verb: &str, path: &Path, effect: impl FnOnce(&mut Disk) -> T) -> io::Result<T> {
+        self.faults.check_writable()?;
         self.faults.step(|| format!("{verb} {}", path.display()), || effect(&mut self.disk.lock()))
     }
 }
@@ -132,6 +133,7 @@ impl Fs for FaultFs {
     }
 
     fn open_append(&self, path: &Path) -> io::Result<Box<dyn AppendFile>> {
+        self.faults.check_writable()?;
         let exists = self.disk.lock().names.get(path).copied();
         let inode = match exists {
             Some(inode) => inode,
@@ -156,6 +158,15 @@ impl Fs for FaultFs {
         self.step("remove", path, |disk| {
             disk.names.remove(path).map(|_| ()).ok_or_else(|| ErrorKind::NotFound.into())
         })?
+    }
+
+    fn preallocate(&self, path: &Path, _: u64) -> io::Result<()> {
+        // Before it is known that there is no space the name is there.
+        drop(self.open_append(path)?);
+        if self.faults.is_full() {
+            return Err(ErrorKind::StorageFull.into());
+        }
+        self.step("preallocate", path, |_| ())
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
@@ -186,7 +197,8 @@ impl AppendFile for FaultFile {
         appended.inspect_err(|_| {
             // A write that fails may have written some of it.
             let content = &mut self.fs.disk.lock().inodes[inode].content;
-            if !content.ends_with(bytes) && !self.fs.faults.is_dead() {
+            let may_write = !self.fs.faults.is_dead() && self.fs.faults.check_writable().is_ok();
+            if !content.ends_with(bytes) && may_write {
                 content.extend_from_slice(half);
             }
         })

@@ -105,6 +105,7 @@ struct State {
     plan: Option<(u64, Fault)>,
     dead: bool,
     full: bool,
+    read_only: bool,
     happened: Option<String>,
 }
 
@@ -139,10 +140,15 @@ impl Faults {
         self.state.lock().full = full;
     }
 
+    /// From here on nothing of a file system can be changed; or it can again.
+    pub fn set_read_only(&self, read_only: bool) {
+        self.state.lock().read_only = read_only;
+    }
+
     /// A new process: nothing goes wrong any more.
     pub fn revive(&self) {
         let mut state = self.state.lock();
-        (state.dead, state.plan, state.full) = (false, None, false);
+        (state.dead, state.plan, state.full, state.read_only) = (false, None, false, false);
     }
 
     /// Runs an operation as a step.
@@ -169,6 +175,13 @@ impl Faults {
             effect();
         }
         Err(error)
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        match self.state.lock().read_only {
+            true => Err(io::ErrorKind::ReadOnlyFilesystem.into()),
+            false => Ok(()),
+        }
     }
 
     fn is_full(&self) -> bool {

@@ -11,6 +11,7 @@ mod files;
 pub(crate) mod frame;
 mod position;
 mod reader;
+mod repair;
 mod replay;
 mod writer;
 
@@ -31,6 +32,7 @@ use files::Files;
 
 use crate::fs::Fs;
 use crate::limits::{QUEUE_KIB, QUEUE_RECORDS};
+use crate::reserve::Reserve;
 
 /// The state that a log protects. All methods run on the log's own thread, one at a time, in the order of appends.
 pub trait WalClient: Send + 'static {
@@ -90,6 +92,8 @@ pub struct WalMetrics {
     pub held_bytes: prometheus::IntGauge,
     /// Bytes of files that were dropped although a reader had not read them to their end.
     pub dropped_unread_bytes: prometheus::IntCounter,
+    /// Files that have to be repaired before anything can be appended: above zero for long, the disk cannot be written.
+    pub files_to_repair: prometheus::IntGauge,
 }
 
 /// Where a log lies and what it uses.
@@ -102,6 +106,8 @@ pub struct WalOptions {
     pub clock: Arc<dyn Clock>,
     /// What it counts.
     pub metrics: WalMetrics,
+    /// Says whether the disk has space for appends.
+    pub reserve: Arc<Reserve>,
 }
 
 /// The writing end of a log. Its thread ends with [`Wal::close`], or when it is dropped.

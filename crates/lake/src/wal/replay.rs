@@ -8,6 +8,7 @@ use base::{Error, Result};
 
 use super::frame::{At, FILE_HEADER, FrameReader, put_frame};
 use super::position::Position;
+use super::repair::{Repair, is_put_off};
 use crate::filenames;
 use crate::fs::Fs;
 
@@ -30,6 +31,8 @@ pub struct ReplayReport {
     pub(super) held: BTreeMap<(i64, u64), u64>,
     /// Readers of the log, with how far they got.
     pub(super) readers: BTreeMap<String, Position>,
+    /// What could not be repaired, because the disk cannot be written now. It comes before the first append.
+    pub(super) repairs: Vec<Repair>,
 }
 
 /// Where a frame was found.
@@ -52,7 +55,8 @@ pub struct ReplayFrom {
 
 /// Hands over the payload of every good frame that `from` names, in the order of epochs and, within one, of
 /// appends; removes the other files, if no reader of the log wants them. Cuts torn tails off. A file with damage in its middle is kept under a
-/// name that ends in `.corrupt`, and its good frames live on in a new file.
+/// name that ends in `.corrupt`, and its good frames live on in a new file. Where the disk is full or may only be read, the log stays as it is
+/// and is replayed all the same; what is needed before more can be appended the log's writer does once it can.
 pub fn replay(
     fs: &Arc<dyn Fs>,
     dir: &Path,
@@ -90,7 +94,11 @@ pub fn replay(
             None => continue,
         }
         let path = dir.join(&name);
-        fs.remove(&path).map_err(|e| io("remove WAL file", &path, e))?;
+        match fs.remove(&path) {
+            // Only space is lost.
+            Err(e) if is_put_off(&e) => tracing::warn!("cannot remove WAL file {}: {e}", path.display()),
+            removed => removed.map_err(|e| io("remove WAL file", &path, e))?,
+        }
     }
     files.sort_unstable();
     for (epoch, sequence) in files {
@@ -98,7 +106,18 @@ pub fn replay(
         let bytes = replay_file(fs, &path, Origin { epoch, file: sequence }, sink, &mut report)?;
         report.sizes.insert((epoch, sequence), bytes);
     }
-    fs.sync_dir(dir).map_err(|e| io("sync WAL folder", dir, e))?;
+    if !report.repairs.is_empty() {
+        tracing::error!(
+            files = report.repairs.len(),
+            folder = %dir.display(),
+            "the log cannot be written now: it is replayed as it is, and appends are refused until it can be repaired"
+        );
+        return Ok(report);
+    }
+    match fs.sync_dir(dir) {
+        Err(e) if is_put_off(&e) => tracing::warn!("cannot sync WAL folder {}: {e}", dir.display()),
+        synced => synced.map_err(|e| io("sync WAL folder", dir, e))?,
+    }
     Ok(report)
 }
 
@@ -132,6 +151,7 @@ fn replay_file(
     report.files += 1;
     let mut at = reader.header().map_err(io)?;
     let corruptions_before = report.corruptions.len();
+    let mut is_torn = false;
     loop {
         if at == At::Frame {
             at = reader.next().map_err(io)?;
@@ -147,11 +167,8 @@ fn replay_file(
                 if !reader.resync().map_err(io)? {
                     let torn = reader.file_len().map_err(io)? - bad;
                     report.torn_bytes += torn;
-                    tracing::warn!(file = %path.display(), offset = bad, bytes = torn, "cut off the torn tail of a WAL file");
-                    if report.corruptions.len() == corruptions_before {
-                        cut(fs, path, bad).map_err(io)?;
-                        return Ok(bad);
-                    }
+                    tracing::warn!(file = %path.display(), offset = bad, bytes = torn, "a WAL file has a torn tail, which goes");
+                    is_torn = true;
                     break;
                 }
                 let error = Error::corrupt(format!(
@@ -166,10 +183,21 @@ fn replay_file(
             }
         }
     }
-    if report.corruptions.len() > corruptions_before {
-        set_aside(fs, path).map_err(io)?;
-    } else {
-        fs.open_append(path).and_then(|mut file| file.sync()).map_err(io)?;
+    let is_damaged = report.corruptions.len() > corruptions_before;
+    let durable = match () {
+        () if is_damaged => reader.file_len().map_err(io)?,
+        // A file with nothing before its torn tail is of no use.
+        () if is_torn && reader.offset <= FILE_HEADER.len() as u64 => 0,
+        () => reader.offset,
+    };
+    let repair = Repair { path: path.into(), durable };
+    let repaired = if is_damaged { set_aside(fs, path) } else { repair.carry_out(fs.as_ref()) };
+    match repaired {
+        Err(e) if is_put_off(&e) => {
+            tracing::warn!("cannot repair WAL file {} now: {e}", path.display());
+            report.repairs.push(repair);
+        }
+        done => done.map_err(io)?,
     }
     Ok(reader.offset)
 }
@@ -182,16 +210,6 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// Cuts a torn tail off; a file with nothing before it is removed.
-fn cut(fs: &Arc<dyn Fs>, path: &Path, len: u64) -> std::io::Result<()> {
-    if len <= FILE_HEADER.len() as u64 {
-        return fs.remove(path);
-    }
-    let mut file = fs.open_append(path)?;
-    file.truncate(len)?;
-    file.sync()
 }
 
 /// Copies the good frames of a damaged file into one that takes its name, and keeps the damaged one beside it.

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 
 use super::files::Files;
 use super::frame::FILE_HEADER;
+use super::repair::Repair;
 use super::{Group, Message, Record, ReplayReport, WalClient, WalOptions};
 use crate::filenames;
 use crate::fs::AppendFile;
@@ -35,21 +36,12 @@ struct OpenFile {
     durable: u64,
 }
 
-struct Repair {
-    path: PathBuf,
-    durable: u64,
-}
-
 impl<C: WalClient> Writer<C> {
     pub(super) fn new(options: WalOptions, replayed: &ReplayReport, client: C, shared: Arc<Files>) -> Self {
-        Self {
-            options,
-            client,
-            files: BTreeMap::new(),
-            next_sequence: replayed.next_sequence,
-            repairs: Vec::new(),
-            shared,
-        }
+        let (next_sequence, repairs) = (replayed.next_sequence, replayed.repairs.clone());
+        let this = Self { options, client, files: BTreeMap::new(), next_sequence, repairs, shared };
+        this.note_repairs();
+        this
     }
 
     pub(super) fn run(mut self, mut messages: mpsc::Receiver<Message<C>>) {
@@ -122,6 +114,9 @@ impl<C: WalClient> Writer<C> {
     /// Makes a group durable, or leaves the log as if it had never been.
     fn write(&mut self, group: &Group) -> Result<()> {
         self.repair()?;
+        if !group.epochs.is_empty() {
+            self.options.reserve.admit()?;
+        }
         let result = self.try_write(group);
         if result.is_err() {
             // After a failed write or fsync nothing is known of the bytes behind the durable ones, and a later fsync
@@ -135,6 +130,7 @@ impl<C: WalClient> Writer<C> {
             }
             // If this fails the next group tries again, and is refused as long as it fails.
             self.repair().ok();
+            self.note_repairs();
         }
         result
     }
@@ -147,12 +143,12 @@ impl<C: WalClient> Writer<C> {
                 created = true;
             }
             let file = self.files.get_mut(epoch).expect("created above");
-            file.handle.append(bytes).map_err(|e| cannot("write", &file.path, &e))?;
+            file.handle.append(bytes).map_err(|e| failed(&self.options, "write", &file.path, &e))?;
         }
         for (epoch, bytes) in &group.epochs {
             let file = self.files.get_mut(epoch).expect("written above");
             let started = self.options.clock.monotonic();
-            file.handle.sync().map_err(|e| cannot("sync", &file.path, &e))?;
+            file.handle.sync().map_err(|e| failed(&self.options, "sync", &file.path, &e))?;
             let took = self.options.clock.monotonic().saturating_sub(started);
             self.options.metrics.fsync_seconds.observe(took.as_secs_f64());
             self.options.metrics.written_bytes.inc_by(bytes.len() as u64);
@@ -161,7 +157,7 @@ impl<C: WalClient> Writer<C> {
             self.options
                 .fs
                 .sync_dir(&self.options.dir)
-                .map_err(|e| cannot("sync folder of", &self.options.dir, &e))?;
+                .map_err(|e| failed(&self.options, "sync folder of", &self.options.dir, &e))?;
         }
         for (epoch, bytes) in &group.epochs {
             let file = self.files.get_mut(epoch).expect("written above");
@@ -189,7 +185,7 @@ impl<C: WalClient> Writer<C> {
                 Ok(())
             }
             Err(e) => {
-                let error = cannot("create", &path, &e);
+                let error = failed(&self.options, "create", &path, &e);
                 self.repairs.push(Repair { path, durable: 0 });
                 Err(error)
             }
@@ -198,24 +194,22 @@ impl<C: WalClient> Writer<C> {
 
     /// Cuts unacknowledged bytes off the files that have them.
     fn repair(&mut self) -> Result<()> {
-        while let Some(repair) = self.repairs.last() {
-            self.repair_file(repair).map_err(|e| cannot("repair", &repair.path, &e))?;
-            self.repairs.pop();
+        if self.repairs.is_empty() {
+            return Ok(());
         }
+        let (fs, dir) = (self.options.fs.as_ref(), &self.options.dir);
+        for repair in &self.repairs {
+            let done = repair.carry_out(fs);
+            done.map_err(|e| failed(&self.options, "repair", &repair.path, &e))?;
+        }
+        fs.sync_dir(dir).map_err(|e| failed(&self.options, "sync folder of", dir, &e))?;
+        self.repairs.clear();
+        self.note_repairs();
         Ok(())
     }
 
-    fn repair_file(&self, repair: &Repair) -> io::Result<()> {
-        if repair.durable == 0 {
-            match self.options.fs.remove(&repair.path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-                other => other,
-            }?;
-            return self.options.fs.sync_dir(&self.options.dir);
-        }
-        let mut file = self.options.fs.open_append(&repair.path)?;
-        file.truncate(repair.durable)?;
-        file.sync()
+    fn note_repairs(&self) {
+        self.options.metrics.files_to_repair.set(i64::try_from(self.repairs.len()).unwrap_or(i64::MAX));
     }
 
     /// Deletes the files whose epoch and number `gone` names.
@@ -238,6 +232,12 @@ impl<C: WalClient> Writer<C> {
         }
         self.options.fs.sync_dir(dir).map_err(|e| cannot("sync folder of", dir, &e))
     }
+}
+
+/// The error of a write, of which the reserve learns: a full disk is its affair.
+fn failed(options: &WalOptions, verb: &str, path: &std::path::Path, cause: &io::Error) -> Error {
+    options.reserve.note(cause);
+    cannot(verb, path, cause)
 }
 
 fn cannot(verb: &str, path: &std::path::Path, cause: &io::Error) -> Error {

@@ -14,3 +14,4 @@ mod table;
 mod verify;
 mod wal;
 mod wal_readers;
+mod wal_refuses;

@@ -7,13 +7,15 @@ use base::{ErrorKind, ManualClock, Result};
 use lake::frames::{FrameWriter, read_frames};
 use lake::fs::Fs;
 use lake::testing::{Fault, FaultFs, Faults, Random};
-use lake::{Group, ReplayFrom, ReplayReport, Wal, WalClient, WalMetrics, WalOptions, filenames, replay};
+use lake::{
+    Group, ReplayFrom, ReplayReport, Reserve, Wal, WalClient, WalMetrics, WalOptions, filenames, replay,
+};
 use parking_lot::Mutex;
 
-const DIR: &str = "/wal/t";
+pub(crate) const DIR: &str = "/wal/t";
 
 /// Logs texts, and remembers those applied.
-struct Texts {
+pub(crate) struct Texts {
     applied: Arc<Mutex<Vec<String>>>,
 }
 
@@ -39,24 +41,33 @@ fn start(fs: &FaultFs) -> (Wal<Texts>, Vec<(i64, String)>, ReplayReport) {
 }
 
 /// A log, what its replay gave, and what it found.
-type Started = (Wal<Texts>, Vec<(i64, String)>, ReplayReport);
+pub(crate) type Started = (Wal<Texts>, Vec<(i64, String)>, ReplayReport);
 
 fn try_start(fs: &FaultFs) -> Result<Started> {
-    let (found, report) = read(fs, i64::MIN)?;
-    let metrics = WalMetrics {
+    try_start_with(fs, wal_metrics(), Reserve::none())
+}
+
+pub(crate) fn wal_metrics() -> WalMetrics {
+    WalMetrics {
         fsync_seconds: prometheus::Histogram::with_opts(prometheus::HistogramOpts::new("a", "a")).unwrap(),
         written_bytes: prometheus::IntCounter::new("b", "b").unwrap(),
         failures: prometheus::IntCounter::new("c", "c").unwrap(),
         held_bytes: prometheus::IntGauge::new("d", "d").unwrap(),
         dropped_unread_bytes: prometheus::IntCounter::new("e", "e").unwrap(),
-    };
+        files_to_repair: prometheus::IntGauge::new("f", "f").unwrap(),
+    }
+}
+
+pub(crate) fn try_start_with(fs: &FaultFs, metrics: WalMetrics, reserve: Reserve) -> Result<Started> {
+    let (found, report) = read(fs, i64::MIN)?;
     let clock = Arc::new(ManualClock::new(0));
-    let options = WalOptions { fs: Arc::new(fs.clone()), dir: DIR.into(), clock, metrics };
+    let reserve = Arc::new(reserve);
+    let options = WalOptions { fs: Arc::new(fs.clone()), dir: DIR.into(), clock, metrics, reserve };
     let wal = Wal::start(options, &report, Texts { applied: Arc::default() })?;
     Ok((wal, found, report))
 }
 
-fn read(fs: &FaultFs, sealed_until: i64) -> Result<(Vec<(i64, String)>, ReplayReport)> {
+pub(crate) fn read(fs: &FaultFs, sealed_until: i64) -> Result<(Vec<(i64, String)>, ReplayReport)> {
     let fs: Arc<dyn Fs> = Arc::new(fs.clone());
     let mut found = Vec::new();
     let report =
@@ -67,7 +78,7 @@ fn read(fs: &FaultFs, sealed_until: i64) -> Result<(Vec<(i64, String)>, ReplayRe
     Ok((found, report))
 }
 
-fn item(epoch: i64, n: u64) -> (i64, String) {
+pub(crate) fn item(epoch: i64, n: u64) -> (i64, String) {
     (epoch, format!("record {n} of {epoch} {}", "x".repeat((n % 50) as usize)))
 }
 

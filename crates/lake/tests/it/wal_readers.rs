@@ -8,7 +8,8 @@ use base::ManualClock;
 use lake::fs::Fs;
 use lake::testing::{FaultFs, Faults};
 use lake::{
-    Group, HeldLimits, LogReader, Look, Position, ReplayFrom, Wal, WalClient, WalMetrics, WalOptions, replay,
+    Group, HeldLimits, LogReader, Look, Position, ReplayFrom, Reserve, Wal, WalClient, WalMetrics,
+    WalOptions, replay,
 };
 
 const DIR: &str = "/wal/t";
@@ -49,10 +50,17 @@ impl Log {
             failures: counter("c"),
             held_bytes: prometheus::IntGauge::new("d", "d").unwrap(),
             dropped_unread_bytes: counter("e"),
+            files_to_repair: prometheus::IntGauge::new("f", "f").unwrap(),
         };
         let clock = Arc::new(ManualClock::new(0));
-        let options =
-            WalOptions { fs: shared, dir: DIR.into(), clock: clock.clone(), metrics: metrics.clone() };
+        let reserve = Arc::new(Reserve::none());
+        let options = WalOptions {
+            fs: shared,
+            dir: DIR.into(),
+            clock: clock.clone(),
+            metrics: metrics.clone(),
+            reserve,
+        };
         let wal = Wal::start(options, &report, Texts).unwrap();
         Self { wal, clock, metrics, fs: fs.clone() }
     }
