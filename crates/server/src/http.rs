@@ -161,7 +161,8 @@ impl HttpServer {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
         let router = Router::new().fallback(self::front).with_state(front);
-        let mut builder = auto::Builder::new(TokioExecutor::new());
+        // HTTP/1 alone, as Prometheus speaks without TLS: a client whose first bytes, or next streams, never come is given up only there.
+        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
         builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
         let graceful = GracefulShutdown::new();
         let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
@@ -309,6 +310,18 @@ mod tests {
         let mut answer = String::new();
         quick.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_sends_nothing_keeps_no_place() {
+        let (address, _stop) = serving(Duration::from_millis(100)).await;
+        for beginning in [&b""[..], b"PRI * HTTP/2.0\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+            let mut silent = TcpStream::connect(address).await.unwrap();
+            silent.write_all(beginning).await.unwrap();
+            let mut answer = Vec::new();
+            let ended = tokio::time::timeout(Duration::from_secs(20), silent.read_to_end(&mut answer)).await;
+            assert!(ended.is_ok(), "the connection stays open after {beginning:?}");
+        }
     }
 
     #[tokio::test]

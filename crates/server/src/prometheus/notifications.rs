@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::sse::{Event, Sse};
+use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
 use serde::Serialize;
@@ -66,7 +66,8 @@ pub(crate) async fn live(State(state): State<Arc<ServerState>>) -> Response {
         let event = serde_json::to_string(&told.queue.remove(0)).expect("our shapes have string keys");
         Some((Ok::<_, Infallible>(Event::default().data(event)), told))
     });
-    Sse::new(events).into_response()
+    // A client that vanished is noticed by what cannot be written to it, and gives its place back.
+    Sse::new(events).keep_alive(KeepAlive::default()).into_response()
 }
 
 impl Told {
