@@ -64,8 +64,15 @@ pub(crate) const PUSHED_METADATA: usize = 100_000;
 
 /// Bytes of those descriptions: names, helps and units are some hundred each.
 pub(crate) const PUSHED_METADATA_BYTES: usize = 32 << 20;
+
 /// Terms of one search, as in Prometheus: each is compared with every name.
 pub(crate) const MAX_SEARCH_TERMS: usize = 32;
+
+/// Characters of a search term. Nobody types as many, and how similar two texts are is worked out for each pair of their characters.
+pub(crate) const MAX_SEARCH_TERM_CHARS: usize = 1_000;
+
+/// Characters of a value that are compared with a term that it does not contain or begin with, for the same reason.
+pub(crate) const SEARCHED_VALUE_CHARS: usize = 1_000;
 
 /// Results of one search: more is a download, for which there are `labels` and `series`. Prometheus' `--web.search.max-limit`.
 pub(crate) const MAX_SEARCH_LIMIT: usize = 10_000;

@@ -1,6 +1,8 @@
 //! How well a value fits what is searched for: Prometheus' filters and scores, so that lists come in the same order.
 //!
-//! Scores lie between 0 and 1. Terms and values are compared character by character.
+//! Scores lie between 0 and 1. Terms and values are compared character by character, of long values only the beginning.
+
+use crate::limits::SEARCHED_VALUE_CHARS;
 
 /// Search terms, any of which is enough; the best score counts.
 pub(super) struct Filter {
@@ -56,15 +58,19 @@ impl Filter {
         match self.algorithm {
             Algorithm::Subsequence if value.starts_with(&term.text) => Some(1.0),
             Algorithm::Subsequence => {
-                let score = subsequence(&term.chars, &value.chars().collect::<Vec<_>>());
+                let score = subsequence(&term.chars, &beginning(value));
                 (score > 0.0 && score >= self.threshold).then_some(score)
             }
             Algorithm::JaroWinkler => contained(&term.text, value).or_else(|| {
-                let score = jaro_winkler(&term.chars, &value.chars().collect::<Vec<_>>());
+                let score = jaro_winkler(&term.chars, &beginning(value));
                 (self.threshold > 0.0 && score >= self.threshold).then_some(score)
             }),
         }
     }
+}
+
+fn beginning(value: &str) -> Vec<char> {
+    value.chars().take(SEARCHED_VALUE_CHARS).collect()
 }
 
 /// 1 for a prefix, down to 0.1 for a suffix.
@@ -190,6 +196,15 @@ mod tests {
         check(0.0, "up", "up", Some(1.0));
         check(0.0, "b", "ab", Some(0.1));
         check(0.0, "b", "abc", Some(0.55));
+    }
+
+    #[test]
+    fn long_values_take_no_longer_than_their_beginning() {
+        // Every character begins a search to the end: of the whole value that would be a million million steps.
+        let value = "ab".repeat(1_000_000);
+        assert_eq!(score(Algorithm::Subsequence, 0.0, "bax", &format!("{value}x")), None);
+        assert!(score(Algorithm::Subsequence, 0.0, "bb", &value).is_some());
+        assert_eq!(score(Algorithm::JaroWinkler, 0.9, "xy", &value), None);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use base::{METRIC_NAME, Metadata};
+use base::{Error, METRIC_NAME, Metadata};
 use serde_json::{Map, Value, json};
 
 use super::query::lookup_error;
@@ -34,7 +34,7 @@ pub(crate) async fn metric_names(
     State(state): State<Arc<ServerState>>,
     params: Params,
 ) -> ApiResult<Response> {
-    let search = SearchParams::read(&params, "metric_names", state.clock.now_ms())?;
+    let search = Arc::new(SearchParams::read(&params, "metric_names", state.clock.now_ms())?);
     let with_metadata = params::boolean(&params, "include_metadata", false)?;
     let hits = values(&state, &search, METRIC_NAME).await?;
     let metadata = if with_metadata { metadata(&state) } else { BTreeMap::new() };
@@ -53,16 +53,17 @@ pub(crate) async fn label_names(
     State(state): State<Arc<ServerState>>,
     params: Params,
 ) -> ApiResult<Response> {
-    let search = SearchParams::read(&params, "label_names", state.clock.now_ms())?;
+    let search = Arc::new(SearchParams::read(&params, "label_names", state.clock.now_ms())?);
     let names = state.engine.label_names(&search.sets, search.range).await.map_err(lookup_error)?;
-    Ok(answer(search.pick(names), &search, "name", |_, _| ()))
+    let hits = fitting(&search, names).await?;
+    Ok(answer(hits, &search, "name", |_, _| ()))
 }
 
 pub(crate) async fn label_values(
     State(state): State<Arc<ServerState>>,
     params: Params,
 ) -> ApiResult<Response> {
-    let search = SearchParams::read(&params, "label_values", state.clock.now_ms())?;
+    let search = Arc::new(SearchParams::read(&params, "label_values", state.clock.now_ms())?);
     let Some(label) = params.get("label") else {
         return Err(ApiError::bad_data("missing required parameter \"label\""));
     };
@@ -70,9 +71,16 @@ pub(crate) async fn label_values(
     Ok(answer(hits, &search, "value", |_, _| ()))
 }
 
-async fn values(state: &ServerState, search: &SearchParams, label: &str) -> ApiResult<Vec<Hit>> {
+async fn values(state: &ServerState, search: &Arc<SearchParams>, label: &str) -> ApiResult<Vec<Hit>> {
     let values = state.engine.label_values(label, &search.sets, search.range).await.map_err(lookup_error)?;
-    Ok(search.pick(values))
+    fitting(search, values).await
+}
+
+/// There may be millions, each of which is compared with every term: other requests should not wait for that.
+async fn fitting(search: &Arc<SearchParams>, values: Vec<String>) -> ApiResult<Vec<Hit>> {
+    let search = Arc::clone(search);
+    let picking = tokio::task::spawn_blocking(move || search.pick(values)).await;
+    picking.map_err(|e| Error::internal(format!("cannot search: {e}")).into())
 }
 
 /// What the first target that has a metric says of it, or else what a sender said.

@@ -4,7 +4,7 @@ use base::{Matcher, TimeRange};
 
 use super::filter::{Algorithm, Filter};
 use crate::error::{ApiError, ApiResult};
-use crate::limits::{MAX_SEARCH_LIMIT, MAX_SEARCH_TERMS};
+use crate::limits::{MAX_SEARCH_LIMIT, MAX_SEARCH_TERM_CHARS, MAX_SEARCH_TERMS};
 use crate::params::Params;
 use crate::prometheus::series::matcher_sets;
 
@@ -51,6 +51,11 @@ impl SearchParams {
         if terms > MAX_SEARCH_TERMS {
             return Err(ApiError::bad_data(format!(
                 "too many search[] terms: got {terms}, maximum is {MAX_SEARCH_TERMS}"
+            )));
+        }
+        if params.all("search[]").any(|term| term.chars().count() > MAX_SEARCH_TERM_CHARS) {
+            return Err(ApiError::bad_data(format!(
+                "search[] term too long: maximum is {MAX_SEARCH_TERM_CHARS} characters (limit max_search_term_chars)"
             )));
         }
         let threshold = threshold(params)?;
