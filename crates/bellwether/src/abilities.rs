@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::config::ways_of_discovery;
 use crate::features::Features;
 
 /// Features by category, and whether they are on. What is not named here is not there.
@@ -30,7 +31,10 @@ pub(crate) fn abilities(features: &Features) -> BTreeMap<String, BTreeMap<String
         ("prometheus".into(), of(&["server_mode"], &["agent_mode", "auto_reload_config"])),
         ("rules".into(), of(&["concurrent_rule_eval", "keep_firing_for", "query_offset"], &[])),
         ("scrape".into(), scrape),
-        ("service_discovery_providers".into(), of(&["file", "static"], &[])),
+        (
+            "service_discovery_providers".into(),
+            ways_of_discovery().map(|(name, on)| (name.to_owned(), on)).collect(),
+        ),
         ("tsdb".into(), of(&stored, &not_stored)),
         ("ui".into(), of(&["ui_v3"], &[])),
     ])

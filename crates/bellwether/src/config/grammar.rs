@@ -98,6 +98,11 @@ impl Key {
         Self { name: self.name, shape: self.shape, effect: Effect::NoneUnless(harmless, why) }
     }
 
+    /// Whether the program acts on the key.
+    pub(super) fn is_honoured(&self) -> bool {
+        matches!(self.effect, Effect::Honoured)
+    }
+
     fn missed(&self, value: &Node) -> Option<&'static str> {
         let empty = match &value.value {
             Value::Null => true,

@@ -40,6 +40,7 @@ mod web;
 pub use alerting::{Alerting, AlertmanagerConfig};
 pub use bounds::Limits;
 pub use checked::{Checked, NODE_SOURCE, SELF_SOURCE, load, load_str};
+pub(crate) use discovery::ways as ways_of_discovery;
 pub use exporters::Exporters;
 pub use global::Global;
 pub use grammar::Notice;

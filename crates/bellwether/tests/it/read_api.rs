@@ -95,6 +95,10 @@ fn features_blocks_and_metrics_are_listed() {
     assert_eq!(features["promql_operators"]["</"], json!(true));
     assert_eq!(features["api"]["admin"], json!(false));
     assert_eq!(features["tsdb"]["exemplar_storage"], json!(true));
+    let discovery = &features["service_discovery_providers"];
+    for (name, on) in [("static", true), ("file", true), ("http", true), ("kubernetes", false)] {
+        assert_eq!(discovery[name], json!(on), "{name}");
+    }
     let replay = b.data("/api/v1/status/walreplay");
     assert_eq!(replay["max"], replay["current"]);
     assert_eq!(b.data("/api/v1/status/tsdb/blocks"), json!({"blocks": []}));

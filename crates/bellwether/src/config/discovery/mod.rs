@@ -54,6 +54,12 @@ pub(super) const KEYS: &[Key] = &[
     not_yet("vultr_sd_configs", &foreign_cloud::VULTR),
 ];
 
+/// The ways of discovery by name, such as `file`, and whether they are run.
+pub(crate) fn ways() -> impl Iterator<Item = (&'static str, bool)> {
+    let name = |key: &Key| key.name.trim_end_matches("_configs").trim_end_matches("_sd");
+    KEYS.iter().map(move |key| (name(key), key.is_honoured()))
+}
+
 const fn not_yet(name: &'static str, section: &'static Section) -> Key {
     Key::new(name, Shape::Sections(section, None))
         .without_effect("this discovery is not run yet; its targets are not scraped")
