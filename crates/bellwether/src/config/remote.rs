@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use collect::config::{Authorization, NameValidation, Secret, SigV4Config};
+use collect::config::{Authorization, NameValidation, Secret, SigV4Config, Source};
 use collect::remote_write::{MetadataConfig, QueueConfig, RemoteWriteConfig, WriteMessage};
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
@@ -261,8 +261,9 @@ fn read_endpoint(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Outco
     config.timeout = duration_or(map, "remote_timeout", config.timeout)?;
     let headers = map.map("headers");
     for entry in headers.entries {
-        let value = Secret::new(headers.text(&entry.key.text)?);
-        config.headers.push((entry.key.text.clone(), value));
+        // Like credentials they are for the endpoint alone, wherever it redirects to.
+        let value = Source::Inline(Secret::new(headers.text(&entry.key.text)?));
+        config.http.headers.push((entry.key.text.clone(), vec![value]));
     }
     config.write_relabel_configs = relabel::read(map, "write_relabel_configs", validation)?;
     config.send_exemplars = map.flag("send_exemplars", false)?;

@@ -122,7 +122,7 @@ fn endpoints_of_remote_write_are_read_with_their_defaults() {
         password: Source::Inline(Secret::new("p@")),
     };
     assert_eq!((&e.http.authorization, e.http.enable_http2), (&basic, true));
-    assert_eq!(e.headers, [("X-Scope".to_owned(), Secret::new("s"))]);
+    assert_eq!(e.http.headers, [("X-Scope".to_owned(), vec![Source::Inline(Secret::new("s"))])]);
     assert_eq!((e.write_relabel_configs.len(), e.message), (1, WriteMessage::V2));
     assert!(e.send_exemplars && e.send_native_histograms);
     let ms = Duration::from_millis;

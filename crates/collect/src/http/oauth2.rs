@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Error, ErrorKind, Result};
-use base64::Engine as _;
 use parking_lot::Mutex;
 use serde_json::Value;
 use url::form_urlencoded;
 
 use super::exchange::Exchange;
 use super::{HttpTransport, reveal};
-use crate::config::{Authorization, HttpConfig, OAuth2Config};
+use crate::config::{Authorization, HttpConfig, OAuth2Config, Secret, Source};
 use crate::limits::{TOKEN_ANSWER_BYTES_MAX, TOKEN_RENEWED_BEFORE, TOKENS_MAX};
 use crate::post::PostResponse;
 
@@ -119,15 +118,16 @@ impl HttpTransport {
     }
 
     async fn ask_for_token(&self, config: &OAuth2Config, secret: &str, style: Style) -> Result<Token> {
-        let mut headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
-        if style == Style::Header {
-            let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = format!("{}:{}", encoded(&config.client_id), encoded(secret));
-            let pair = base64::engine::general_purpose::STANDARD.encode(pair);
-            headers.push(("authorization".to_owned(), format!("Basic {pair}")));
-        }
+        let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let http = HttpConfig {
-            authorization: Authorization::None,
+            authorization: match style {
+                Style::Form => Authorization::None,
+                Style::Header => Authorization::Basic {
+                    username: Source::Inline(encoded(&config.client_id)),
+                    password: Source::Inline(Secret::new(encoded(secret))),
+                },
+            },
             tls: config.tls.clone(),
             proxy: config.proxy.clone(),
             ..HttpConfig::default()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{HttpConfig, Secret};
+use crate::config::HttpConfig;
 use crate::relabel::Rule;
 
 /// One endpoint, with every default applied.
@@ -14,8 +14,6 @@ pub struct RemoteWriteConfig {
     pub name: String,
     /// How long one request may take.
     pub timeout: Duration,
-    /// Headers of every request.
-    pub headers: Vec<(String, Secret)>,
     /// Rules for the labels of series, after external labels were added.
     pub write_relabel_configs: Vec<Rule>,
     /// Whether exemplars are sent.
@@ -24,7 +22,7 @@ pub struct RemoteWriteConfig {
     pub send_native_histograms: bool,
     /// The message that is sent.
     pub message: WriteMessage,
-    /// Authentication, TLS and redirects.
+    /// Authentication, headers, TLS and redirects.
     pub http: HttpConfig,
     /// How samples wait and are sent.
     pub queue: QueueConfig,
@@ -39,7 +37,6 @@ impl RemoteWriteConfig {
             url: url.into(),
             name: String::new(),
             timeout: Duration::from_secs(30),
-            headers: Vec::new(),
             write_relabel_configs: Vec::new(),
             send_exemplars: false,
             send_native_histograms: false,

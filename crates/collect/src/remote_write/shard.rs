@@ -305,8 +305,6 @@ impl Shared {
         if attempt > 0 {
             headers.push(("retry-attempt".to_owned(), attempt.to_string()));
         }
-        let own = self.config.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        headers.extend(own);
         PostRequest { url: self.config.url.clone(), headers, body, http: self.config.http.clone() }
     }
 }

@@ -315,6 +315,22 @@ async fn headers_of_the_configuration_are_sent_to_the_server_alone() {
 }
 
 #[tokio::test]
+async fn a_clients_secret_does_not_follow_a_redirect_to_another_server() {
+    let other = Small::start(|_| ok(r#"{"access_token":"t"}"#)).await;
+    let location = other.address.clone();
+    let tokens = Small::start(move |_| {
+        let moved = format!("307 Moved\r\nLocation: http://{location}/token");
+        Reply::Answer(Box::leak(moved.into_boxed_str()), String::new())
+    })
+    .await;
+    let target = Small::start(|_| ok("m 1\n")).await;
+    let http = oauth2(format!("http://{}/token", tokens.address));
+    fetch(NOTHING, &request(&format!("http://{}/metrics", target.address), http)).await.unwrap();
+    assert!(header(&tokens.seen()[0], "authorization").is_some());
+    assert_eq!(header(&other.seen()[0], "authorization"), None);
+}
+
+#[tokio::test]
 async fn what_is_posted_is_signed_and_what_cannot_be_authorized_is_not_sent() {
     let server = Server::start().await;
     let post = async |authorization| {
