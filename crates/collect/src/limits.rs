@@ -86,6 +86,10 @@ pub const POST_ANSWER_BYTES_MAX: usize = 4 << 10;
 /// How long remote write waits before it reads a log again that could not be read.
 pub const REMOTE_WRITE_READ_PAUSE: Duration = Duration::from_secs(5);
 
+/// The least pause before remote write repeats a request, whatever the configuration says: without one an endpoint that is away would
+/// keep a core busy, and the log of messages full.
+pub const REMOTE_WRITE_PAUSE_LEAST: Duration = Duration::from_millis(10);
+
 /// Records of the log that one queue has under way, those included of which relabelling left nothing: some hundred bytes each, which nothing else bounds
 /// while an endpoint is away that gets a few of very many series.
 pub const REMOTE_WRITE_RECORDS_UNDER_WAY: usize = 100_000;

@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use base::{Error, Labels, Result, SeriesExemplar};
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use super::batch::{Counts, Item, ItemValue};
@@ -139,11 +139,12 @@ impl Reader {
             if !self.pass_on(&mut batch).await {
                 break;
             }
-            if more {
-                continue;
-            }
-            if *self.stop.borrow() > Stop::No {
-                break;
+            // Where all that is read is dropped, no shard says that the queue is to end now.
+            match *self.stop.borrow() {
+                Stop::Hard => break,
+                _ if more => continue,
+                Stop::Soft => break,
+                Stop::No => {}
             }
             tokio::select! {
                 () = self.progress.changed() => {}
@@ -371,8 +372,10 @@ impl Shards {
     fn start(shared: &Arc<Shared>, count: usize, stop: &watch::Receiver<Stop>) -> Self {
         shared.metrics.shards.set(i64::try_from(count).unwrap_or(i64::MAX));
         let mut shards = Self::default();
+        // More than a channel can have never wait.
+        let capacity = shared.config.queue.capacity.min(Semaphore::MAX_PERMITS);
         for _ in 0..count {
-            let (sender, items) = mpsc::channel(shared.config.queue.capacity);
+            let (sender, items) = mpsc::channel(capacity);
             shards.senders.push(sender);
             shards.tasks.push(tokio::spawn(shard::run(shared.clone(), items, stop.clone())));
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::PostResponse;
+use crate::limits::REMOTE_WRITE_PAUSE_LEAST;
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +82,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(min: Duration, max: Duration) -> Self {
-        Self { next: min, max }
+        Self { next: min.max(REMOTE_WRITE_PAUSE_LEAST), max: max.max(REMOTE_WRITE_PAUSE_LEAST) }
     }
 
     /// The next pause.
@@ -135,5 +136,7 @@ mod tests {
         let mut backoff = Backoff::new(ms(30), ms(100));
         assert_eq!([(); 4].map(|()| backoff.pause(None)), [ms(30), ms(60), ms(100), ms(100)]);
         assert_eq!((backoff.pause(Some(ms(20))), backoff.pause(None)), (ms(20), ms(40)));
+        let mut none = Backoff::new(Duration::ZERO, Duration::ZERO);
+        assert_eq!([(); 2].map(|()| none.pause(None)), [REMOTE_WRITE_PAUSE_LEAST; 2]);
     }
 }

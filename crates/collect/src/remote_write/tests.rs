@@ -367,6 +367,18 @@ async fn samples_go_out_with_external_labels_and_through_the_rules() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_that_drops_all_ends_when_it_is_told() {
+    let world = World::new(Endpoint::default());
+    let drop = RuleFields { action: crate::relabel::Action::Drop, ..RuleFields::default() };
+    let rules = vec![Rule::new(drop, NameValidation::Utf8).unwrap()];
+    world.apply(RemoteWriteConfig { write_relabel_configs: rules, ..config() }).await;
+    let records = 20_000;
+    (0..records).for_each(|at| world.scrape(0..1, at));
+    world.remote.stop(Duration::ZERO).await;
+    assert!(world.log.read.load(Ordering::SeqCst) < records as usize, "all of the log was read first");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_may_pass_is_tried_again_and_the_log_waits() {
     let endpoint = Endpoint::default();
     let waits = with_header(503, "retry-after", "7");
