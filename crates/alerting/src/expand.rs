@@ -84,8 +84,8 @@ pub(crate) fn in_template(sample: ResultSample) -> Sample {
     Sample { value: value(&sample), labels: sample.labels }
 }
 
-/// The alert that a series of a rule's result makes; its value is zero where that is a histogram, as in Prometheus. A template that cannot be filled in leaves an error in its place,
-/// so that the alert is sent all the same. `rule` is an alerting rule.
+/// The alert that a series of a rule's result makes; its value is zero where that is a histogram, as in Prometheus. A template that
+/// cannot be filled in leaves an error in its place, so that the alert is sent all the same. `rule` is an alerting rule.
 pub fn instance(
     rule: &RuleConfig,
     sample: &ResultSample,
