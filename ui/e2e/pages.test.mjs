@@ -91,6 +91,17 @@ describe('every page', () => {
 });
 
 describe('Status', () => {
+  it('moves nothing while it loads, on a narrow screen too', async () => {
+    const { page, close } = await open(browser, '/targets', { width: 390 });
+    await watchShifts(page);
+    await page.goto(new URL('/status', BASE).href);
+    await page.getByRole('region', { name: 'Series by metric' }).waitFor();
+    await page.waitForLoadState('networkidle');
+    const moved = await page.evaluate(() => globalThis.shifts);
+    assert.ok(moved < 0.01, `layout shift score ${moved}`);
+    await close();
+  });
+
   it('says how far an endpoint of remote write is behind, and why', async () => {
     const { page, problems, close } = await open(browser, '/status');
     const endpoint = page.locator('[data-endpoint="far"]');

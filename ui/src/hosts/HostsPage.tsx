@@ -51,7 +51,13 @@ export function HostsPage() {
       )}
       {hosts.error && <p className={classes.bad} role="alert">Cannot list the hosts: {hosts.error.message}</p>}
       {hosts.none && !hosts.error && (
-        <p className="dim" role="status">Waiting for the first sample of a host (job="node")…</p>
+        <>
+          <p className="dim" role="status">Waiting for the first sample of a host (job="node")…</p>
+          <p className="dim">
+            If none comes: the configuration turns on the collector for this host
+            with <code className="mono">exporters: {'{node: {enabled: true}}'}</code>, or scrapes a node_exporter as the job “node”.
+          </p>
+        </>
       )}
     </>
   );

@@ -1,10 +1,8 @@
 // Owns the card about the servers that samples are sent on to: who is behind, by how much, and why.
 
-import { useQuery } from '@tanstack/react-query';
-import { getRemoteWrite, type RemoteWriteEndpoint } from '../api/status';
+import type { RemoteWriteEndpoint } from '../api/status';
 import { formatAge } from '../design/units';
 import { agoText } from '../time/format';
-import { LIVE } from '../time/useAutoRefresh';
 import { useNow } from '../time/useTimeRange';
 import classes from './Status.module.css';
 
@@ -31,15 +29,18 @@ function Endpoint({ endpoint: e }: { endpoint: RemoteWriteEndpoint }) {
   );
 }
 
+interface Props {
+  endpoints: RemoteWriteEndpoint[];
+  error: Error | null;
+}
+
 /** Nothing while there is nobody to send to. */
-export function RemoteWriteCard() {
-  const query = useQuery({ queryKey: ['remote-write'], queryFn: ({ signal }) => getRemoteWrite(signal), meta: LIVE });
-  const endpoints = query.data?.data.endpoints ?? [];
-  if (endpoints.length === 0 && !query.error) return null;
+export function RemoteWriteCard({ endpoints, error }: Props) {
+  if (endpoints.length === 0 && !error) return null;
   return (
     <section className={classes.card} aria-label="Remote write">
       <h2>Remote write</h2>
-      {query.error && <p className={classes.error} role="alert">{query.error.message}</p>}
+      {error && <p className={classes.error} role="alert">{error.message}</p>}
       {endpoints.map((endpoint) => <Endpoint key={endpoint.name} endpoint={endpoint} />)}
     </section>
   );

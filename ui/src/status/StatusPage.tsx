@@ -1,7 +1,7 @@
 // Owns the page about the server itself: build, runtime, storage.
 
 import { useQuery } from '@tanstack/react-query';
-import { getFacts, getTsdb, type Facts } from '../api/status';
+import { getFacts, getRemoteWrite, getTsdb, type Facts } from '../api/status';
 import { LIVE } from '../time/useAutoRefresh';
 import { factRows } from './facts';
 import { RemoteWriteCard } from './RemoteWriteCard';
@@ -50,12 +50,15 @@ export function StatusPage() {
   const build = useQuery({ queryKey: ['build'], queryFn: ({ signal }) => getFacts('buildinfo', signal) });
   const runtime = useQuery({ queryKey: ['runtime'], queryFn: ({ signal }) => getFacts('runtimeinfo', signal), meta: LIVE });
   const tsdb = useQuery({ queryKey: ['tsdb'], queryFn: ({ signal }) => getTsdb(signal), meta: LIVE });
+  const remoteWrite = useQuery({ queryKey: ['remote-write'], queryFn: ({ signal }) => getRemoteWrite(signal), meta: LIVE });
+  // Cards that came one by one would push each other around.
+  if ([build, runtime, tsdb, remoteWrite].some((query) => query.isPending)) return <p className="dim" role="status">Loading…</p>;
   return (
     <div className={classes.grid}>
       <FactCard title="Build" facts={build.data?.data} error={build.error} />
       <FactCard title="Runtime" facts={runtime.data?.data} error={runtime.error} />
       <FactCard title="Storage head" facts={tsdb.data?.data.headStats} error={tsdb.error} />
-      <RemoteWriteCard />
+      <RemoteWriteCard endpoints={remoteWrite.data?.data.endpoints ?? []} error={remoteWrite.error} />
       {tsdb.data && (
         <>
           <CountCard title="Series by metric" counts={tsdb.data.data.seriesCountByMetricName} />
