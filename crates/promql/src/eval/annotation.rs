@@ -21,7 +21,7 @@ enum Level {
 struct Entry {
     level: Level,
     text: String,
-    position: usize,
+    place: Span,
     detail: Detail,
 }
 
@@ -77,7 +77,7 @@ impl AnnotationSet {
     fn add(&mut self, level: Level, text: String, span: Span, detail: Detail) {
         if let Some(&at) = self.by_text.get(&text) {
             let entry = &mut self.entries[at];
-            entry.position = span.start;
+            entry.place = span;
             entry.detail = match (entry.detail, detail) {
                 (Detail::Forced(a), Detail::Forced(b)) => Detail::Forced(a.merged(b)),
                 (Detail::Occurrences(a), Detail::Occurrences(b)) => Detail::Occurrences(a + b),
@@ -86,7 +86,7 @@ impl AnnotationSet {
             return;
         }
         self.by_text.insert(text.clone(), self.entries.len());
-        self.entries.push(Entry { level, text, position: span.start, detail });
+        self.entries.push(Entry { level, text, place: span, detail });
     }
 
     /// Adds what another set has.
@@ -94,15 +94,17 @@ impl AnnotationSet {
         self.extend_from(other.entries.into_iter(), 0);
     }
 
-    /// Adds what another set has, at positions that are so much later.
+    /// Adds what another set has, at positions that are so much later. What stands nowhere stays there.
     pub(crate) fn extend_shifted(&mut self, other: &Self, by: isize) {
         self.extend_from(other.entries.iter().cloned(), by);
     }
 
     fn extend_from(&mut self, entries: impl Iterator<Item = Entry>, by: isize) {
-        for Entry { level, text, position, detail } in entries {
-            let start = position.saturating_add_signed(by);
-            self.add(level, text, Span { start, end: start }, detail);
+        for Entry { level, text, place, detail } in entries {
+            let is_somewhere = place != Span::default();
+            let moved = |at: usize| if is_somewhere { at.saturating_add_signed(by) } else { at };
+            let place = Span { start: moved(place.start), end: moved(place.end) };
+            self.add(level, text, place, detail);
         }
     }
 
@@ -254,7 +256,7 @@ impl AnnotationSet {
     pub(crate) fn into_annotations(self, query: &str) -> Annotations {
         let mut out = Annotations::default();
         for entry in self.entries {
-            let position = position(query, entry.position);
+            let position = position(query, entry.place.start);
             let detail = match entry.detail {
                 Detail::Forced(forced) => forced.detail(),
                 Detail::Occurrences(n) if n > 1 => format!(" ({n} occurrences)"),

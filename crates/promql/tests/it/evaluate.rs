@@ -234,4 +234,11 @@ fn what_occurs_twice_gives_and_tells_the_same() {
     let output = range("quantile(2, x_total) + quantile(2, x_total)", GRID, &options, &data).unwrap();
     let expected = "PromQL warning: quantile value should be between 0 and 1, got 2 (1:33)";
     assert_eq!(output.annotations.warnings, [expected]);
+    // A subquery stands nowhere, whichever of them it is.
+    let mut data = MemorySource::default();
+    (0..100).for_each(|i| data.insert(&Labels::from_pairs([("__name__", "x")]), i * 15_000, i as f64));
+    for text in ["rate(x[5m:1m]) + rate(x[5m:1m])", "rate(x[5m:1m]) + rate( x[5m:1m])"] {
+        let infos = range(text, GRID, &options, &data).unwrap().annotations.infos;
+        assert!(infos.len() == 1 && infos[0].ends_with("\"x\" (1:1)"), "{text}: {infos:?}");
+    }
 }
