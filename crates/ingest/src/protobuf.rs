@@ -10,6 +10,8 @@ pub(crate) enum Malformed {
     Overflow,
     /// A field has another wire type than its number has here, or one that is not in use any more.
     WireType,
+    /// A field has the number 0, which none has.
+    Tag,
 }
 
 impl Malformed {
@@ -18,6 +20,7 @@ impl Malformed {
             Self::CutShort => "unexpected EOF",
             Self::Overflow => "proto: integer overflow",
             Self::WireType => "proto: wrong wireType",
+            Self::Tag => "proto: illegal tag 0",
         }
     }
 }
@@ -105,7 +108,9 @@ impl<'a> Reader<'a> {
         match self.rest {
             [] => return Ok(None),
             // What most fields are: a text or a message of less than 128 bytes.
-            [tag @ 0..0x80, len @ 0..0x80, rest @ ..] if tag & 7 == 2 && usize::from(*len) <= rest.len() => {
+            [tag @ 0x08..0x80, len @ 0..0x80, rest @ ..]
+                if tag & 7 == 2 && usize::from(*len) <= rest.len() =>
+            {
                 let (bytes, rest) = rest.split_at(usize::from(*len));
                 self.rest = rest;
                 return Ok(Some((u64::from(tag >> 3), Value::Bytes(bytes))));
@@ -117,6 +122,9 @@ impl<'a> Reader<'a> {
 
     fn any_field(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
         let tag = self.varint()?;
+        if tag >> 3 == 0 {
+            return Err(Malformed::Tag);
+        }
         let value = match tag & 7 {
             2 => Value::Bytes(self.bytes()?),
             0 => Value::Varint(self.varint()?),
@@ -185,6 +193,13 @@ mod tests {
         assert_eq!(r.field(), Ok(Some((3, Value::Bytes(b"hi")))));
         assert_eq!(r.field(), Ok(Some((4, Value::Fixed32))));
         assert_eq!(r.field(), Ok(None));
+    }
+
+    #[test]
+    fn no_field_has_the_number_0() {
+        for bytes in [&b"\0\0"[..], b"\x02\0", b"\x80\0\0"] {
+            assert_eq!(Reader::new(bytes).field(), Err(Malformed::Tag), "{bytes:?}");
+        }
     }
 
     #[test]

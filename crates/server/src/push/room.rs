@@ -108,12 +108,44 @@ impl Room {
         let room = self.for_body(len).await?;
         match tokio::time::timeout(WRITE_READ_TIMEOUT, axum::body::to_bytes(body, len)).await {
             Ok(Ok(bytes)) => Ok((bytes, room)),
-            Ok(Err(_)) if claimed.is_none() => Err(self.too_large()),
+            Ok(Err(e)) if is_too_long(&e) => Err(self.too_large()),
             Ok(Err(e)) => Err(PushFailure::new(StatusCode::BAD_REQUEST, format!("cannot read request: {e}"))),
             Err(_) => {
                 let text = format!("cannot read request: it took more than {WRITE_READ_TIMEOUT:?}");
                 Err(PushFailure::new(StatusCode::REQUEST_TIMEOUT, text))
             }
         }
+    }
+}
+
+/// Whether a body was given up because of its length, and not because its sender did not finish it.
+fn is_too_long(e: &axum::Error) -> bool {
+    std::error::Error::source(e).is_some_and(|e| e.is::<http_body_util::LengthLimitError>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_that_is_cut_is_not_one_that_is_too_large() {
+        let room = Room::register(0, &Registry::new()).unwrap();
+        let read = async |parts: Vec<std::io::Result<Bytes>>| {
+            let body = Body::from_stream(futures::stream::iter(parts));
+            room.read(&HeaderMap::new(), body)
+                .await
+                .map(|(bytes, _)| bytes.len())
+                .map_err(|f| (f.status, f.text))
+        };
+        assert_eq!(read(vec![Ok(Bytes::from_static(b"ab"))]).await, Ok(2));
+        let (status, text) = read(vec![Err(std::io::Error::other("reset"))]).await.unwrap_err();
+        assert_eq!((status, text.contains("reset")), (StatusCode::BAD_REQUEST, true), "{text}");
+        let large = vec![0; room.most_of_body() + 1];
+        let (status, text) = read(vec![Ok(large.into())]).await.unwrap_err();
+        assert_eq!(
+            (status, text.contains("compressed_bytes")),
+            (StatusCode::PAYLOAD_TOO_LARGE, true),
+            "{text}"
+        );
     }
 }
