@@ -47,7 +47,7 @@ pub(super) fn grid(params: &Params) -> ApiResult<Grid> {
         return Err(ApiError::invalid_parameter("end", "end timestamp must not be before start time"));
     }
     let step_ms = params.step_ms()?;
-    if (end_ms - start_ms) / step_ms > MAX_POINTS_PER_SERIES {
+    if end_ms.saturating_sub(start_ms) / step_ms > MAX_POINTS_PER_SERIES {
         return Err(ApiError::bad_data(
             "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
         ));
