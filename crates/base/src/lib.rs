@@ -9,6 +9,7 @@ mod error;
 mod exemplar;
 mod histogram;
 mod label;
+mod limits;
 mod matcher;
 mod metadata;
 mod sample;
@@ -23,7 +24,7 @@ pub use histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS
 pub use label::{
     LabelIter, Labels, LabelsBuilder, METRIC_NAME, cmp_packed, is_legacy_label_name, is_legacy_metric_name,
 };
-pub use matcher::{MatchOp, Matcher, compile_anchored};
+pub use matcher::{MatchOp, Matcher, Regexes, compile_anchored};
 pub use metadata::{Metadata, MetricType};
 pub use sample::{STALE_NAN, Sample, SeriesSample, format_float, is_stale};
 pub use time::{Clock, ManualClock, TimeRange};

@@ -1,9 +1,11 @@
 //! Label matchers: `=`, `!=`, `=~`, `!~`.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use regex::Regex;
 
+use crate::limits::{REGEX_BYTES, REGEX_SIZES_BYTES, REGEXES_BYTES};
 use crate::{Error, Labels, Result};
 
 /// How a matcher compares.
@@ -118,13 +120,74 @@ impl fmt::Debug for Matcher {
 
 /// Compiles an expression that has to match a whole value; `.` matches a newline too, as in Prometheus.
 pub fn compile_anchored(expression: &str) -> Result<Regex> {
-    /// A compiled expression of a query may not take more memory than this.
-    const REGEX_SIZE_LIMIT_BYTES: usize = 10 << 20;
+    compile_within(expression, REGEX_BYTES).map_err(|e| refused(expression, &e))
+}
+
+fn compile_within(expression: &str, bytes: usize) -> Result<Regex, regex::Error> {
     // Parsed on its own first, so that an unbalanced parenthesis cannot escape the anchors.
-    let build = |e: &str| regex::RegexBuilder::new(e).size_limit(REGEX_SIZE_LIMIT_BYTES).build();
-    build(expression)
-        .and_then(|_| build(&format!("^(?s:{expression})$")))
-        .map_err(|e| Error::invalid(format!("cannot compile regular expression {expression:?}: {e}")))
+    let build = |e: &str| regex::RegexBuilder::new(e).size_limit(bytes).build();
+    build(expression).and_then(|_| build(&format!("^(?s:{expression})$")))
+}
+
+fn refused(expression: &str, error: &regex::Error) -> Error {
+    Error::invalid(format!("cannot compile regular expression {expression:?}: {error}"))
+}
+
+/// The regular expressions of one request, which have a bound on what they take together. An expression that occurs several times is
+/// compiled once.
+#[derive(Debug)]
+pub struct Regexes {
+    known: HashMap<String, Regex>,
+    left_bytes: usize,
+}
+
+impl Default for Regexes {
+    fn default() -> Self {
+        Self { known: HashMap::new(), left_bytes: REGEXES_BYTES }
+    }
+}
+
+impl Regexes {
+    /// As [`Matcher::new`]; fails too if the request's expressions take too much memory.
+    pub fn matcher(
+        &mut self,
+        name: impl Into<String>,
+        op: MatchOp,
+        value: impl Into<String>,
+    ) -> Result<Matcher> {
+        let value = value.into();
+        let regex = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Regex | MatchOp::NotRegex => Some(self.compile(&value)?),
+        };
+        Ok(Matcher { name: name.into(), op, value, regex })
+    }
+
+    fn compile(&mut self, expression: &str) -> Result<Regex> {
+        if let Some(known) = self.known.get(expression) {
+            return Ok(known.clone());
+        }
+        let mut too_large = None;
+        for bytes in REGEX_SIZES_BYTES {
+            if bytes > self.left_bytes {
+                // What follows need not be tried.
+                self.left_bytes = 0;
+                return Err(Error::limit(format!(
+                    "cannot compile regular expression: those of one request take more than {REGEXES_BYTES} bytes (limit regexes_bytes)"
+                )));
+            }
+            match compile_within(expression, bytes) {
+                Ok(regex) => {
+                    self.left_bytes -= bytes;
+                    self.known.insert(expression.to_owned(), regex.clone());
+                    return Ok(regex);
+                }
+                Err(e @ regex::Error::CompiledTooBig(_)) => too_large = Some(e),
+                Err(e) => return Err(refused(expression, &e)),
+            }
+        }
+        Err(refused(expression, &too_large.unwrap_or(regex::Error::CompiledTooBig(REGEX_BYTES))))
+    }
 }
 
 #[cfg(test)]
@@ -143,6 +206,30 @@ mod tests {
         check(MatchOp::Equal, "", "", true);
         check(MatchOp::NotEqual, "x", "", true);
         check(MatchOp::Regex, "a$", "a\n", false);
+    }
+
+    #[test]
+    fn the_expressions_of_a_request_have_a_bound_together() {
+        let of_bytes = |left_bytes| Regexes { left_bytes, ..Regexes::default() };
+        let mut regexes = of_bytes(4 << 20);
+        // Half a megabyte each.
+        let large = |i: usize| format!("x{i}\\w{{10}}");
+        let mut taken = 0;
+        let refused = loop {
+            match regexes.matcher("a", MatchOp::Regex, large(taken)) {
+                Ok(matcher) => assert!(matcher.matches(&format!("x{taken}abcdefghij"))),
+                Err(e) => break e,
+            }
+            taken += 1;
+        };
+        assert_eq!(taken, 4, "a megabyte each");
+        assert_eq!(refused.kind(), crate::ErrorKind::Limit);
+        // Those that are known cost nothing.
+        assert!(regexes.matcher("b", MatchOp::NotRegex, large(0)).is_ok());
+        let mut same = of_bytes(1 << 20);
+        assert!((0..100).all(|_| same.matcher("a", MatchOp::Regex, large(0)).is_ok()));
+        let broken = same.matcher("a", MatchOp::Regex, "(").unwrap_err();
+        assert_eq!(broken, Matcher::new("a", MatchOp::Regex, "(").unwrap_err());
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod source;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Matcher, Result, TimeRange, WriteBatch};
+use base::{Clock, Matcher, Regexes, Result, TimeRange, WriteBatch};
 use tokio::sync::Semaphore;
 use tsdb::{ExemplarStore, MetricStore};
 
@@ -80,6 +80,11 @@ impl Default for EngineOptions {
 /// Reads a selector such as `up{job="node"}`.
 pub fn parse_selector(text: &str) -> Result<Vec<Matcher>> {
     Ok(promql::parse_metric_selector(text)?)
+}
+
+/// Reads one of the selectors of a request.
+pub fn parse_selector_with(text: &str, regexes: &mut Regexes) -> Result<Vec<Matcher>> {
+    Ok(promql::parse_metric_selector_with(text, regexes)?)
 }
 
 /// The beginning of a text, at most so many bytes.

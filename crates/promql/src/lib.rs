@@ -35,7 +35,7 @@ pub use output::{
     Annotations, HistogramSample, QueryOutput, QueryStats, Series, StepStats, Value, VectorSample,
 };
 pub use parse_error::{ParseError, ParseErrors};
-pub use parser::{ParseOptions, parse, parse_bytes, parse_metric_selector};
+pub use parser::{ParseOptions, parse, parse_bytes, parse_metric_selector, parse_metric_selector_with};
 pub use print::{pretty, pretty_within};
 pub use source::{Coarse, Columns, HistogramColumns, Selection, SeriesSet, SeriesSource};
 pub use usage::{Need, Usage};

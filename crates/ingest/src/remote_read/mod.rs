@@ -6,7 +6,7 @@ mod bits;
 mod chunk;
 mod response;
 
-use base::{Error, MatchOp, Matcher, Result, TimeRange};
+use base::{Error, MatchOp, Matcher, Regexes, Result, TimeRange};
 
 use crate::limits::{READ_MATCHERS, READ_QUERIES};
 use crate::protobuf::{Malformed, Reader, Value};
@@ -55,7 +55,7 @@ pub fn decode(body: &[u8]) -> Result<ReadRequest> {
 
 /// The outer error is one of the bytes, the inner one of what they say.
 fn read(message: &[u8]) -> Result<Result<ReadRequest>, Malformed> {
-    let (mut queries, mut accepted) = (Vec::new(), Vec::new());
+    let (mut queries, mut accepted, mut regexes) = (Vec::new(), Vec::new(), Regexes::default());
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
         match (number, value) {
@@ -64,7 +64,7 @@ fn read(message: &[u8]) -> Result<Result<ReadRequest>, Malformed> {
                     let text = format!("it has more than {READ_QUERIES} queries (limit read_queries)");
                     return Ok(Err(Error::limit(format!("cannot take remote read request: {text}"))));
                 }
-                match query(value.bytes()?)? {
+                match query(value.bytes()?, &mut regexes)? {
                     Ok(query) => queries.push(query),
                     Err(e) => return Ok(Err(e)),
                 }
@@ -103,7 +103,7 @@ fn note(accepted: &mut Vec<u64>, n: u64) {
     }
 }
 
-fn query(message: &[u8]) -> Result<Result<Query>, Malformed> {
+fn query(message: &[u8], regexes: &mut Regexes) -> Result<Result<Query>, Malformed> {
     let (mut start_ms, mut end_ms, mut matchers) = (0, 0, Vec::new());
     let mut hints = None;
     let mut reader = Reader::new(message);
@@ -117,7 +117,7 @@ fn query(message: &[u8]) -> Result<Result<Query>, Malformed> {
                         format!("a query has more than {READ_MATCHERS} matchers (limit read_matchers)");
                     return Ok(Err(Error::limit(format!("cannot take remote read request: {text}"))));
                 }
-                match matcher(value.bytes()?)? {
+                match matcher(value.bytes()?, regexes)? {
                     Ok(m) => matchers.push(m),
                     Err(e) => return Ok(Err(e)),
                 }
@@ -154,7 +154,7 @@ fn read_hints(message: &[u8]) -> Result<Hints, Malformed> {
     Ok(hints)
 }
 
-fn matcher(message: &[u8]) -> Result<Result<Matcher>, Malformed> {
+fn matcher(message: &[u8], regexes: &mut Regexes) -> Result<Result<Matcher>, Malformed> {
     let (mut op, mut name, mut text): (u64, &[u8], &[u8]) = (0, b"", b"");
     let mut reader = Reader::new(message);
     while let Some((number, value)) = reader.field()? {
@@ -175,7 +175,7 @@ fn matcher(message: &[u8]) -> Result<Result<Matcher>, Malformed> {
     let (Ok(name), Ok(text)) = (std::str::from_utf8(name), std::str::from_utf8(text)) else {
         return Ok(Err(Error::invalid("cannot take remote read request: a matcher is not UTF-8")));
     };
-    Ok(Matcher::new(name, op, text))
+    Ok(regexes.matcher(name, op, text))
 }
 
 #[cfg(test)]

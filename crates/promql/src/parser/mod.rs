@@ -12,7 +12,7 @@ mod grouping;
 mod postfix;
 mod selector;
 
-use base::Matcher;
+use base::{Matcher, Regexes};
 
 use crate::ast::{Expr, ExprKind, Span};
 use crate::check;
@@ -53,8 +53,15 @@ pub fn parse_bytes(input: &[u8], options: &ParseOptions) -> Result<Expr, ParseEr
 /// Parses a series selector, as the `match[]` parameters of the HTTP API have it. It may match everything: that is for
 /// the caller to refuse.
 pub fn parse_metric_selector(input: &str) -> Result<Vec<Matcher>, ParseErrors> {
+    parse_metric_selector_with(input, &mut Regexes::default())
+}
+
+/// As [`parse_metric_selector`], of one of the selectors of a request, whose regular expressions have a bound together.
+pub fn parse_metric_selector_with(input: &str, regexes: &mut Regexes) -> Result<Vec<Matcher>, ParseErrors> {
     let mut p = Parser::new(input.as_bytes(), ParseOptions::default());
+    p.regexes = std::mem::take(regexes);
     let matchers = p.whole(Parser::bare_selector);
+    *regexes = std::mem::take(&mut p.regexes);
     p.finish(matchers, |_, _| {})
 }
 
@@ -87,6 +94,8 @@ struct Parser<'a> {
     height: usize,
     /// Where a range was given to something else than a selector. The nodes there are stand-ins.
     ranges_of_no_selector: Vec<Span>,
+    /// What the query's regular expressions take.
+    regexes: Regexes,
 }
 
 /// As many tokens have to fit after a mistake before the next one counts as another mistake.
@@ -105,6 +114,7 @@ impl<'a> Parser<'a> {
             depth: 0,
             height: 0,
             ranges_of_no_selector: Vec::new(),
+            regexes: Regexes::default(),
         }
     }
 

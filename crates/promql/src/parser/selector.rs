@@ -105,7 +105,7 @@ impl<'a> Parser<'a> {
         let value = self.expect(TokenKind::String);
         let Some(value) = self.recover(value, CONTEXT, "string")? else { return Ok(None) };
         let text = self.unquoted(value);
-        match Matcher::new(label, op, text) {
+        match self.regexes.matcher(label, op, text) {
             Ok(matcher) => Ok(Some(matcher)),
             Err(e) => {
                 let span = Span { start: name.start, end: value.span().end };

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base::{Histogram, Labels, TimeRange};
+use base::{Histogram, Labels, Regexes, TimeRange};
 use engine::{Latest, LatestSample};
 
 use crate::error::ApiError;
@@ -28,9 +28,9 @@ pub(crate) async fn federate(
     headers: HeaderMap,
     params: Params,
 ) -> Response {
-    let mut sets = Vec::new();
+    let (mut sets, mut regexes) = (Vec::new(), Regexes::default());
     for text in params.all("match[]") {
-        match engine::parse_selector(text) {
+        match engine::parse_selector_with(text, &mut regexes) {
             Ok(set) => sets.push(set),
             Err(e) => return plain(StatusCode::BAD_REQUEST, e.message()),
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use base::{Error, Result};
+use base::{Error, Regexes, Result};
 use serde_json::json;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -44,10 +44,10 @@ pub(crate) async fn delete_series(
         return Err(ApiError::bad_data("no match[] parameter provided"));
     }
     let range = params.range()?;
-    let mut sets = Vec::new();
+    let (mut sets, mut regexes) = (Vec::new(), Regexes::default());
     for text in params.all("match[]") {
-        let set =
-            engine::parse_selector(text).map_err(|e| ApiError::invalid_parameter("match[]", e.message()))?;
+        let set = engine::parse_selector_with(text, &mut regexes)
+            .map_err(|e| ApiError::invalid_parameter("match[]", e.message()))?;
         if set.is_empty() {
             let cause = "it selects everything; write {__name__=~\".*\"} if that is meant";
             return Err(ApiError::invalid_parameter("match[]", cause));

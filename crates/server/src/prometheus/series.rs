@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::Response;
-use base::Matcher;
+use base::{Matcher, Regexes};
 use engine::Annotations;
 
 use super::json;
@@ -61,10 +61,12 @@ pub(crate) async fn label_values(
 
 /// The selectors of `match[]`. One that every series satisfies is refused, as it would read the whole store.
 pub(crate) fn matcher_sets(params: &Params) -> ApiResult<Vec<Vec<Matcher>>> {
+    let mut regexes = Regexes::default();
     params
         .all("match[]")
         .map(|text| {
-            let matchers = engine::parse_selector(text).map_err(|e| ApiError::bad_data(e.to_string()))?;
+            let matchers = engine::parse_selector_with(text, &mut regexes)
+                .map_err(|e| ApiError::bad_data(e.to_string()))?;
             if matchers.iter().all(Matcher::matches_empty) {
                 return Err(ApiError::bad_data("match[] must contain at least one non-empty matcher"));
             }
