@@ -62,13 +62,26 @@ impl Bellwether {
     }
 
     /// Starts a command for a server, whose files lie in the folder.
-    pub(crate) fn start_command(mut command: Command, folder: TempDir, configuration: Option<&str>) -> Self {
+    pub(crate) fn start_command(command: Command, folder: TempDir, configuration: Option<&str>) -> Self {
+        Self::start_watched(command, folder, configuration, |_| {})
+    }
+
+    /// The same, and shows each line of its log.
+    pub(crate) fn start_watched(
+        mut command: Command,
+        folder: TempDir,
+        configuration: Option<&str>,
+        watch: impl Fn(&str) + Send + Sync + Clone + 'static,
+    ) -> Self {
         if let Some(text) = configuration {
             let file = folder.path().join("prometheus.yml");
             std::fs::write(&file, text).expect("the configuration is written");
             command.arg("--config").arg(file);
         }
-        let (process, url) = Process::start_until(&mut command, address_in);
+        let (process, url) = Process::start_until(&mut command, move |line| {
+            watch(line);
+            address_in(line)
+        });
         let this = Self { process, url, folder: Some(folder) };
         eventually("it is ready", || ureq::get(format!("{}/-/ready", this.url)).call().is_ok().then_some(()));
         this

@@ -20,6 +20,7 @@ mod features;
 mod federation;
 mod fuzz;
 mod harness;
+mod hostile;
 mod import;
 mod import_live;
 mod import_rules;
