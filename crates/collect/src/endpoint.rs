@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::config::{FileSdConfig, HttpSdConfig, Scheme, TargetGroup};
 use crate::discovery::{Kinds, LastLists, Sources, providers};
+use crate::limits::FIRST_LIST_WAIT;
 use crate::relabel::{self, Rule};
 use crate::target::ADDRESS_LABEL;
 
@@ -97,9 +98,19 @@ fn url(labels: &LabelsBuilder) -> String {
     format!("{}://{}{slash}{path}", labels.get(SCHEME_LABEL), labels.get(ADDRESS_LABEL))
 }
 
-/// Calls `found` with the endpoints whenever they change, first as soon as every source has been looked at. Ends when
-/// it is dropped.
+/// Ends what discovery counts of a set when nobody follows it any more.
+struct Counted<'a>(&'a Sources);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.metrics.forget(&self.0.set);
+    }
+}
+
+/// Calls `found` with the endpoints whenever they change, first as soon as every source has been looked at, or with those of the
+/// others where one takes long. Ends when it is dropped.
 pub async fn follow(config: EndpointConfig, sources: Sources, found: impl Fn(&Endpoints)) {
+    let _counted = Counted(&sources);
     let kinds = Kinds {
         named: &config.static_configs,
         of_files: &config.file_sd_configs,
@@ -123,9 +134,19 @@ pub async fn follow(config: EndpointConfig, sources: Sources, found: impl Fn(&En
         }
     });
     let taking = async {
-        while let Some((i, list)) = updates.recv().await {
-            groups[i] = Some(list);
-            if groups.iter().all(Option::is_some) {
+        let over = tokio::time::sleep(FIRST_LIST_WAIT);
+        tokio::pin!(over);
+        let mut waits = true;
+        loop {
+            tokio::select! {
+                update = updates.recv() => match update {
+                    Some((i, list)) => groups[i] = Some(list),
+                    None => return,
+                },
+                () = &mut over, if waits => waits = false,
+            }
+            waits = waits && groups.iter().any(Option::is_none);
+            if !waits {
                 found(&endpoints(&config, groups.iter().flatten().flatten()));
             }
         }
@@ -137,9 +158,10 @@ pub async fn follow(config: EndpointConfig, sources: Sources, found: impl Fn(&En
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::time::Duration;
 
     use super::*;
-    use crate::config::NameValidation;
+    use crate::config::{HttpConfig, NameValidation};
     use crate::relabel::{Action, RuleFields};
 
     fn config(rules: Vec<Rule>) -> EndpointConfig {
@@ -179,21 +201,51 @@ mod tests {
         assert_eq!(found.dropped, ["http://h:9094/x/api/v2/alerts"]);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn endpoints_follow_discovery() {
-        struct Nobody;
-        #[async_trait::async_trait]
-        impl crate::scrape::Transport for Nobody {
-            async fn fetch(&self, _: &crate::scrape::FetchRequest) -> Result<crate::scrape::FetchedBody> {
-                Err(Error::unavailable("nobody is there"))
-            }
+    /// Never answers.
+    struct Nobody;
+
+    #[async_trait::async_trait]
+    impl crate::scrape::Transport for Nobody {
+        async fn fetch(&self, _: &crate::scrape::FetchRequest) -> Result<crate::scrape::FetchedBody> {
+            std::future::pending().await
         }
-        let metrics = crate::discovery::DiscoveryMetrics::register(&prometheus::Registry::new()).unwrap();
+    }
+
+    /// Follows discovery for a while. Returns how many endpoints there were each time, and metrics meanwhile and afterwards.
+    async fn followed(config: EndpointConfig, seconds: u64) -> (Vec<usize>, usize, usize) {
+        let registry = prometheus::Registry::new();
+        let metrics = crate::discovery::DiscoveryMetrics::register(&registry).unwrap();
         let sources = Sources { metrics, transport: std::sync::Arc::new(Nobody), set: "config-0".into() };
         let seen = Mutex::new(Vec::new());
-        let following = follow(config(vec![]), sources, |e| seen.lock().unwrap().push(e.active.len()));
-        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), following).await;
-        assert!(waited.is_err());
-        assert_eq!(*seen.lock().unwrap(), [2]);
+        let of_set = || {
+            let of = |f: &prometheus::proto::MetricFamily| {
+                f.get_metric().iter().filter(|m| !m.get_label().is_empty()).count()
+            };
+            registry.gather().iter().map(of).sum()
+        };
+        let meanwhile = {
+            let following = follow(config, sources, |e| seen.lock().unwrap().push(e.active.len()));
+            tokio::pin!(following);
+            let waited = tokio::time::timeout(Duration::from_secs(seconds), following.as_mut()).await;
+            assert!(waited.is_err());
+            of_set()
+        };
+        (seen.into_inner().unwrap(), meanwhile, of_set())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn endpoints_follow_discovery() {
+        assert_eq!(followed(config(vec![]), 60).await, (vec![2], 0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_does_not_answer_hides_no_others() {
+        let hour = Duration::from_secs(3600);
+        let server =
+            HttpSdConfig { url: "http://h/".into(), refresh_interval: hour, http: HttpConfig::default() };
+        let config = || EndpointConfig { http_sd_configs: vec![server.clone()], ..config(vec![]) };
+        assert_eq!(followed(config(), 60).await.0, [2]);
+        let (_, meanwhile, afterwards) = followed(config(), 3700).await;
+        assert_eq!((meanwhile, afterwards), (2, 0), "series of one that is gone");
     }
 }
