@@ -90,6 +90,7 @@ pub(super) fn metric_name(reader: &str, config: &RemoteWriteConfig) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Secret, Source};
 
     fn config(shards: usize) -> RemoteWriteConfig {
         let mut config = RemoteWriteConfig::new("http://user:secret@h/api");
@@ -146,8 +147,10 @@ mod tests {
     #[test]
     fn endpoints_that_differ_in_a_secret_have_names_of_their_own() {
         let with = |secret: &str| {
-            let headers = vec![("x".to_owned(), crate::config::Secret::new(secret))];
-            RemoteWriteConfig { headers, ..config(1) }
+            let headers = vec![("x".to_owned(), vec![Source::Inline(Secret::new(secret))])];
+            let mut config = config(1);
+            config.http.headers = headers;
+            config
         };
         let all = [with("a"), with("b"), with("c")];
         let mut got = names(&all, &[], &[]);
