@@ -8,7 +8,7 @@ use base::Matcher;
 use crate::{Function, ValueType};
 
 /// A range of bytes of the query text, the end excluded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize)]
 pub struct Span {
     /// First byte.
     pub start: usize,

@@ -11,6 +11,7 @@ mod eval;
 mod function;
 mod functions;
 pub mod histogram;
+pub mod leaf;
 mod lexer;
 pub mod limits;
 mod number;

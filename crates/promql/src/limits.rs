@@ -35,12 +35,15 @@ pub const TELL_BYTES: u64 = 1 << 20;
 /// Samples that a query of a script may hold at a time, as in Prometheus' own runs of scripts: one that forgets to let go is found.
 pub const SCRIPT_MAX_SAMPLES: u64 = 10_000;
 
-/// Samples of a selection from which on several threads decode and compute: fewer take less than the threads need to wake up.
-pub const SAMPLES_FOR_THREADS: u64 = 30_000;
-
-/// Samples or cells of the series that threads compute at a time before they are taken in, 2 MiB of cells: enough that waiting for
-/// the slowest of them costs little, and little enough that memory still follows the result.
+/// Samples or cells of the series that are computed at a time before they are taken in, 2 MiB of cells: enough that taking over
+/// from each other costs threads little, and little enough that memory still follows the result.
 pub const BLOCK_CELLS: usize = 1 << 18;
 
-/// Series that threads compute at a time, at most.
+/// Series that are computed at a time, at most.
 pub const BLOCK_SERIES: usize = 4096;
+
+/// Series that are computed at a time, at least, however many steps there are.
+pub const MIN_BLOCK_SERIES: usize = 16;
+
+/// Bytes of a leaf that comes from elsewhere, at most: numbers of functions at as many steps as a query may have, in their longest form.
+pub const MAX_LEAF_BYTES: usize = 16 << 20;

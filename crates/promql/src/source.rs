@@ -5,6 +5,7 @@ use std::sync::Arc;
 use base::{Buckets, CounterResetHint, Histogram, Labels, Matcher, Result, TimeRange};
 
 use crate::histogram::{is_reset, size_in_samples};
+use crate::leaf::{Around, Block, Leaf};
 use crate::usage::Usage;
 
 /// What the selectors of a query that need the same samples need.
@@ -114,20 +115,30 @@ impl Columns {
 
 /// A store, as the language sees it.
 ///
-/// An evaluation calls `select` once for every distinct selection, those that
-/// [`crate::selections`] announced and no others, so that an asynchronous caller can fetch them beforehand.
+/// An evaluation asks for selections that [`crate::selections`] announced and no others, so that an asynchronous caller can fetch them
+/// beforehand.
 pub trait SeriesSource: Send + Sync {
     /// The series that satisfy the selection, each once, in order of their labels.
     fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>>;
+
+    /// Carries out a leaf over the series of its selection, and hands over its blocks in order.
+    fn run(
+        &self,
+        leaf: &Leaf,
+        around: Around<'_>,
+        absorb: &mut dyn FnMut(Block) -> Result<()>,
+    ) -> Result<()> {
+        leaf.run(&*self.select(leaf.selection())?, around, absorb)
+    }
 }
 
 /// The series of a selection. Each is decoded when it is asked for, so that memory follows the result and not the input, and
 /// several threads may ask at a time.
-pub trait SeriesSet: Sync {
+pub trait SeriesSet: Send + Sync {
     /// How many there are.
     fn count(&self) -> usize;
 
-    /// About how many samples they have, by which it is decided whether several threads are worth while.
+    /// About how many samples they have, by which it is decided how many series are computed at a time, and by how many threads.
     fn samples(&self) -> u64;
 
     /// Replaces the content of `columns` by the samples in the range of the series at a position, which may be none.

@@ -1,13 +1,14 @@
 //! What a selector's samples are used for, and whether buckets of samples give the same.
 
 use base::BucketColumns;
+use serde::{Deserialize, Serialize};
 
 use crate::Function;
 use crate::eval::plan::Window;
 use crate::eval::steps::Steps;
 
 /// What samples are needed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Need {
     /// The newest sample at each step.
     Newest,
@@ -18,7 +19,7 @@ pub enum Need {
 }
 
 /// How one selector of a query uses the samples that it selects.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     need: Need,
     window: Window,

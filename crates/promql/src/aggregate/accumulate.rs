@@ -12,6 +12,7 @@ use crate::eval::annotation::AnnotationSet;
 use crate::eval::column::{ABSENT, Column, Frame, Histograms, is_present};
 use crate::eval::evaluator::Evaluator;
 use crate::eval::plan::Node;
+use crate::leaf::{self, Block, Partial};
 use crate::number::{self, kahan_add};
 
 /// Evaluates an aggregation without holding its input.
@@ -21,28 +22,127 @@ pub(crate) fn evaluate(
     ast: &Aggregate,
     input: &Node<'_>,
 ) -> Result<Frame> {
-    let mut grouping = Grouping::new(ast);
-    let mut groups: Vec<Group> = Vec::new();
     let steps = node.steps.count;
-    ev.stream(input, &mut |ev, column| {
-        let (at, new) = grouping.assign(&column.labels);
-        if let Some(labels) = new {
-            let group = Group::new(ast.op, labels, steps);
-            ev.hold_samples(steps as u64)?;
-            groups.push(group);
+    let mut groups = Groups::new(ast.op, Grouping::new(ast), steps);
+    let mut held = 0;
+    let mut hold = |ev: &mut Evaluator<'_>, groups: usize| {
+        let more = (groups - std::mem::replace(&mut held, groups)) * steps;
+        if more > 0 { ev.hold_samples(more as u64) } else { Ok(()) }
+    };
+    match ev.leaf(input)?.filter(|leaf| leaf.may_be_grouped()) {
+        Some(mut leaf) => {
+            let (names, without) = (ast.grouping.clone(), ast.without);
+            leaf.grouping = Some(leaf::Grouping { op: ast.op, names, without });
+            ev.run_leaf(input, &leaf, &mut |ev, block| {
+                groups.merge(block, &mut ev.annotations, input.span);
+                hold(ev, groups.len())
+            })?;
         }
-        groups[at].drop_name |= column.drop_name;
-        groups[at].add_column(ev, ast.op, &column, input.span);
-        Ok(())
-    })?;
+        None => ev.stream(input, &mut |ev, column| {
+            groups.add(&column, &mut ev.annotations, input.span);
+            hold(ev, groups.len())
+        })?,
+    }
     ev.release_samples((steps * groups.len()) as u64);
-    Ok(groups.into_iter().map(|g| g.finish(ast.op, &mut ev.annotations, input.span)).collect())
+    Ok(groups.finish(&mut ev.annotations, input.span))
 }
 
-/// A group's running state: one cell per step in each vector that the operator needs.
+/// The groups of an aggregation, as series or parts of groups come in.
+pub(crate) struct Groups<'g> {
+    op: AggregateOp,
+    steps: usize,
+    grouping: Grouping<'g>,
+    groups: Vec<Group>,
+}
+
+impl<'g> Groups<'g> {
+    pub(crate) fn new(op: AggregateOp, grouping: Grouping<'g>, steps: usize) -> Self {
+        Self { op, steps, grouping, groups: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// The group of a series, or of a group's part.
+    fn of(&mut self, labels: &Labels, drop_name: bool) -> &mut Group {
+        let (at, new) = self.grouping.assign(labels);
+        if let Some(labels) = new {
+            self.groups.push(Group::new(self.op, labels, self.steps));
+        }
+        let group = &mut self.groups[at];
+        group.drop_name |= drop_name;
+        group
+    }
+
+    /// Takes a series in.
+    fn add(&mut self, column: &Column, annotations: &mut AnnotationSet, span: Span) {
+        let op = self.op;
+        self.of(&column.labels, column.drop_name).add_column(annotations, op, column, span);
+    }
+
+    /// Takes a series in that has no native histograms.
+    pub(crate) fn add_floats(&mut self, labels: &Labels, drop_name: bool, values: &[f64]) {
+        let op = self.op;
+        self.of(labels, drop_name).add(op, values);
+    }
+
+    /// Takes in what a leaf gave: series, or parts of groups.
+    fn merge(&mut self, mut block: Block, annotations: &mut AnnotationSet, span: Span) {
+        let op = self.op;
+        let partial = block.partial.take();
+        for row in 0..block.rows() {
+            let Some(partial) = &partial else {
+                let column = block.column(row);
+                self.add(&column, annotations, span);
+                continue;
+            };
+            let cells = row * self.steps..(row + 1) * self.steps;
+            let of = |column: &'_ [f64]| column.get(cells.clone()).map(<[f64]>::to_vec).unwrap_or_default();
+            let (extra, count, mean) = (of(&partial.extra), of(&partial.count), of(&partial.mean));
+            let value = block.row(row).to_vec();
+            let part = Parts { value, extra, count, mean };
+            self.of(&block.labels[row], block.drop_names[row]).merge(op, part);
+        }
+    }
+
+    /// The groups as parts, to be brought together with others.
+    pub(crate) fn into_block(self) -> Block {
+        let mut block = Block::with_capacity(self.groups.len(), self.steps);
+        let mut partial = Partial::default();
+        let has_mean = self.groups.iter().any(|g| !g.parts.mean.is_empty());
+        for Group { labels, drop_name, parts, .. } in self.groups {
+            block.labels.push(labels);
+            block.drop_names.push(drop_name);
+            block.values.extend(parts.value);
+            partial.extra.extend(parts.extra);
+            partial.count.extend(parts.count);
+            if has_mean {
+                let rows = block.labels.len() * self.steps;
+                partial.mean.extend(parts.mean);
+                partial.mean.resize(rows, ABSENT);
+            }
+        }
+        block.partial = Some(partial);
+        block
+    }
+
+    fn finish(self, annotations: &mut AnnotationSet, span: Span) -> Frame {
+        self.groups.into_iter().map(|g| g.finish(self.op, annotations, span)).collect()
+    }
+}
+
+/// A group's running state.
 struct Group {
     labels: Labels,
     drop_name: bool,
+    parts: Parts,
+    /// Native histograms, once there are any.
+    histograms: Option<Box<Totals>>,
+}
+
+/// One cell per step in each vector that the operator needs.
+struct Parts {
     /// The sum, extreme or count; absent until the group has a value.
     value: Vec<f64>,
     /// What the sum lost to rounding; of `stddev` the mean.
@@ -51,38 +151,30 @@ struct Group {
     count: Vec<f64>,
     /// Of `avg`, the mean at steps whose sum would overflow, absent elsewhere; empty while there are none.
     mean: Vec<f64>,
-    /// Native histograms, once there are any.
-    histograms: Option<Box<Totals>>,
 }
 
 impl Group {
     fn new(op: AggregateOp, labels: Labels, steps: usize) -> Self {
-        let if_needed = |needed: bool| if needed { vec![0.0; steps] } else { Vec::new() };
-        let spread = matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar);
-        let mean = op == AggregateOp::Avg;
-        Self {
-            labels,
-            drop_name: false,
-            value: vec![ABSENT; steps],
-            extra: if_needed(spread || mean || op == AggregateOp::Sum),
-            count: if_needed(spread || mean),
-            mean: Vec::new(),
-            histograms: None,
-        }
+        Self { labels, drop_name: false, parts: Parts::new(op, steps), histograms: None }
     }
 
     /// Takes in a column that may have native histograms.
-    fn add_column(&mut self, ev: &mut Evaluator<'_>, op: AggregateOp, column: &Column, span: Span) {
-        let countable = self.histograms.as_ref().and_then(|h| h.countable(&column.values));
-        self.add(op, countable.as_ref().unwrap_or(&column.values));
+    fn add_column(
+        &mut self,
+        annotations: &mut AnnotationSet,
+        op: AggregateOp,
+        column: &Column,
+        span: Span,
+    ) {
+        self.add(op, &column.values);
         if !column.has_histograms() {
             return;
         }
         match op {
             AggregateOp::Sum | AggregateOp::Avg => {
-                let steps = self.value.len();
+                let steps = self.parts.value.len();
                 let totals = self.histograms.get_or_insert_with(|| Box::new(Totals::new(steps)));
-                totals.add(op, column, &self.value, &mut ev.annotations, span);
+                totals.add(op, column, &self.parts.value, annotations, span);
             }
             AggregateOp::Count | AggregateOp::Group => {
                 let present = |h: &Option<Arc<Histogram>>| if h.is_some() { 1.0 } else { ABSENT };
@@ -90,9 +182,46 @@ impl Group {
                 self.add(op, &ones);
             }
             _ if column.histograms.iter().any(Option::is_some) => {
-                ev.annotations.ignored_in_aggregation(op.as_str(), span);
+                annotations.ignored_in_aggregation(op.as_str(), span);
             }
             _ => {}
+        }
+    }
+
+    /// Takes in floats, where these still count.
+    fn add(&mut self, op: AggregateOp, values: &[f64]) {
+        let countable = self.histograms.as_ref().and_then(|h| h.countable(values));
+        self.parts.add(op, countable.as_deref().unwrap_or(values));
+    }
+
+    /// Takes in the group's part of other series, likewise.
+    fn merge(&mut self, op: AggregateOp, mut part: Parts) {
+        if let Some(countable) = self.histograms.as_ref().and_then(|h| h.countable(&part.value)) {
+            part.value = countable;
+        }
+        self.parts.merge(op, part);
+    }
+
+    fn finish(self, op: AggregateOp, annotations: &mut AnnotationSet, span: Span) -> Column {
+        let mut values = self.parts.finish(op);
+        let histograms = match self.histograms {
+            Some(totals) => totals.finish(&mut values, annotations, span),
+            None => Histograms::new(),
+        };
+        Column { labels: self.labels, drop_name: self.drop_name, values, histograms }
+    }
+}
+
+impl Parts {
+    fn new(op: AggregateOp, steps: usize) -> Self {
+        let if_needed = |needed: bool| if needed { vec![0.0; steps] } else { Vec::new() };
+        let spread = matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar);
+        let mean = op == AggregateOp::Avg;
+        Self {
+            value: vec![ABSENT; steps],
+            extra: if_needed(spread || mean || op == AggregateOp::Sum),
+            count: if_needed(spread || mean),
+            mean: Vec::new(),
         }
     }
 
@@ -102,12 +231,8 @@ impl Group {
             AggregateOp::Avg => self.add_average(column),
             AggregateOp::Stddev | AggregateOp::Stdvar => self.add_spread(column),
             AggregateOp::Count => self.fold(column, |_| 1.0, |n, _| n + 1.0),
-            AggregateOp::Max => {
-                self.fold(column, |v| v, |best, v| if best < v || best.is_nan() { v } else { best });
-            }
-            AggregateOp::Min => {
-                self.fold(column, |v| v, |best, v| if best > v || best.is_nan() { v } else { best });
-            }
+            AggregateOp::Max => self.fold(column, |v| v, greater),
+            AggregateOp::Min => self.fold(column, |v| v, less),
             // Of the operators that come here this leaves `group`.
             _ => self.fold(column, |_| 1.0, |one, _| one),
         }
@@ -176,30 +301,123 @@ impl Group {
         }
     }
 
-    fn finish(mut self, op: AggregateOp, annotations: &mut AnnotationSet, span: Span) -> Column {
-        for (step, value) in self.value.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
+    /// Brings together what two sets of series gave.
+    fn merge(&mut self, op: AggregateOp, part: Self) {
+        if !self.value.iter().any(|v| is_present(*v)) {
+            *self = part;
+            return;
+        }
+        match op {
+            AggregateOp::Sum => self.merge_sums(&part),
+            AggregateOp::Avg => self.merge_averages(&part),
+            AggregateOp::Stddev | AggregateOp::Stdvar => self.merge_spreads(&part),
+            AggregateOp::Count => self.fold(&part.value, |n| n, |a, b| a + b),
+            AggregateOp::Max => self.fold(&part.value, |v| v, greater),
+            AggregateOp::Min => self.fold(&part.value, |v| v, less),
+            _ => self.fold(&part.value, |one| one, |one, _| one),
+        }
+    }
+
+    fn merge_sums(&mut self, part: &Self) {
+        for (step, v) in part.value.iter().enumerate().filter(|(_, v)| is_present(**v)) {
+            let lost = part.extra[step];
+            if is_present(self.value[step]) {
+                (self.value[step], self.extra[step]) =
+                    kahan_add(*v, self.value[step], self.extra[step] + lost);
+            } else {
+                (self.value[step], self.extra[step]) = (*v, lost);
+            }
+        }
+    }
+
+    fn merge_averages(&mut self, part: &Self) {
+        for (step, v) in part.value.iter().enumerate().filter(|(_, v)| is_present(**v)) {
+            let (before, more) = (self.count[step], part.count[step]);
+            self.count[step] = before + more;
+            let own_mean = self.mean.get(step).copied().filter(|m| is_present(*m));
+            let its_mean = part.mean.get(step).copied().filter(|m| is_present(*m));
+            if !is_present(self.value[step]) {
+                (self.value[step], self.extra[step]) = (*v, part.extra[step]);
+                if let Some(mean) = its_mean {
+                    self.means()[step] = mean;
+                }
+                continue;
+            }
+            if own_mean.is_none() && its_mean.is_none() {
+                let (sum, lost) =
+                    kahan_add(*v, self.value[step], self.extra[step] + part.extra[step]);
+                if !sum.is_infinite() {
+                    (self.value[step], self.extra[step]) = (sum, lost);
+                    continue;
+                }
+            }
+            let as_mean = |mean: Option<f64>, sum: f64, lost: f64, n: f64| match mean {
+                Some(mean) => (mean, lost),
+                None => (sum / n, lost / n),
+            };
+            let (a, lost_a) = as_mean(own_mean, self.value[step], self.extra[step], before);
+            let (b, lost_b) = as_mean(its_mean, *v, part.extra[step], more);
+            let n = before + more;
+            let (mean, lost) =
+                kahan_add(b * (more / n), a * (before / n), (lost_a * before + lost_b * more) / n);
+            self.means()[step] = mean;
+            self.extra[step] = lost;
+        }
+    }
+
+    fn means(&mut self) -> &mut [f64] {
+        if self.mean.is_empty() {
+            self.mean = vec![ABSENT; self.value.len()];
+        }
+        &mut self.mean
+    }
+
+    /// Chan's method, for two sets of values.
+    fn merge_spreads(&mut self, part: &Self) {
+        for (step, v) in part.value.iter().enumerate().filter(|(_, v)| is_present(**v)) {
+            let (before, more) = (self.count[step], part.count[step]);
+            self.count[step] = before + more;
+            if !is_present(self.value[step]) {
+                (self.value[step], self.extra[step]) = (*v, part.extra[step]);
+                continue;
+            }
+            let n = before + more;
+            let delta = part.extra[step] - self.extra[step];
+            self.extra[step] += delta * (more / n);
+            self.value[step] += v + delta * delta * (before * more / n);
+        }
+    }
+
+    fn finish(self, op: AggregateOp) -> Vec<f64> {
+        let Self { mut value, extra, count, mean } = self;
+        for (step, value) in value.iter_mut().enumerate().filter(|(_, v)| is_present(**v)) {
             match op {
-                AggregateOp::Sum => *value += self.extra[step],
+                AggregateOp::Sum => *value += extra[step],
                 AggregateOp::Avg => {
-                    let mean = self.mean.get(step).copied().filter(|m| is_present(*m));
-                    let n = self.count[step];
+                    let mean = mean.get(step).copied().filter(|m| is_present(*m));
+                    let n = count[step];
                     *value = match mean {
-                        Some(mean) => mean + self.extra[step],
-                        None => *value / n + self.extra[step] / n,
+                        Some(mean) => mean + extra[step],
+                        None => *value / n + extra[step] / n,
                     };
                 }
-                AggregateOp::Stdvar => *value /= self.count[step],
-                AggregateOp::Stddev => *value = (*value / self.count[step]).sqrt(),
+                AggregateOp::Stdvar => *value /= count[step],
+                AggregateOp::Stddev => *value = (*value / count[step]).sqrt(),
                 _ => {}
             }
         }
-        let mut values = self.value;
-        let histograms = match self.histograms {
-            Some(totals) => totals.finish(&mut values, annotations, span),
-            None => Histograms::new(),
-        };
-        Column { labels: self.labels, drop_name: self.drop_name, values, histograms }
+        value
     }
+}
+
+#[inline]
+fn greater(best: f64, v: f64) -> f64 {
+    if best < v || best.is_nan() { v } else { best }
+}
+
+#[inline]
+fn less(best: f64, v: f64) -> f64 {
+    if best > v || best.is_nan() { v } else { best }
 }
 
 /// Evaluates `quantile(q, v)`.
@@ -262,10 +480,14 @@ fn note_invalid(ev: &mut Evaluator<'_>, quantiles: &[f64], param: &Node<'_>) {
 mod tests {
     use super::*;
 
+    fn state(op: AggregateOp, columns: &[&[f64]]) -> Parts {
+        let mut parts = Parts::new(op, columns[0].len());
+        columns.iter().for_each(|c| parts.add(op, c));
+        parts
+    }
+
     fn of(op: AggregateOp, columns: &[&[f64]]) -> Vec<f64> {
-        let mut group = Group::new(op, Labels::empty(), columns[0].len());
-        columns.iter().for_each(|c| group.add(op, c));
-        group.finish(op, &mut AnnotationSet::default(), Span::default()).values
+        state(op, columns).finish(op)
     }
 
     #[test]
@@ -292,5 +514,38 @@ mod tests {
         assert_eq!(of(AggregateOp::Max, &[&[f64::NAN], &[1.0], &[f64::NAN]]), [1.0]);
         assert_eq!(of(AggregateOp::Avg, &[&[f64::MAX], &[f64::MAX]]), [f64::MAX]);
         assert!(of(AggregateOp::Stddev, &[&[f64::INFINITY], &[1.0]])[0].is_nan());
+    }
+
+    #[test]
+    fn parts_brought_together_give_what_the_whole_gives() {
+        let columns: [&[f64]; 6] = [
+            &[1.0, ABSENT, ABSENT, f64::MAX, 1e100, f64::NAN, ABSENT],
+            &[3.0, 5.0, ABSENT, f64::MAX, 1.0, 1.0, ABSENT],
+            &[0.25, ABSENT, ABSENT, f64::MAX, -1e100, 2.0, ABSENT],
+            &[9.0, 7.0, ABSENT, -1.0, 1.0, f64::INFINITY, 4.0],
+            &[2.0, ABSENT, 6.0, f64::MAX, 0.5, 3.0, 8.0],
+            &[8.5, 0.0, 1.0, 1.0, ABSENT, ABSENT, ABSENT],
+        ];
+        for op in [
+            AggregateOp::Sum,
+            AggregateOp::Avg,
+            AggregateOp::Count,
+            AggregateOp::Min,
+            AggregateOp::Max,
+            AggregateOp::Group,
+            AggregateOp::Stdvar,
+            AggregateOp::Stddev,
+        ] {
+            let whole = of(op, &columns);
+            for cut in 1..columns.len() {
+                let mut parts = state(op, &columns[..cut]);
+                parts.merge(op, state(op, &columns[cut..]));
+                for (step, (a, b)) in parts.finish(op).into_iter().zip(&whole).enumerate() {
+                    let close = (a - b).abs() <= 1e-12 * b.abs();
+                    assert!(close || a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan() && is_present(a)),
+                        "{op:?} cut at {cut}, step {step}: {a} and not {b}");
+                }
+            }
+        }
     }
 }

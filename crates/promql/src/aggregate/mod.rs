@@ -3,7 +3,7 @@
 //! Owns the grouping, whose keys are computed once per series. What can be accumulated one series at a time streams
 //! (`accumulate`), the rest sees its input whole.
 
-mod accumulate;
+pub(crate) mod accumulate;
 mod count_values;
 mod histograms;
 mod select;
@@ -38,7 +38,7 @@ pub(crate) fn evaluate(
 }
 
 /// Assigns series to groups.
-struct Grouping<'g> {
+pub(crate) struct Grouping<'g> {
     names: &'g [Arc<str>],
     without: bool,
     by_labels: FxHashMap<Labels, usize>,
@@ -46,7 +46,17 @@ struct Grouping<'g> {
 
 impl<'g> Grouping<'g> {
     fn new(ast: &'g Aggregate) -> Self {
-        Self { names: &ast.grouping, without: ast.without, by_labels: FxHashMap::default() }
+        Self::over(&ast.grouping, ast.without)
+    }
+
+    /// Groups by these labels, or by all but these.
+    pub(crate) fn over(names: &'g [Arc<str>], without: bool) -> Self {
+        Self { names, without, by_labels: FxHashMap::default() }
+    }
+
+    /// How many groups there are.
+    pub(crate) fn count(&self) -> usize {
+        self.by_labels.len()
     }
 
     /// The labels of a series' group.
@@ -61,7 +71,7 @@ impl<'g> Grouping<'g> {
     }
 
     /// The group of a series, and the group's labels if it is new.
-    fn assign(&mut self, series: &Labels) -> (usize, Option<Labels>) {
+    pub(crate) fn assign(&mut self, series: &Labels) -> (usize, Option<Labels>) {
         let labels = self.labels(series);
         let next = self.by_labels.len();
         match self.by_labels.entry(labels) {
@@ -83,11 +93,11 @@ mod tests {
     fn series_of_a_group_share_their_index() {
         let names = [Arc::from("job")];
         let series = |job: &str| Labels::from_pairs([("__name__", "up"), ("job", job), ("instance", "i")]);
-        let mut by = Grouping { names: &names, without: false, by_labels: FxHashMap::default() };
+        let mut by = Grouping::over(&names, false);
         assert_eq!(by.assign(&series("a")), (0, Some(Labels::from_pairs([("job", "a")]))));
         assert_eq!(by.assign(&series("b")).0, 1);
         assert_eq!(by.assign(&series("a")), (0, None));
-        let without = Grouping { names: &names, without: true, by_labels: FxHashMap::default() };
+        let without = Grouping::over(&names, true);
         assert_eq!(without.labels(&series("a")), Labels::from_pairs([("instance", "i")]));
     }
 }

@@ -3,6 +3,7 @@
 //! Each text is kept once, at the place that said it last; the position in the query is appended at the end.
 
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::Annotations;
 use crate::ast::Span;
@@ -11,13 +12,13 @@ use crate::number::{format_g, format_g2};
 use crate::quote::quote;
 
 /// How much an annotation matters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 enum Level {
     Info,
     Warning,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
     level: Level,
     text: String,
@@ -26,9 +27,11 @@ struct Entry {
 }
 
 /// What is told at the end only, put together from all places that said the same.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Detail {
     None,
+    /// Nothing that a leaf tells.
+    #[serde(skip)]
     Forced(Forced),
     Occurrences(u64),
 }
@@ -67,10 +70,24 @@ pub(crate) struct Forced {
 }
 
 /// The annotations of an evaluation.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct AnnotationSet {
     entries: Vec<Entry>,
     by_text: FxHashMap<String, usize>,
+}
+
+impl Serialize for AnnotationSet {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.entries.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for AnnotationSet {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let mut set = Self::default();
+        set.extend_from(Vec::deserialize(from)?.into_iter(), 0);
+        Ok(set)
+    }
 }
 
 impl AnnotationSet {

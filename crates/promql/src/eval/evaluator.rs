@@ -12,12 +12,14 @@ use rustc_hash::FxHashMap;
 use super::annotation::AnnotationSet;
 use super::column::{ABSENT, Column, Frame, is_present};
 use super::plan::{Kind, Node, Plan};
-use super::series::Kept;
+use super::select::Want;
 use super::steps::Steps;
 use super::tally::Tally;
-use super::trace::{Measured, Trace};
+use super::trace::{Measured, Read, Trace};
 use super::{EvalOptions, Interrupt};
+use crate::functions::rollup;
 use crate::histogram::multiply;
+use crate::leaf::{Around, Block, Leaf, Settings, Told};
 use crate::limits::{CELL_BYTES, CELLS_PER_SAMPLE, SAMPLE_BYTES, TELL_BYTES};
 use crate::{Columns, QueryStats, Selection, SeriesSource, ValueType};
 
@@ -28,9 +30,9 @@ pub(crate) type Sink<'s> = dyn FnMut(&mut Evaluator<'_>, Column) -> Result<()> +
 pub(crate) struct Evaluator<'a> {
     pub(crate) options: &'a EvalOptions,
     pub(crate) annotations: AnnotationSet,
-    pub(super) source: &'a dyn SeriesSource,
+    source: &'a dyn SeriesSource,
     interrupt: &'a dyn Interrupt,
-    pub(super) shared: Vec<Shared>,
+    selections: Vec<Selection>,
     /// What was used and read by the steps that are being evaluated.
     pub(crate) tally: Tally,
     series: u64,
@@ -55,13 +57,6 @@ struct Part {
     uses_left: usize,
 }
 
-/// A selection, and its series while further selectors will ask for them.
-pub(super) struct Shared {
-    pub(super) selection: Selection,
-    pub(super) uses_left: usize,
-    pub(super) kept: Option<Kept>,
-}
-
 impl<'a> Evaluator<'a> {
     pub(crate) fn new(
         options: &'a EvalOptions,
@@ -69,9 +64,6 @@ impl<'a> Evaluator<'a> {
         interrupt: &'a dyn Interrupt,
         plan: &Plan<'_>,
     ) -> Self {
-        let shared = plan.selections.iter().cloned();
-        let shared =
-            shared.map(|(selection, uses_left)| Shared { selection, uses_left, kept: None }).collect();
         // More steps than that will be refused.
         let counted = options.step_stats && plan.root.steps.count as u64 <= options.max_samples;
         let tally = Tally::of_steps(if counted { plan.root.steps.count } else { 0 });
@@ -80,7 +72,7 @@ impl<'a> Evaluator<'a> {
             annotations: AnnotationSet::default(),
             source,
             interrupt,
-            shared,
+            selections: plan.selections.clone(),
             tally,
             series: 0,
             peak_samples: 0,
@@ -152,7 +144,12 @@ impl<'a> Evaluator<'a> {
         }
         self.check_steps(node)?;
         match &node.kind {
-            Kind::Selector(selector) => super::select::stream(self, selector, node.span, node.steps, sink),
+            Kind::Selector(_) => {
+                let Some(leaf) = self.leaf(node)? else { return Ok(()) };
+                self.run_leaf(node, &leaf, &mut |ev, mut block| {
+                    (0..block.rows()).try_for_each(|row| sink(ev, block.column(row)))
+                })
+            }
             Kind::Unary { negative: false, inner } => self.stream(inner, sink),
             Kind::Unary { negative: true, inner } if node.ty == ValueType::Vector => {
                 crate::functions::elementwise::stream(self, inner, sink, &mut |_, c| {
@@ -187,14 +184,91 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// A selection, if there is any step that needs it.
+    pub(crate) fn selection(&self, at: Option<usize>) -> Option<Selection> {
+        at.and_then(|at| self.selections.get(at)).cloned()
+    }
+
+    /// What leaves look at of how this evaluation is done.
+    pub(crate) fn settings(&self) -> Settings {
+        Settings {
+            delayed_name_removal: self.options.delayed_name_removal,
+            use_start_timestamps: self.options.use_start_timestamps,
+            type_and_unit_labels: self.options.type_and_unit_labels,
+            counts_steps: self.tally.counts_steps(),
+        }
+    }
+
+    /// The leaf that a node is, if it is one.
+    pub(crate) fn leaf(&mut self, node: &Node<'_>) -> Result<Option<Leaf>> {
+        match &node.kind {
+            Kind::Selector(selector) => Ok(self.selection(selector.selection).map(|selection| {
+                Leaf::newest(selector, selection, (node.span, node.steps), Want::Value, self.settings())
+            })),
+            Kind::Call { function, args, .. } if rollup::is_rollup(*function) => {
+                self.check_steps(node)?;
+                rollup::leaf(self, node, *function, args)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Carries out the leaf that a node is, and takes in its blocks.
+    pub(crate) fn run_leaf(
+        &mut self,
+        node: &Node<'_>,
+        leaf: &Leaf,
+        absorb: &mut dyn FnMut(&mut Self, Block) -> Result<()>,
+    ) -> Result<()> {
+        let around = Around { interrupt: self.interrupt, clock: self.trace.as_ref().map(Trace::clock) };
+        self.source.run(leaf, around, &mut |mut block| {
+            self.check_interrupt()?;
+            let told = std::mem::take(&mut block.told);
+            if let Some(trace) = &mut self.trace {
+                trace.note_leaf(node, leaf, &told);
+            }
+            self.take_in(told)?;
+            absorb(self, block)
+        })
+    }
+
+    /// Takes in what a leaf has to tell.
+    pub(crate) fn take_in(&mut self, told: Told) -> Result<()> {
+        self.series += told.series;
+        self.annotations.extend(told.annotations);
+        self.tally.add(&told.tally);
+        self.hold_samples(told.widest)?;
+        self.release_samples(told.widest);
+        Ok(())
+    }
+
+    /// Hands each series of a selection of a node to `f`.
+    pub(crate) fn read(
+        &mut self,
+        node: &Node<'_>,
+        selection: Option<usize>,
+        f: &mut dyn FnMut(&mut Self, Labels, &mut Columns) -> Result<()>,
+    ) -> Result<()> {
+        let Some((selection, wanted)) = selection.zip(self.selection(selection)) else { return Ok(()) };
+        let set = self.source.select(&wanted)?;
+        let mut columns = Columns::default();
+        for series in 0..set.count() {
+            self.check_interrupt()?;
+            let begin = self.trace_now();
+            let labels = set.read(series, &mut columns)?;
+            self.series += 1;
+            if let (Some(begin), Some(trace)) = (begin, &mut self.trace) {
+                let (samples, time) = (columns.size_in_samples(), trace.now().saturating_sub(begin));
+                trace.note_read(node, Read { selection, series: 1, samples, time });
+            }
+            f(self, labels, &mut columns)?;
+        }
+        Ok(())
+    }
+
     /// The time, if nodes are measured.
     pub(super) fn trace_now(&self) -> Option<Duration> {
         self.trace.as_ref().map(Trace::now)
-    }
-
-    /// Whether nodes are measured.
-    pub(super) fn is_traced(&self) -> bool {
-        self.trace.is_some()
     }
 
     /// Notes what a node gave, and the time since `begin` that was not spent on what became of it.
@@ -375,20 +449,6 @@ impl<'a> Evaluator<'a> {
     /// Goes on with the tally from before; gives the one since then.
     pub(crate) fn count_on(&mut self, outside: Tally) -> Tally {
         std::mem::replace(&mut self.tally, outside)
-    }
-
-    /// Counts a series that was read.
-    pub(crate) fn count_series(&mut self) {
-        self.series += 1;
-    }
-
-    /// Counts a series of a selection that was read since `begin`.
-    pub(crate) fn note_read(&mut self, selection: usize, columns: &Columns, begin: Option<Duration>) {
-        self.count_series();
-        if let (Some(begin), Some(trace)) = (begin, &mut self.trace) {
-            let took = trace.now().saturating_sub(begin);
-            trace.note_read(selection, columns.size_in_samples(), took);
-        }
     }
 }
 

@@ -10,7 +10,6 @@ pub(crate) mod duration;
 pub(crate) mod evaluator;
 pub(crate) mod plan;
 pub(crate) mod select;
-pub(crate) mod series;
 pub(crate) mod share;
 pub(crate) mod steps;
 pub(crate) mod tally;
@@ -82,7 +81,7 @@ pub trait Interrupt: Send + Sync {
 /// arguments asks its source for these and no others.
 pub fn selections(expr: &Expr, grid: &Grid, options: &EvalOptions) -> Result<Vec<Selection>> {
     let plan = plan::plan(expr, grid, query_step_ms(grid), options)?;
-    Ok(plan.selections.into_iter().map(|(s, _)| s).collect())
+    Ok(plan.selections)
 }
 
 /// Evaluates a query at one time. `query` is the text that `expr` was read from, for positions in annotations.
@@ -266,7 +265,7 @@ fn range_vector(ev: &mut Evaluator<'_>, root: &Node<'_>, options: &EvalOptions) 
         Kind::Range(selector) => {
             let end_ms = selector.window.end_ms(root.steps.start_ms);
             let mut all = Vec::new();
-            ev.read(selector.selection, &mut |ev, labels, columns| {
+            ev.read(root, selector.selection, &mut |ev, labels, columns| {
                 coarse::fill_in(columns, &selector.window, root.steps);
                 select::drop_stale(columns);
                 let (anchored, smoothed) = (selector.ast.anchored, selector.ast.smoothed);

@@ -7,6 +7,7 @@
 use std::rc::Rc;
 
 use base::{Matcher, Result, TimeRange};
+use serde::{Deserialize, Serialize};
 
 use super::duration::QueryTimes;
 use super::share::share;
@@ -77,7 +78,7 @@ pub(crate) enum Kind<'e> {
 
 /// Which samples a step sees: those in `(end - range - before, end + after]`, where `end` is the time of the step or
 /// the fixed time, less the offset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Window {
     pub(crate) range_ms: i64,
     pub(crate) offset_ms: i64,
@@ -133,8 +134,8 @@ pub(crate) struct InfoSource {
 #[derive(Debug)]
 pub(crate) struct Plan<'e> {
     pub(crate) root: Node<'e>,
-    /// The distinct selections, and how many selectors share each.
-    pub(crate) selections: Vec<(Selection, usize)>,
+    /// The distinct selections.
+    pub(crate) selections: Vec<Selection>,
 }
 
 /// Resolves a query for a grid; `step_ms` is 0 for an instant query.
@@ -143,9 +144,8 @@ pub(crate) fn plan<'e>(expr: &'e Expr, grid: &Grid, step_ms: i64, options: &Eval
     let mut planner =
         Planner { times, options, need: Need::Samples, buckets: Buckets::Needed, selections: Vec::new() };
     let mut root = planner.node(expr, grid.steps()?)?;
-    let mut selections = planner.selections;
-    share(&mut root, &mut selections);
-    Ok(Plan { root, selections })
+    share(&mut root);
+    Ok(Plan { root, selections: planner.selections })
 }
 
 struct Planner<'o> {
@@ -154,7 +154,7 @@ struct Planner<'o> {
     /// What the range that is planned next is needed for.
     need: Need,
     buckets: Buckets,
-    selections: Vec<(Selection, usize)>,
+    selections: Vec<Selection>,
 }
 
 /// Whether what is planned next needs the buckets of native histograms.
@@ -375,15 +375,14 @@ impl Planner<'_> {
         }
         let (range, usage) = (window.time_range(steps), Usage::new(need, window, steps));
         let same = |s: &Selection| s.range == range && s.matchers == matchers;
-        if let Some(at) = self.selections.iter().position(|(s, _)| same(s)) {
-            let (selection, uses) = &mut self.selections[at];
-            *uses += 1;
+        if let Some(at) = self.selections.iter().position(same) {
+            let selection = &mut self.selections[at];
             if !selection.usages.contains(&usage) {
                 selection.usages.push(usage);
             }
             return Some(at);
         }
-        self.selections.push((Selection { matchers, range, usages: vec![usage] }, 1));
+        self.selections.push(Selection { matchers, range, usages: vec![usage] });
         Some(self.selections.len() - 1)
     }
 

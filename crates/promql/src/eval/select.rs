@@ -2,22 +2,20 @@
 
 use std::sync::Arc;
 
-use base::{CounterResetHint, Histogram, Labels, Result, is_stale};
+use base::{CounterResetHint, Histogram, is_stale};
+use serde::{Deserialize, Serialize};
 
 use super::annotation::AnnotationSet;
-use super::column::{ABSENT, Column, Histograms, is_present};
-use super::evaluator::{Evaluator, Sink};
-use super::plan::{Selector, Window};
-use super::series::Told;
+use super::column::{ABSENT, Histograms, is_present};
+use super::plan::Window;
 use super::steps::Steps;
-use super::tally::Tally;
 use crate::ast::Span;
 use crate::functions::extended::interpolate_histograms;
 use crate::usage::Parts;
 use crate::{Columns, HistogramColumns};
 
 /// What of the chosen sample is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Want {
     Value,
     /// Its time, in milliseconds.
@@ -44,41 +42,6 @@ impl Picked {
             self.histograms.resize(self.values.len(), None);
         }
     }
-}
-
-/// Hands out the columns of a selector.
-pub(crate) fn stream(
-    ev: &mut Evaluator<'_>,
-    selector: &Selector<'_>,
-    span: Span,
-    steps: Steps,
-    sink: &mut Sink<'_>,
-) -> Result<()> {
-    let smoothed = selector.ast.smoothed;
-    let counts_steps = ev.tally.counts_steps();
-    let work = |labels: Labels, columns: &mut Columns, told: &mut Told| {
-        if selector.statistics_only {
-            columns.histograms.keep_statistics();
-        }
-        let picked = if smoothed {
-            drop_stale(columns);
-            let mut notes = Notes { annotations: &mut told.annotations, metric: labels.metric(), span };
-            smooth(columns, &selector.window, steps, &mut notes)
-        } else {
-            pick(columns, &selector.window, steps, Want::Value)
-        };
-        let Picked { values, histograms } = picked;
-        let column = Column { labels, drop_name: false, values, histograms };
-        if column.is_empty() {
-            return Ok(None);
-        }
-        told.tally = Tally::of_column(&column, counts_steps);
-        Ok(Some(column))
-    };
-    ev.map(selector.selection, steps.count, &work, &mut |ev, column| match column {
-        Some(column) => sink(ev, column),
-        None => Ok(()),
-    })
 }
 
 /// The newest sample in the window of each step; nothing where that one marks the series as stale.
@@ -170,7 +133,7 @@ pub(crate) struct Notes<'n> {
 }
 
 /// The value at each step, interpolated between the samples before and after it.
-fn smooth(columns: &Columns, window: &Window, steps: Steps, notes: &mut Notes<'_>) -> Picked {
+pub(crate) fn smooth(columns: &Columns, window: &Window, steps: Steps, notes: &mut Notes<'_>) -> Picked {
     let Some(coarse) = &columns.coarse else { return smooth_samples(columns, window, steps, notes) };
     let (before, after) = steps.split(coarse.steps(window, steps));
     let mut out =

@@ -10,10 +10,10 @@ use rustc_hash::{FxHashMap, FxHasher};
 
 use super::plan::{InfoSource, Kind, Node, Selector};
 use crate::ast::Span;
-use crate::{Selection, ValueType};
+use crate::ValueType;
 
-/// Makes parts that occur more than once [`Kind::Shared`], and lets their selections be read for one of them only.
-pub(crate) fn share(root: &mut Node<'_>, selections: &mut [(Selection, usize)]) {
+/// Makes parts that occur more than once [`Kind::Shared`].
+pub(crate) fn share(root: &mut Node<'_>) {
     let mut found = Finder::default();
     found.visit(root, false);
     found.choices.retain(|_, choice| found.members[choice.part] > 1);
@@ -22,7 +22,7 @@ pub(crate) fn share(root: &mut Node<'_>, selections: &mut [(Selection, usize)]) 
     }
     let Finder { choices, members, .. } = found;
     let firsts = members.iter().map(|_| None).collect();
-    Rewriter { choices, members, firsts, next: 0, selections }.visit(root);
+    Rewriter { choices, members, firsts, next: 0 }.visit(root);
 }
 
 /// What a node is to become.
@@ -72,15 +72,14 @@ impl<'n, 'e> Finder<'n, 'e> {
 }
 
 /// Walks over the same nodes in the same order.
-struct Rewriter<'e, 's> {
+struct Rewriter<'e> {
     choices: FxHashMap<usize, Choice>,
     members: Vec<usize>,
     firsts: Vec<Option<Rc<Node<'e>>>>,
     next: usize,
-    selections: &'s mut [(Selection, usize)],
 }
 
-impl<'e> Rewriter<'e, '_> {
+impl<'e> Rewriter<'e> {
     fn visit(&mut self, node: &mut Node<'e>) {
         let number = self.next;
         self.next += 1;
@@ -88,7 +87,6 @@ impl<'e> Rewriter<'e, '_> {
         if let Some(Choice { part, shift, is_first: false }) = choice
             && let Some(inner) = self.firsts[part].clone()
         {
-            self.forget(node);
             node.kind = Kind::Shared { part, uses: self.members[part], shift, inner };
             return;
         }
@@ -100,14 +98,6 @@ impl<'e> Rewriter<'e, '_> {
             self.firsts[part] = Some(inner.clone());
             node.kind = Kind::Shared { part, uses: self.members[part], shift: 0, inner };
         }
-    }
-
-    /// Selections of a node that will not be evaluated are asked for once less.
-    fn forget(&mut self, node: &Node<'_>) {
-        if let Some((_, uses)) = selection(node).and_then(|at| self.selections.get_mut(at)) {
-            *uses = uses.saturating_sub(1);
-        }
-        inputs(node).into_iter().for_each(|input| self.forget(input));
     }
 }
 

@@ -1,6 +1,7 @@
 //! The times of an evaluation: the caller's [`Grid`], and the steps that each part of a query is evaluated at.
 
 use base::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// The times at which a query is evaluated: `start_ms`, and every `step_ms` after it up to `end_ms`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +15,7 @@ pub struct Grid {
 }
 
 /// The steps of one part of a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Steps {
     /// First time.
     pub(crate) start_ms: i64,

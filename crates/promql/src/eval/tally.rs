@@ -3,6 +3,8 @@
 //! A sample is used by each step that sees it, and read by the first of them. Owns the sums; what a selector or a function counts is
 //! decided where it looks at samples.
 
+use serde::{Deserialize, Serialize};
+
 use super::column::{Column, is_present};
 use super::plan::Window;
 use super::steps::Steps;
@@ -10,7 +12,7 @@ use crate::StepStats;
 use crate::histogram::size_in_samples;
 
 /// Samples that a part of a query used and read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Tally {
     /// Samples, each time a step used them.
     pub(crate) used: u64,
@@ -21,7 +23,7 @@ pub(crate) struct Tally {
 }
 
 /// Samples that a step used, and that it was the first to read.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StepTally {
     pub(crate) used: u64,
     pub(crate) read: u64,

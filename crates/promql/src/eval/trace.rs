@@ -10,7 +10,8 @@ use base::Clock;
 use super::plan::{Kind, Node, Plan};
 use super::share::inputs;
 use crate::ast::Span;
-use crate::print;
+use crate::leaf::{Leaf, Told};
+use crate::{Selection, print};
 
 /// A node of an evaluated plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -46,8 +47,6 @@ pub struct Read {
     pub samples: u64,
     /// Time that the source took to hand them out.
     pub time: Duration,
-    /// Whether further selectors use what was read once.
-    pub shared: bool,
 }
 
 /// Measures an evaluation.
@@ -55,7 +54,8 @@ pub(crate) struct Trace<'a> {
     clock: &'a dyn Clock,
     /// By the address of the node, which stays where it is as long as its plan is evaluated.
     nodes: HashMap<usize, Measured>,
-    reads: Vec<Read>,
+    reads: HashMap<usize, Read>,
+    selections: Vec<Selection>,
 }
 
 /// What was measured of a node.
@@ -67,13 +67,8 @@ pub(crate) struct Measured {
 }
 
 impl<'a> Trace<'a> {
-    pub(crate) fn new(clock: &'a dyn Clock, selections: &[(crate::Selection, usize)]) -> Self {
-        let read = |(selection, (_, uses)): (usize, &(_, usize))| Read {
-            selection,
-            shared: *uses > 1,
-            ..Read::default()
-        };
-        Self { clock, nodes: HashMap::new(), reads: selections.iter().enumerate().map(read).collect() }
+    pub(crate) fn new(clock: &'a dyn Clock, selections: &[Selection]) -> Self {
+        Self { clock, nodes: HashMap::new(), reads: HashMap::new(), selections: selections.to_vec() }
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -88,13 +83,34 @@ impl<'a> Trace<'a> {
         of.time += measured.time;
     }
 
-    /// Adds to what is known of a selection.
-    pub(crate) fn note_read(&mut self, selection: usize, samples: u64, time: Duration) {
-        if let Some(read) = self.reads.get_mut(selection) {
-            read.series += 1;
-            read.samples += samples;
-            read.time += time;
+    /// Adds to what is known of the selection that a node reads, or one of its arguments.
+    pub(crate) fn note_read(&mut self, node: &Node<'_>, read: Read) {
+        let range = match &node.kind {
+            Kind::Call { args, .. } => args.iter().find(|arg| matches!(arg.kind, Kind::Range(_))),
+            _ => None,
+        };
+        let of = self.reads.entry(address(range.unwrap_or(node))).or_default();
+        of.selection = read.selection;
+        of.series += read.series;
+        of.samples += read.samples;
+        of.time += read.time;
+    }
+
+    /// Adds what a leaf told to what is known of its node and of its selection.
+    pub(crate) fn note_leaf(&mut self, node: &Node<'_>, leaf: &Leaf, told: &Told) {
+        let Some(selection) = self.selections.iter().position(|s| s == leaf.selection()) else { return };
+        let (series, samples, time) = (told.series, told.samples, told.read_time);
+        self.note_read(node, Read { selection, series, samples, time });
+        if leaf.is_grouped() {
+            // What is not grouped is noted where it streams.
+            let time = told.read_time + told.compute_time;
+            self.note(node, Measured { series: told.rows, points: told.points, time });
         }
+    }
+
+    /// The clock that it measures by.
+    pub(crate) fn clock(&self) -> &'a dyn Clock {
+        self.clock
     }
 
     /// The tree of what was measured.
@@ -126,12 +142,7 @@ impl<'a> Trace<'a> {
         }
         let measured = self.nodes.get(&address(node)).copied().unwrap_or_default();
         let mut inputs: Vec<PlanNode> = inputs(node).into_iter().map(|n| self.node(n, shown)).collect();
-        let read = match &node.kind {
-            Kind::Selector(s) | Kind::Range(s) => s.selection,
-            Kind::Call { info: Some(info), .. } => info.selection,
-            _ => None,
-        };
-        let read = read.and_then(|at| self.reads.get(at).copied());
+        let read = self.reads.get(&address(node)).copied();
         // What is read for a function is read by the function.
         if let (Kind::Range(_), Some(read)) = (&node.kind, read) {
             let (operator, span, steps) = (operator(node), node.span, node.steps.count);

@@ -2,6 +2,7 @@
 //! too, taken or interpolated from samples outside of it.
 
 use base::{CounterResetHint, Error, Histogram, Result, Sample};
+use serde::{Deserialize, Serialize};
 
 use super::mixed::{self, Range};
 use super::rate::{is_change, is_reset};
@@ -15,7 +16,7 @@ use crate::histogram::{self, compact, divide, multiply};
 use crate::{Columns, Function};
 
 /// How a selector treats the ends of its range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Mode {
     Plain,
     Anchored,

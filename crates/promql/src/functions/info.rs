@@ -100,7 +100,7 @@ fn read(
     let mut infos = Vec::new();
     let mut held = 0;
     let identified = [0, 1].map(|i| known.iter().any(|(k, _)| *k == i));
-    ev.read(source.selection, &mut |ev, labels, columns| {
+    ev.read(node, source.selection, &mut |ev, labels, columns| {
         // Each identifying label that any base series has must be one of those that are wanted.
         let wanted = !known.is_empty()
             && IDENTIFYING.iter().enumerate().all(|(i, name)| {

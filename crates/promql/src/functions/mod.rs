@@ -24,8 +24,8 @@ use crate::Function;
 use crate::eval::column::{ABSENT, Column, Frame, is_present};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{InfoSource, Kind, Node};
-use crate::eval::select::{self, Want};
-use crate::eval::tally::Tally;
+use crate::eval::select::Want;
+use crate::leaf::Leaf;
 use crate::number::{max_nan, min_nan};
 
 /// Whether a function yields each of its columns from one input series.
@@ -161,25 +161,22 @@ fn timestamp(
         });
     };
     let mut columns = Frame::new();
-    let mut window = selector.window;
-    if window.at_ms.is_some() {
-        // Prometheus forgets the offset of a selector that also has `@` here, and nothing else looks at it.
-        window.offset_ms = 0;
+    if let Some(selection) = ev.selection(selector.selection) {
+        let at = (node.span, node.steps);
+        let mut leaf = Leaf::newest(selector, selection, at, want, ev.settings());
+        if leaf.window.at_ms.is_some() {
+            // Prometheus forgets the offset of a selector that also has `@` here, and nothing else looks at it.
+            leaf.window.offset_ms = 0;
+        }
+        ev.run_leaf(arg, &leaf, &mut |ev, mut block| {
+            for row in 0..block.rows() {
+                let column = block.column(row);
+                ev.hold(&column)?;
+                columns.push(column);
+            }
+            Ok(())
+        })?;
     }
-    ev.read(selector.selection, &mut |ev, labels, samples| {
-        let mut values = select::pick(samples, &window, node.steps, want).values;
-        for v in values.iter_mut().filter(|v| is_present(**v)) {
-            *v /= 1000.0;
-        }
-        let column = Column::floats(labels, true, values);
-        if !column.is_empty() {
-            let tally = Tally::of_column(&column, ev.tally.counts_steps());
-            ev.tally.add(&tally);
-            ev.hold(&column)?;
-            columns.push(column);
-        }
-        Ok(())
-    })?;
     ev.release_all(&columns);
     elementwise::finish(ev, columns, sink)
 }

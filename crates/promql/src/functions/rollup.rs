@@ -13,12 +13,12 @@ use crate::ast::Span;
 use crate::eval::column::{ABSENT, Column, Histograms, is_present, same_labelset_error, without_metadata};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{Kind, Node, Window};
-use crate::eval::select::{Notes, drop_stale};
-use crate::eval::series::Told;
+use crate::eval::select::Notes;
 use crate::eval::steps::Steps;
 use crate::eval::tally::{StepTally, Tally};
+use crate::leaf::{Leaf, Numbers, Operation, Settings, Told};
 use crate::usage::parts;
-use crate::{Coarse, Columns, EvalOptions, Function, ValueType};
+use crate::{Coarse, Columns, Function, ValueType};
 
 /// Whether a function takes a range vector and yields a column per series.
 pub(crate) fn is_rollup(function: Function) -> bool {
@@ -113,7 +113,7 @@ impl<'c> Series<'c> {
             let (length, read) = ((to - from) as u64, (to - seen) as u64);
             rolled.tally.used += length;
             rolled.tally.read += read;
-            if self.counts_steps {
+            if self.settings.counts_steps {
                 rolled.tally.steps.push(StepTally { used: length, read });
             }
             rolled.widest = rolled.widest.max(length);
@@ -138,33 +138,22 @@ pub(crate) fn stream(
     args: &[Node<'_>],
     sink: &mut Sink<'_>,
 ) -> Result<()> {
-    let mut numbers = Vec::new();
-    let mut range = None;
-    for arg in args {
-        if arg.ty == ValueType::Matrix { range = Some(arg) } else { numbers.push(ev.scalar(arg)?) }
-    }
-    let range = range.ok_or_else(|| Error::internal("cannot evaluate a range function without a range"))?;
-    let (options, counts_steps) = (ev.options, ev.tally.counts_steps());
-    let roller = Roller { function, steps: node.steps, numbers, span: args[0].span, options, counts_steps };
     let mut given = Given::default();
+    let range = range(args)?;
     match &range.kind {
-        Kind::Range(selector) => {
-            let mode = extended::mode(function, selector.ast)?;
-            let work = |labels: Labels, columns: &mut Columns, told: &mut Told| {
-                if selector.statistics_only {
-                    columns.histograms.keep_statistics();
-                }
-                drop_stale(columns);
-                roller.column(labels, false, columns, &selector.window, mode, told)
-            };
-            ev.map(selector.selection, node.steps.count, &work, &mut |ev, column| match column {
-                Some(column) => given.give(ev, column, sink),
-                None => Ok(()),
+        Kind::Range(_) => {
+            let Some(leaf) = leaf(ev, node, function, args)? else { return Ok(()) };
+            ev.run_leaf(node, &leaf, &mut |ev, mut block| {
+                (0..block.rows()).try_for_each(|row| given.give(ev, block.column(row), sink))
             })
         }
         Kind::Subquery { inner, window } => {
+            let (numbers, settings) = (numbers(ev, args)?, ev.settings());
+            let (steps, span) = (node.steps, args[0].span);
+            let roller = Roller { function, steps, numbers: &numbers, span, settings };
             // What it reads is told apart by its steps only if some of them may be in no window.
-            let has_gaps = node.steps.count > 1 && (counts_steps || node.steps.step_ms > window.range_ms);
+            let has_gaps =
+                node.steps.count > 1 && (settings.counts_steps || node.steps.step_ms > window.range_ms);
             let outside = ev.count_apart(has_gaps.then_some(inner))?;
             let frame = ev.frame(inner)?;
             let within = ev.count_on(outside);
@@ -200,6 +189,41 @@ pub(crate) fn stream(
     }
 }
 
+/// The range among the arguments.
+fn range<'n, 'e>(args: &'n [Node<'e>]) -> Result<&'n Node<'e>> {
+    let range = args.iter().rev().find(|arg| arg.ty == ValueType::Matrix);
+    range.ok_or_else(|| Error::internal("cannot evaluate a range function without a range"))
+}
+
+/// The numbers among the arguments, per step.
+fn numbers(ev: &mut Evaluator<'_>, args: &[Node<'_>]) -> Result<Vec<Numbers>> {
+    let numbers = args.iter().filter(|arg| arg.ty != ValueType::Matrix);
+    numbers.map(|arg| ev.scalar(arg).map(Numbers)).collect()
+}
+
+/// The leaf that a range function of stored samples is; `None` over anything else, and if there is no step to evaluate.
+pub(crate) fn leaf(
+    ev: &mut Evaluator<'_>,
+    node: &Node<'_>,
+    function: Function,
+    args: &[Node<'_>],
+) -> Result<Option<Leaf>> {
+    let Kind::Range(selector) = &range(args)?.kind else { return Ok(None) };
+    let numbers = numbers(ev, args)?;
+    let mode = extended::mode(function, selector.ast)?;
+    let Some(selection) = ev.selection(selector.selection) else { return Ok(None) };
+    Ok(Some(Leaf {
+        selection,
+        window: selector.window,
+        steps: node.steps,
+        span: args[0].span,
+        operation: Operation::Range { function, numbers, mode },
+        statistics_only: selector.statistics_only,
+        settings: ev.settings(),
+        grouping: None,
+    }))
+}
+
 /// The label sets given out, by their hashes, to find those that fall together without their name.
 #[derive(Default)]
 struct Given(FxHashSet<u64>);
@@ -213,20 +237,20 @@ impl Given {
     }
 }
 
-struct Roller<'a> {
-    function: Function,
-    steps: Steps,
+/// A range function, to be computed of one series after the other.
+pub(crate) struct Roller<'a> {
+    pub(crate) function: Function,
+    pub(crate) steps: Steps,
     /// The function's numbers, per step.
-    numbers: Vec<Vec<f64>>,
+    pub(crate) numbers: &'a [Numbers],
     /// Of the first argument, whichever that is.
-    span: Span,
-    options: &'a EvalOptions,
-    counts_steps: bool,
+    pub(crate) span: Span,
+    pub(crate) settings: Settings,
 }
 
 impl Roller<'_> {
     /// The function's column of a series, if it has any value.
-    fn column(
+    pub(crate) fn column(
         &self,
         labels: Labels,
         drop_name: bool,
@@ -240,7 +264,8 @@ impl Roller<'_> {
         }
         let rolled = self.roll_series(&labels, columns, window, mode, told)?;
         let Rolled { values, histograms, tally, widest } = rolled;
-        (told.tally, told.widest) = (tally, widest);
+        told.tally.add(&tally);
+        told.widest = told.widest.max(widest);
         let mut column = Column { labels, drop_name, values, histograms };
         if column.is_empty() {
             return Ok(None);
@@ -250,7 +275,7 @@ impl Roller<'_> {
             self.note_non_counter(&column.labels, told);
         }
         column.drop_name |= super::drops_name(self.function);
-        if column.drop_name && !self.options.delayed_name_removal {
+        if column.drop_name && !self.settings.delayed_name_removal {
             column.labels = without_metadata(&column.labels);
         }
         Ok(Some(column))
@@ -262,7 +287,7 @@ impl Roller<'_> {
         if metric.is_empty() {
             return;
         }
-        if self.options.type_and_unit_labels {
+        if self.settings.type_and_unit_labels {
             let kind = labels.get_or_empty("__type__");
             if !matches!(kind, "counter" | "histogram") {
                 told.annotations.no_counter_type(metric, kind, self.span);
@@ -282,10 +307,10 @@ impl Roller<'_> {
         told: &mut Told,
     ) -> Result<Rolled> {
         let metric = labels.metric();
-        let uses_starts = self.options.use_start_timestamps && looks_at_starts(self.function);
+        let uses_starts = self.settings.use_start_timestamps && looks_at_starts(self.function);
         let starts = if uses_starts { &columns.starts_ms[..] } else { &[] };
         let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
-        let counts_steps = self.counts_steps;
+        let counts_steps = self.settings.counts_steps;
         let series = |steps| Series { times, values, starts, uses_starts, window, steps, counts_steps };
         let mut rolled = match &columns.coarse {
             None => self.roll(&series(self.steps), mode, 0, told)?,
@@ -321,7 +346,7 @@ impl Roller<'_> {
         told: &mut Told,
     ) -> Result<Rolled> {
         if mode == extended::Mode::Plain
-            && let Some(rolled) = buckets::roll(self.function, coarse, window, steps, self.counts_steps)
+            && let Some(rolled) = buckets::roll(self.function, coarse, window, steps, self.settings.counts_steps)
         {
             return Ok(rolled);
         }
@@ -330,7 +355,7 @@ impl Roller<'_> {
         // Two buckets at least, or there would be no two samples.
         let range_ms = window.range_ms.max(2 * coarse.bucket_ms);
         let wide = Window { range_ms, ..*window };
-        let series = Series::new(times, values, &wide, steps).counting(self.counts_steps);
+        let series = Series::new(times, values, &wide, steps).counting(self.settings.counts_steps);
         let mut rolled = self.roll(&series, mode, 0, told)?;
         let counts = matches!(
             self.function,

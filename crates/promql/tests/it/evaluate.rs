@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 
 use base::{Error, ErrorKind, Labels, Result, TimeRange};
+use promql::leaf::{Around, Block, Leaf};
 use promql::script::MemorySource;
 use promql::{
     EvalOptions, Expr, Grid, Interrupt, ParseOptions, QueryOutput, Selection, SeriesSet, SeriesSource, Value,
@@ -152,10 +153,10 @@ fn a_range_vector_is_no_range_query() {
     );
 }
 
-/// As many series and samples as several threads are worth while for.
+/// As many series as several blocks are needed for.
 fn large() -> MemorySource {
     let mut data = MemorySource::default();
-    for i in 0..2000 {
+    for i in 0..4500 {
         let (job, instance) = (format!("j{}", i % 7), format!("i{i}"));
         let labels = [("__name__", "x_seconds"), ("job", job.as_str()), ("instance", instance.as_str())];
         let labels = Labels::from_pairs(labels);
@@ -164,28 +165,58 @@ fn large() -> MemorySource {
     data
 }
 
-#[test]
-fn threads_change_neither_results_nor_what_is_told() {
-    let data = large();
-    let options = EvalOptions::default();
-    let one_thread = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
-    let four_threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
-    for text in [
-        "x_seconds",
-        "sum by (job) (rate(x_seconds[5m]))",
-        "avg(x_seconds) / sum(rate(x_seconds[2m]))",
-        "topk(3, quantile_over_time(2, x_seconds[5m]))",
-        "max_over_time(rate(x_seconds[3m])[6m:1m])",
-        "sum(x_seconds) + on() group_left() sum(x_seconds offset 1m)",
-    ] {
-        let one = one_thread.install(|| range(text, GRID, &options, &data)).unwrap();
-        let four = four_threads.install(|| range(text, GRID, &options, &data)).unwrap();
-        assert_eq!(one, four, "{text}");
+/// Carries leaves out without bringing series together, and through their written form.
+struct Elsewhere(MemorySource);
+
+impl SeriesSource for Elsewhere {
+    fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
+        self.0.select(selection)
+    }
+
+    fn run(
+        &self,
+        leaf: &Leaf,
+        around: Around<'_>,
+        absorb: &mut dyn FnMut(Block) -> Result<()>,
+    ) -> Result<()> {
+        let leaf = Leaf::from_bytes(&leaf.to_bytes()?)?.ungrouped();
+        leaf.run(&*self.select(leaf.selection())?, around, absorb)
     }
 }
 
 #[test]
-fn errors_and_interruptions_end_what_threads_do() {
+fn blocks_and_groups_in_parts_change_neither_results_nor_what_is_told() {
+    let data = large();
+    let elsewhere = Elsewhere(large());
+    let options = EvalOptions::default();
+    for text in [
+        "x_seconds",
+        "sum by (job) (rate(x_seconds[5m]))",
+        "avg(x_seconds) / sum(rate(x_seconds[2m]))",
+        "stddev without (instance) (x_seconds)",
+        "count(x_seconds > 3) or max by (job) (x_seconds)",
+        "topk(3, quantile_over_time(2, x_seconds[5m]))",
+        "max(quantile_over_time(2, x_seconds[5m]))",
+        "max_over_time(rate(x_seconds[3m])[6m:1m])",
+        "sum(x_seconds) + on() group_left() sum(x_seconds offset 1m)",
+    ] {
+        let here = range(text, GRID, &options, &data).unwrap();
+        let there = range(text, GRID, &options, &elsewhere).unwrap();
+        assert_eq!((&here.annotations, &here.stats.samples), (&there.annotations, &there.stats.samples), "{text}");
+        let (Value::Matrix(here), Value::Matrix(there)) = (here.value, there.value) else { panic!("{text}") };
+        assert!(!here.is_empty() && here.len() == there.len(), "{text}");
+        for (a, b) in here.iter().zip(&there) {
+            assert_eq!((&a.labels, a.samples.len()), (&b.labels, b.samples.len()), "{text}");
+            for (a, b) in a.samples.iter().zip(&b.samples) {
+                let is_close = a.value == b.value || (a.value - b.value).abs() <= 1e-12 * b.value.abs();
+                assert!(a.t_ms == b.t_ms && is_close, "{text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn errors_and_interruptions_end_a_leaf() {
     struct After(Mutex<u64>);
     impl Interrupt for After {
         fn check(&self) -> Result<()> {
@@ -195,16 +226,24 @@ fn errors_and_interruptions_end_what_threads_do() {
         }
     }
     let data = large();
-    let four_threads = rayon::ThreadPoolBuilder::new().num_threads(4).build().unwrap();
     let expr = query("sum(rate(x_seconds[5m]))");
-    let end = |options: &EvalOptions, interrupt: &(dyn Interrupt + Sync)| {
-        let evaluate = || evaluate_range(&expr, "", &GRID, options, &data, interrupt);
-        four_threads.install(evaluate).unwrap_err().message().to_owned()
+    let end = |options: &EvalOptions, interrupt: &dyn Interrupt| {
+        evaluate_range(&expr, "", &GRID, options, &data, interrupt).unwrap_err().message().to_owned()
     };
     assert_eq!(end(&EvalOptions::default(), &After(Mutex::new(1000))), "nobody waits");
     let few = EvalOptions { max_samples: 5, ..EvalOptions::default() };
     let expected = "query processing would load too many samples into memory in query execution";
     assert_eq!(end(&few, &Never), expected);
+}
+
+#[test]
+fn series_that_become_the_same_without_their_name_are_an_error_in_a_group_as_well() {
+    let mut data = data();
+    (0..100).for_each(|i| data.insert(&Labels::from_pairs([("__name__", "y_total"), ("job", "a")]), i * 15_000, 1.0));
+    let options = EvalOptions::default();
+    let e = range("sum(rate({job=~\".+\"}[5m]))", GRID, &options, &data).unwrap_err();
+    assert_eq!(e.message(), "vector cannot contain metrics with the same labelset");
+    assert!(range("sum(last_over_time({job=~\".+\"}[5m]))", GRID, &options, &data).is_ok());
 }
 
 /// The text that comes out whether or not parts that occur twice are evaluated once: the second query has another spelling.

@@ -76,16 +76,16 @@ fn each_node_says_what_it_gave_and_what_it_took() {
     let selector = &rate.inputs[0];
     assert_eq!(told(selector), ("m{n=~\".+\"}[10m]", 3, 180, 3, 3));
     let read = selector.read.unwrap();
-    assert_eq!((read.selection, read.series, read.samples, read.shared), (0, 3, 180, false));
+    assert_eq!((read.selection, read.series, read.samples), (0, 3, 180));
     assert_eq!(&query[rate.span.start..rate.span.end], "rate(m{n=~\".+\"}[10m])");
 }
 
 #[test]
-fn what_is_read_once_for_two_selectors_is_shared() {
+fn each_selector_says_what_was_read_for_it() {
     let (output, plan) = explain("m - timestamp(m)");
     assert!(matches!(output.value, Value::Matrix(m) if m.len() == 3));
     let reads = [&plan.inputs[0], &plan.inputs[1].inputs[0]].map(|node| node.read.unwrap());
-    assert!(reads[0] == reads[1] && reads[0].shared && reads[0].time == 3 * MILLISECOND, "{reads:?}");
+    assert!(reads[0] == reads[1] && reads[0].series == 3 && reads[0].time == 3 * MILLISECOND, "{reads:?}");
 }
 
 #[test]

@@ -1,0 +1,279 @@
+//! Leaves: the parts of a query that are computed of stored series, each series by itself, and then of groups of them.
+//!
+//! A leaf is plain data ([`Leaf::to_bytes`]), so that whoever has the series may carry it out: a thread, or another machine. Its
+//! series are computed in blocks whose borders depend on the data alone, and blocks are taken in in order, so that neither results
+//! nor annotations depend on who computed them. Owns what a leaf is and carries it out; where and by how many, the source decides.
+
+mod block;
+mod codec;
+mod group;
+mod told;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::{Clock, Labels, MatchOp, Matcher, Result};
+use serde::{Deserialize, Serialize};
+
+pub use self::block::{Block, Partial};
+pub(crate) use self::codec::Numbers;
+pub use self::told::Told;
+use crate::ast::{AggregateOp, Span};
+use crate::eval::column::Column;
+use crate::eval::plan::{Selector, Window};
+use crate::eval::select::{self, Notes, Picked, Want};
+use crate::eval::steps::Steps;
+use crate::eval::tally::Tally;
+use crate::functions::extended::Mode;
+use crate::functions::rollup::Roller;
+use crate::limits::{BLOCK_CELLS, BLOCK_SERIES, MIN_BLOCK_SERIES};
+use crate::{Columns, Function, Interrupt, Selection, SeriesSet};
+
+/// A part of a query that is computed of stored series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Leaf {
+    pub(crate) selection: Selection,
+    pub(crate) window: Window,
+    pub(crate) steps: Steps,
+    /// Where annotations about a series point to.
+    pub(crate) span: Span,
+    pub(crate) operation: Operation,
+    /// Whether of native histograms count and sum are enough.
+    pub(crate) statistics_only: bool,
+    pub(crate) settings: Settings,
+    pub(crate) grouping: Option<Grouping>,
+}
+
+/// What is computed of a series.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Operation {
+    /// The newest sample at each step.
+    Newest { want: Want, smoothed: bool },
+    /// A range function, with its numbers per step.
+    Range { function: Function, numbers: Vec<Numbers>, mode: Mode },
+}
+
+/// The options of an evaluation that a leaf looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Settings {
+    pub(crate) delayed_name_removal: bool,
+    pub(crate) use_start_timestamps: bool,
+    pub(crate) type_and_unit_labels: bool,
+    /// Whether samples are counted for each step, too.
+    pub(crate) counts_steps: bool,
+}
+
+/// How series are brought together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grouping {
+    pub(crate) op: AggregateOp,
+    #[serde(with = "codec::names")]
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) without: bool,
+}
+
+/// What carrying out a leaf has around it.
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// Asked between series.
+    pub interrupt: &'a dyn Interrupt,
+    /// By which reading and computing are measured, if somebody wants to know.
+    pub clock: Option<&'a dyn Clock>,
+}
+
+impl Leaf {
+    /// The newest sample of a selector, or what is known of it, at each step.
+    pub(crate) fn newest(
+        selector: &Selector<'_>,
+        selection: Selection,
+        (span, steps): (Span, Steps),
+        want: Want,
+        settings: Settings,
+    ) -> Self {
+        let operation = Operation::Newest { want, smoothed: selector.ast.smoothed && want == Want::Value };
+        let (window, statistics_only) = (selector.window, selector.statistics_only);
+        Self { selection, window, steps, span, operation, statistics_only, settings, grouping: None }
+    }
+
+    /// What it needs of the store.
+    pub fn selection(&self) -> &Selection {
+        &self.selection
+    }
+
+    /// Number of values of a row of its blocks.
+    pub fn steps(&self) -> usize {
+        self.steps.count
+    }
+
+    /// Whether its series may be grouped before all of them are known: no two of them can have become the same by losing the metric's
+    /// name, which would be an error.
+    pub(crate) fn may_be_grouped(&self) -> bool {
+        let Operation::Range { function, .. } = &self.operation else { return true };
+        let is_name = |m: &Matcher| m.name() == base::METRIC_NAME && m.op() == MatchOp::Equal;
+        self.settings.delayed_name_removal
+            || !crate::functions::drops_name(*function)
+            || (!self.settings.type_and_unit_labels && self.selection.matchers.iter().any(is_name))
+    }
+
+    /// Whether series are brought together in groups.
+    pub fn is_grouped(&self) -> bool {
+        self.grouping.is_some()
+    }
+
+    /// The leaf without its grouping.
+    #[must_use]
+    pub fn ungrouped(&self) -> Self {
+        Self { grouping: None, ..self.clone() }
+    }
+
+    /// How its series are brought together, as PromQL writes it.
+    pub fn grouping(&self) -> Option<String> {
+        let Grouping { op, names, without } = self.grouping.as_ref()?;
+        let word = if *without { "without" } else { "by" };
+        Some(format!("{} {word} ({})", op.as_str(), names.join(", ")))
+    }
+
+    /// The blocks that its series are computed in. They do not depend on who computes them.
+    pub fn blocks(&self, set: &dyn SeriesSet) -> Blocks {
+        let series = set.count();
+        let each = (set.samples() as usize / series.max(1)).max(self.steps.count).max(1);
+        Blocks { series, size: (BLOCK_CELLS / each).clamp(MIN_BLOCK_SERIES, BLOCK_SERIES) }
+    }
+
+    /// Computes a block, each series by itself.
+    pub fn compute(&self, set: &dyn SeriesSet, block: Range<usize>, around: Around<'_>) -> Result<Block> {
+        let mut out = Block::with_capacity(block.len(), self.steps.count);
+        out.told.tally = Tally::of_steps(if self.settings.counts_steps { self.steps.count } else { 0 });
+        let mut columns = Columns::default();
+        let roller = match &self.operation {
+            Operation::Newest { .. } => None,
+            Operation::Range { function, numbers, .. } => Some(Roller {
+                function: *function,
+                steps: self.steps,
+                numbers,
+                span: self.span,
+                settings: self.settings,
+            }),
+        };
+        let now = || around.clock.map_or(Duration::ZERO, Clock::monotonic);
+        for at in block {
+            around.interrupt.check()?;
+            let begin = now();
+            let labels = set.read(at, &mut columns)?;
+            let read = now();
+            out.told.read(&columns, read.saturating_sub(begin));
+            let column = match (&roller, &self.operation) {
+                (Some(roller), Operation::Range { mode, .. }) => {
+                    if self.statistics_only {
+                        columns.histograms.keep_statistics();
+                    }
+                    select::drop_stale(&mut columns);
+                    roller.column(labels, false, &columns, &self.window, *mode, &mut out.told)?
+                }
+                (_, Operation::Newest { want, smoothed }) => {
+                    self.pick(labels, &mut columns, (*want, *smoothed), &mut out.told)
+                }
+                (None, Operation::Range { .. }) => None,
+            };
+            if let Some(column) = column {
+                out.told.gave(column.count_present() as u64);
+                out.push(column);
+            }
+            out.told.compute_time += now().saturating_sub(read);
+        }
+        Ok(out)
+    }
+
+    /// The newest samples of a series.
+    fn pick(
+        &self,
+        labels: Labels,
+        columns: &mut Columns,
+        (want, smoothed): (Want, bool),
+        told: &mut Told,
+    ) -> Option<Column> {
+        if self.statistics_only {
+            columns.histograms.keep_statistics();
+        }
+        let Picked { mut values, histograms } = if smoothed {
+            select::drop_stale(columns);
+            let mut notes =
+                Notes { annotations: &mut told.annotations, metric: labels.metric(), span: self.span };
+            select::smooth(columns, &self.window, self.steps, &mut notes)
+        } else {
+            select::pick(columns, &self.window, self.steps, want)
+        };
+        if want != Want::Value {
+            values.iter_mut().filter(|v| crate::eval::column::is_present(**v)).for_each(|v| *v /= 1000.0);
+        }
+        let column = Column { labels, drop_name: want != Want::Value, values, histograms };
+        if column.is_empty() {
+            return None;
+        }
+        told.tally.add(&Tally::of_column(&column, self.settings.counts_steps));
+        Some(column)
+    }
+
+    /// Brings the series of a block together. A block whose rows would hardly become fewer stays as it is, and so does one with native
+    /// histograms, of which it matters what came before.
+    pub fn group(&self, block: Block, clock: Option<&dyn Clock>) -> Block {
+        let Some(grouping) = &self.grouping else { return block };
+        let begin = clock.map_or(Duration::ZERO, Clock::monotonic);
+        let mut grouped = group::group(grouping, block);
+        let took = clock.map_or(Duration::ZERO, Clock::monotonic).saturating_sub(begin);
+        grouped.told.group_time += took;
+        grouped
+    }
+
+    /// Carries out the leaf here, and hands over its blocks in order.
+    pub fn run(
+        &self,
+        set: &dyn SeriesSet,
+        around: Around<'_>,
+        absorb: &mut dyn FnMut(Block) -> Result<()>,
+    ) -> Result<()> {
+        self.blocks(set).try_for_each(|block| {
+            let block = self.compute(set, block, around)?;
+            absorb(self.group(block, around.clock))
+        })
+    }
+}
+
+impl fmt::Display for Leaf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.operation {
+            Operation::Newest { want: Want::Value, smoothed: false } => f.write_str("newest")?,
+            Operation::Newest { want: Want::Value, smoothed: true } => f.write_str("smoothed")?,
+            Operation::Newest { want: Want::Time, .. } => f.write_str("timestamp")?,
+            Operation::Newest { want: Want::Start, .. } => f.write_str("start_timestamp")?,
+            Operation::Range { function, .. } => f.write_str(function.name())?,
+        }
+        let range = Duration::from_millis(u64::try_from(self.window.range_ms).unwrap_or(0));
+        write!(f, " of [{}]", base::format_duration(range))
+    }
+}
+
+/// The blocks of a leaf's series, in order.
+#[derive(Debug, Clone)]
+pub struct Blocks {
+    series: usize,
+    size: usize,
+}
+
+impl Blocks {
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.series.div_ceil(self.size)
+    }
+
+    /// The series of one of them.
+    pub fn at(&self, block: usize) -> Range<usize> {
+        block * self.size..self.series.min((block + 1) * self.size)
+    }
+
+    fn try_for_each(&self, f: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
+        (0..self.count()).map(|block| self.at(block)).try_for_each(f)
+    }
+}
