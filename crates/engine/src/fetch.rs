@@ -1,15 +1,19 @@
 //! Fetching what a query selects, from samples or from rollups. Which of them is decided in `choose.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base::{BucketColumns, Result, TimeRange};
+use datafusion_execution::TaskContext;
+use datafusion_execution::config::SessionConfig;
 use promql::{EvalOptions, Expr, Grid, Selection, Usage};
 use tsdb::SelectedSeries;
 use tsdb::rollup::{Resolution, SelectedBuckets};
 
 use crate::Engine;
 use crate::choose::{Choice, choose};
-use crate::source::{Fetched, Found, FoundRollups};
+use crate::plan::{SeriesFetcher, Surroundings};
+use crate::source::{Found, FoundRollups, FoundSeries};
 
 /// A resolution that took the place of samples in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,7 +64,7 @@ impl Engine {
         grid: &Grid,
         eval: &EvalOptions,
         notes: &mut Notes,
-    ) -> Result<Fetched> {
+    ) -> Result<Vec<(Selection, Arc<FoundSeries>)>> {
         let mut fetched = Vec::new();
         for selection in promql::selections(expr, grid, eval)? {
             let begin = self.clock.monotonic();
@@ -70,9 +74,23 @@ impl Engine {
                 &found,
                 self.clock.monotonic().saturating_sub(begin),
             ));
-            fetched.push((selection, found));
+            fetched.push((selection, Arc::new(FoundSeries::new(found))));
         }
-        Ok(Fetched::new(fetched))
+        Ok(fetched)
+    }
+
+    /// The session in which plans of leaves that came as bytes are executed over this engine's store, under these surroundings.
+    pub(crate) fn session(self: &Arc<Self>, around: &Surroundings) -> Arc<TaskContext> {
+        let (engine, around) = (Arc::clone(self), around.clone());
+        let fetcher = SeriesFetcher(Box::new(move |selection| {
+            let (engine, around) = (Arc::clone(&engine), around.clone());
+            Box::pin(async move {
+                let found = engine.find(&selection, &mut Notes::default()).await?;
+                Ok((Arc::new(FoundSeries::new(found)), around))
+            })
+        }));
+        let config = SessionConfig::new().with_extension(Arc::new(fetcher));
+        Arc::new(TaskContext::default().with_session_config(config))
     }
 
     /// Fetches what answers a selection.

@@ -11,6 +11,7 @@ mod fetch;
 mod limits;
 mod lookup;
 mod metrics;
+mod plan;
 mod query;
 mod query_file;
 mod read;
@@ -28,6 +29,7 @@ use crate::metrics::QueryMetrics;
 
 pub use active::{ActiveQuery, QueryLog, QueryOrigin, QueryRecord};
 pub use fetch::{Gathered, RollupUse};
+pub use plan::LeafCodec;
 pub use promql::ast;
 pub use promql::histogram::{Bucket, buckets};
 pub use promql::{
@@ -48,6 +50,8 @@ pub struct EngineOptions {
     pub query_timeout: Duration,
     /// Queries that run at the same time; others wait.
     pub query_max_concurrency: usize,
+    /// Threads that compute the leaves of queries, all queries together, beside the one of each query.
+    pub query_threads: usize,
     /// Samples that one query may hold in memory.
     pub query_max_samples: u64,
     /// How far back a selector looks for a series' last sample.
@@ -67,6 +71,7 @@ impl Default for EngineOptions {
         Self {
             query_timeout: limits::QUERY_TIMEOUT,
             query_max_concurrency: limits::QUERY_MAX_CONCURRENCY,
+            query_threads: std::thread::available_parallelism().map_or(1, usize::from),
             query_max_samples: limits::QUERY_MAX_SAMPLES,
             lookback: limits::LOOKBACK,
             language: ParseOptions::default(),
@@ -102,6 +107,7 @@ pub struct Engine {
     exemplars: Option<Arc<ExemplarStore>>,
     options: EngineOptions,
     places: Arc<Semaphore>,
+    threads: Arc<Semaphore>,
     clock: Arc<dyn Clock>,
     metrics: QueryMetrics,
     watch: Watch,
@@ -116,8 +122,9 @@ impl Engine {
         registry: &prometheus::Registry,
     ) -> Result<Self> {
         let places = Arc::new(Semaphore::new(options.query_max_concurrency));
+        let threads = Arc::new(Semaphore::new(options.query_threads.min(limits::MAX_PARTITIONS)));
         let metrics = QueryMetrics::register(registry, &options)?;
-        Ok(Self { store, exemplars: None, options, places, clock, metrics, watch: Watch::default() })
+        Ok(Self { store, exemplars: None, options, places, threads, clock, metrics, watch: Watch::default() })
     }
 
     /// The settings.

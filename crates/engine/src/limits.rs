@@ -26,5 +26,14 @@ pub(crate) const QUERY_FILE_QUERY_BYTES: usize = 1000;
 /// Queries of the process before that are quoted in the log: twice as many as run at a time. Their number is always said.
 pub(crate) const QUERIES_QUOTED: usize = 40;
 
+/// Samples of a leaf from which on several threads compute it: fewer take less time than the threads need to wake up (140 µs).
+pub(crate) const SAMPLES_FOR_THREADS: u64 = 30_000;
+
+/// Batches of a thread that wait to be taken in: one, so that it goes on meanwhile, and no more, as each may have 2 MiB.
+pub(crate) const PARTITION_BATCHES: usize = 1;
+
+/// Partitions of a plan that comes as bytes, each of which takes a thread.
+pub(crate) const MAX_PARTITIONS: usize = 256;
+
 /// Queries that may wait for a place. Beyond that the server is overloaded and says so at once.
 pub(crate) const QUERY_MAX_WAITING: usize = 200;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Clock, Error, Result};
-use promql::{EvalOptions, Expr, Grid, ParseOptions, PlanNode, QueryOutput, ValueType};
+use promql::{EvalOptions, Expr, Grid, Interrupt, ParseOptions, PlanNode, QueryOutput, ValueType};
 use tsdb::Pool;
 
 use crate::active::QueryOrigin;
 use crate::cancel::{Deadline, Guard, timed_out};
 use crate::fetch::{Gathered, Notes, RollupUse};
+use crate::plan::Surroundings;
 use crate::source::Fetched;
 use crate::{Engine, limits};
 
@@ -158,11 +159,13 @@ impl Engine {
             tokio::time::timeout(deadline.remaining(), fetching).await.map_err(|_| timed_out())??;
         let prepared = self.clock.monotonic();
         let text = query.to_string();
-        let guard = Guard::new(deadline, self.store.memory().reservation(Pool::Queries));
+        let guard = Arc::new(Guard::new(deadline, self.store.memory().reservation(Pool::Queries)));
         let clock = options.explain.then(|| Arc::clone(&self.clock));
+        let around = Surroundings { interrupt: Arc::clone(&guard) as _, clock: clock.clone() };
+        let source = Fetched::new(fetched, around, Arc::clone(&self.threads));
         let evaluation = tokio::task::spawn_blocking(move || {
             let _place = place;
-            evaluate((&expr, &text), &grid, instant, &eval, &fetched, &guard, clock.as_deref())
+            evaluate((&expr, &text), &grid, instant, &eval, &source, &*guard, clock.as_deref())
         });
         let (mut output, plan) =
             evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
@@ -187,7 +190,7 @@ fn evaluate(
     instant: bool,
     options: &EvalOptions,
     source: &Fetched,
-    guard: &Guard,
+    guard: &dyn Interrupt,
     clock: Option<&dyn Clock>,
 ) -> Result<(QueryOutput, Option<PlanNode>)> {
     let (expr, text) = query;

@@ -3,16 +3,23 @@
 use std::sync::Arc;
 
 use base::{CounterResetHint, Error, Histogram, Labels, Result};
+use promql::leaf::{Around, Block, Leaf};
 use promql::{Coarse, Columns, HistogramColumns, Selection, SeriesSet, SeriesSource};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tsdb::SelectedSeries;
 use tsdb::rollup::{SamplesFrom, SelectedBuckets};
+
+use crate::limits::SAMPLES_FOR_THREADS;
+use crate::plan::{self, Surroundings};
 
 /// Bytes of a bucket of a rollup, about.
 const BUCKET_BYTES: u64 = 8;
 
 /// What the query's selections found, still encoded.
 pub(crate) struct Fetched {
-    selections: Vec<(Selection, Found)>,
+    selections: Vec<(Selection, Arc<FoundSeries>)>,
+    around: Surroundings,
+    threads: Arc<Semaphore>,
 }
 
 /// What one selection found.
@@ -29,28 +36,60 @@ pub(crate) struct FoundRollups {
 }
 
 impl Fetched {
-    pub(crate) fn new(selections: Vec<(Selection, Found)>) -> Self {
-        Self { selections }
+    /// What was found, for a query that has these surroundings, and a share of so many threads with all others.
+    pub(crate) fn new(
+        selections: Vec<(Selection, Arc<FoundSeries>)>,
+        around: Surroundings,
+        threads: Arc<Semaphore>,
+    ) -> Self {
+        Self { selections, around, threads }
+    }
+
+    fn found(&self, selection: &Selection) -> Result<&Arc<FoundSeries>> {
+        let found = self.selections.iter().find(|(s, _)| s == selection);
+        found
+            .map(|(_, found)| found)
+            .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))
+    }
+
+    /// Threads for a leaf, beside that of its query: none for a small one, none if others have them, and none if it is measured, so
+    /// that times add up.
+    fn threads_for(&self, found: &FoundSeries, blocks: usize) -> Option<OwnedSemaphorePermit> {
+        let wanted = self.threads.available_permits().min(blocks);
+        if found.samples() < SAMPLES_FOR_THREADS || self.around.clock.is_some() || wanted < 2 {
+            return None;
+        }
+        Arc::clone(&self.threads).try_acquire_many_owned(u32::try_from(wanted).ok()?).ok()
     }
 }
 
 impl SeriesSource for Fetched {
     fn select(&self, selection: &Selection) -> Result<Box<dyn SeriesSet + '_>> {
-        let (_, found) = self
-            .selections
-            .iter()
-            .find(|(s, _)| s == selection)
-            .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))?;
-        let places = found.rollups.as_ref().map(|rollups| places(found.samples.as_ref(), rollups));
-        Ok(Box::new(FoundSet { found, places }))
+        Ok(Box::new(&**self.found(selection)?))
+    }
+
+    fn run(&self, leaf: &Leaf, _: Around<'_>, absorb: &mut dyn FnMut(Block) -> Result<()>) -> Result<()> {
+        let found = self.found(leaf.selection())?;
+        let threads = self.threads_for(found, leaf.blocks(&**found).count());
+        let partitions = threads.as_ref().map_or(1, OwnedSemaphorePermit::num_permits);
+        let leaf = Arc::new(leaf.clone());
+        let plan = plan::leaf_plan(&leaf, Arc::clone(found), self.around.clone(), partitions);
+        plan::run(&*plan, plan::task_context(), leaf.steps(), absorb)
     }
 }
 
 /// The series with samples, with buckets, or with both.
-struct FoundSet<'a> {
-    found: &'a Found,
+pub(crate) struct FoundSeries {
+    found: Found,
     /// Where each of them is. Without buckets, the series with samples are all.
     places: Option<Vec<Place>>,
+}
+
+impl FoundSeries {
+    pub(crate) fn new(found: Found) -> Self {
+        let places = found.rollups.as_ref().map(|rollups| places(found.samples.as_ref(), rollups));
+        Self { found, places }
+    }
 }
 
 /// Positions of a series.
@@ -77,7 +116,7 @@ fn places(samples: Option<&SelectedSeries>, rollups: &FoundRollups) -> Vec<Place
     }
 }
 
-impl SeriesSet for FoundSet<'_> {
+impl SeriesSet for FoundSeries {
     fn count(&self) -> usize {
         let samples = || self.found.samples.as_ref().map_or(0, SelectedSeries::len);
         self.places.as_ref().map_or_else(samples, Vec::len)

@@ -144,3 +144,17 @@ pub trait SeriesSet: Send + Sync {
     /// Replaces the content of `columns` by the samples in the range of the series at a position, which may be none.
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels>;
 }
+
+impl<T: SeriesSet + ?Sized> SeriesSet for &T {
+    fn count(&self) -> usize {
+        (**self).count()
+    }
+
+    fn samples(&self) -> u64 {
+        (**self).samples()
+    }
+
+    fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
+        (**self).read(at, columns)
+    }
+}

@@ -159,13 +159,7 @@ impl Group {
     }
 
     /// Takes in a column that may have native histograms.
-    fn add_column(
-        &mut self,
-        annotations: &mut AnnotationSet,
-        op: AggregateOp,
-        column: &Column,
-        span: Span,
-    ) {
+    fn add_column(&mut self, annotations: &mut AnnotationSet, op: AggregateOp, column: &Column, span: Span) {
         self.add(op, &column.values);
         if !column.has_histograms() {
             return;
@@ -344,8 +338,7 @@ impl Parts {
                 continue;
             }
             if own_mean.is_none() && its_mean.is_none() {
-                let (sum, lost) =
-                    kahan_add(*v, self.value[step], self.extra[step] + part.extra[step]);
+                let (sum, lost) = kahan_add(*v, self.value[step], self.extra[step] + part.extra[step]);
                 if !sum.is_infinite() {
                     (self.value[step], self.extra[step]) = (sum, lost);
                     continue;
@@ -542,8 +535,10 @@ mod tests {
                 parts.merge(op, state(op, &columns[cut..]));
                 for (step, (a, b)) in parts.finish(op).into_iter().zip(&whole).enumerate() {
                     let close = (a - b).abs() <= 1e-12 * b.abs();
-                    assert!(close || a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan() && is_present(a)),
-                        "{op:?} cut at {cut}, step {step}: {a} and not {b}");
+                    assert!(
+                        close || a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan() && is_present(a)),
+                        "{op:?} cut at {cut}, step {step}: {a} and not {b}"
+                    );
                 }
             }
         }

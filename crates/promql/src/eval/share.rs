@@ -9,8 +9,8 @@ use std::rc::Rc;
 use rustc_hash::{FxHashMap, FxHasher};
 
 use super::plan::{InfoSource, Kind, Node, Selector};
-use crate::ast::Span;
 use crate::ValueType;
+use crate::ast::Span;
 
 /// Makes parts that occur more than once [`Kind::Shared`].
 pub(crate) fn share(root: &mut Node<'_>) {

@@ -113,7 +113,7 @@ impl<'c> Series<'c> {
             let (length, read) = ((to - from) as u64, (to - seen) as u64);
             rolled.tally.used += length;
             rolled.tally.read += read;
-            if self.settings.counts_steps {
+            if self.counts_steps {
                 rolled.tally.steps.push(StepTally { used: length, read });
             }
             rolled.widest = rolled.widest.max(length);
@@ -346,7 +346,8 @@ impl Roller<'_> {
         told: &mut Told,
     ) -> Result<Rolled> {
         if mode == extended::Mode::Plain
-            && let Some(rolled) = buckets::roll(self.function, coarse, window, steps, self.settings.counts_steps)
+            && let Some(rolled) =
+                buckets::roll(self.function, coarse, window, steps, self.settings.counts_steps)
         {
             return Ok(rolled);
         }

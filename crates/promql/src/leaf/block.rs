@@ -93,6 +93,10 @@ impl Block {
             && self.values.len() == cells
             && partial
             && histograms;
-        if whole { Ok(()) } else { Err(Error::internal("cannot read a block of a leaf: its columns do not fit")) }
+        if whole {
+            Ok(())
+        } else {
+            Err(Error::internal("cannot read a block of a leaf: its columns do not fit"))
+        }
     }
 }

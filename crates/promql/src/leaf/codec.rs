@@ -54,8 +54,7 @@ impl Serialize for Function {
 impl<'de> Deserialize<'de> for Function {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let name = String::deserialize(from)?;
-        Self::by_name(&name)
-            .ok_or_else(|| serde::de::Error::custom(format!("there is no function {name:?}")))
+        Self::by_name(&name).ok_or_else(|| serde::de::Error::custom(format!("there is no function {name:?}")))
     }
 }
 
@@ -93,7 +92,9 @@ pub(super) mod names {
         to.collect_seq(names.iter().map(|name| &**name))
     }
 
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Arc<str>>, D::Error> {
+    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Arc<str>>, D::Error> {
         Ok(Vec::<String>::deserialize(from)?.into_iter().map(Arc::from).collect())
     }
 }
@@ -115,8 +116,7 @@ struct Wire {
 impl Leaf {
     /// The leaf as bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let matcher =
-            |m: &Matcher| (m.name().to_owned(), m.op().as_str().to_owned(), m.value().to_owned());
+        let matcher = |m: &Matcher| (m.name().to_owned(), m.op().as_str().to_owned(), m.value().to_owned());
         let Selection { matchers, range, usages } = &self.selection;
         let wire = Wire {
             matchers: matchers.iter().map(matcher).collect(),
@@ -137,7 +137,9 @@ impl Leaf {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let refuse = |why: &dyn std::fmt::Display| Error::invalid(format!("cannot read a leaf: {why}"));
         if bytes.len() > MAX_LEAF_BYTES {
-            return Err(refuse(&format_args!("it has more than {MAX_LEAF_BYTES} bytes (limit max_leaf_bytes)")));
+            return Err(refuse(&format_args!(
+                "it has more than {MAX_LEAF_BYTES} bytes (limit max_leaf_bytes)"
+            )));
         }
         let wire: Wire = serde_json::from_slice(bytes).map_err(|e| refuse(&e))?;
         let mut matchers = Vec::with_capacity(wire.matchers.len());
@@ -187,10 +189,8 @@ mod tests {
     fn leaf(operation: Operation) -> Leaf {
         let window = Window { range_ms: 300_000, offset_ms: -5, at_ms: Some(7), before_ms: 1, after_ms: 2 };
         let steps = Steps { start_ms: 1000, step_ms: 500, count: 2 };
-        let matchers = vec![
-            Matcher::equal("__name__", "x"),
-            Matcher::new("a", MatchOp::NotRegex, "b|\"c\"").unwrap(),
-        ];
+        let matchers =
+            vec![Matcher::equal("__name__", "x"), Matcher::new("a", MatchOp::NotRegex, "b|\"c\"").unwrap()];
         let usages = vec![Usage::new(Need::Function(Function::Rate), window, steps)];
         Leaf {
             selection: Selection { matchers, range: TimeRange::new(-3, 9), usages },
@@ -205,7 +205,11 @@ mod tests {
                 type_and_unit_labels: true,
                 counts_steps: true,
             },
-            grouping: Some(Grouping { op: AggregateOp::Stddev, names: vec![Arc::from("job")], without: true }),
+            grouping: Some(Grouping {
+                op: AggregateOp::Stddev,
+                names: vec![Arc::from("job")],
+                without: true,
+            }),
         }
     }
 

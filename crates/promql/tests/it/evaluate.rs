@@ -202,7 +202,11 @@ fn blocks_and_groups_in_parts_change_neither_results_nor_what_is_told() {
     ] {
         let here = range(text, GRID, &options, &data).unwrap();
         let there = range(text, GRID, &options, &elsewhere).unwrap();
-        assert_eq!((&here.annotations, &here.stats.samples), (&there.annotations, &there.stats.samples), "{text}");
+        assert_eq!(
+            (&here.annotations, &here.stats.samples),
+            (&there.annotations, &there.stats.samples),
+            "{text}"
+        );
         let (Value::Matrix(here), Value::Matrix(there)) = (here.value, there.value) else { panic!("{text}") };
         assert!(!here.is_empty() && here.len() == there.len(), "{text}");
         for (a, b) in here.iter().zip(&there) {
@@ -239,7 +243,9 @@ fn errors_and_interruptions_end_a_leaf() {
 #[test]
 fn series_that_become_the_same_without_their_name_are_an_error_in_a_group_as_well() {
     let mut data = data();
-    (0..100).for_each(|i| data.insert(&Labels::from_pairs([("__name__", "y_total"), ("job", "a")]), i * 15_000, 1.0));
+    (0..100).for_each(|i| {
+        data.insert(&Labels::from_pairs([("__name__", "y_total"), ("job", "a")]), i * 15_000, 1.0)
+    });
     let options = EvalOptions::default();
     let e = range("sum(rate({job=~\".+\"}[5m]))", GRID, &options, &data).unwrap_err();
     assert_eq!(e.message(), "vector cannot contain metrics with the same labelset");
