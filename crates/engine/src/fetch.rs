@@ -7,10 +7,11 @@ use base::{BucketColumns, Result, TimeRange};
 use datafusion_execution::TaskContext;
 use datafusion_execution::config::SessionConfig;
 use promql::{EvalOptions, Expr, Grid, Selection, Usage};
-use tsdb::SelectedSeries;
 use tsdb::rollup::{Resolution, SelectedBuckets};
+use tsdb::{Pool, SelectedSeries};
 
 use crate::Engine;
+use crate::cancel::{Deadline, Guard};
 use crate::choose::{Choice, choose};
 use crate::plan::{SeriesFetcher, Surroundings};
 use crate::source::{Found, FoundRollups, FoundSeries};
@@ -79,10 +80,15 @@ impl Engine {
         Ok(fetched)
     }
 
-    /// The session in which plans of leaves that came as bytes are executed over this engine's store, under these surroundings.
-    pub(crate) fn session(self: &Arc<Self>, around: &Surroundings) -> Arc<TaskContext> {
-        let (engine, around) = (Arc::clone(self), around.clone());
+    /// The session in which plans of leaves that came as bytes ([`crate::LeafCodec`]) are carried out over this engine's store. They
+    /// end when a query would have to, and when the session is dropped.
+    pub fn session(self: &Arc<Self>) -> Arc<TaskContext> {
+        let engine = Arc::clone(self);
+        let (deadline, present) = Deadline::after(self.options.query_timeout, &self.clock);
+        let guard = Arc::new(Guard::new(deadline, self.store.memory().reservation(Pool::Queries)));
+        let around = Surroundings { interrupt: guard, clock: None };
         let fetcher = SeriesFetcher(Box::new(move |selection| {
+            let _held_as_long_as_this = &present;
             let (engine, around) = (Arc::clone(&engine), around.clone());
             Box::pin(async move {
                 let found = engine.find(&selection, &mut Notes::default()).await?;

@@ -9,6 +9,8 @@ mod codec;
 mod group;
 mod in_order;
 mod rollup;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{Arc, LazyLock};
 

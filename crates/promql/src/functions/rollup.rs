@@ -173,7 +173,8 @@ pub(crate) fn stream(
                     }
                 }
                 let mode = extended::Mode::Plain;
-                let (labels, mut told) = (column.labels.clone(), Told::default());
+                let (labels, mut told) =
+                    (column.labels.clone(), Told::counting(settings.counts_steps, steps));
                 let rolled = roller.column(labels, column.drop_name, &columns, window, mode, &mut told)?;
                 told.tally.read = 0;
                 told.tally.steps.iter_mut().for_each(|step| step.read = 0);

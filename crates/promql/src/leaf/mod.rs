@@ -145,7 +145,7 @@ impl Leaf {
     /// Computes a block, each series by itself.
     pub fn compute(&self, set: &dyn SeriesSet, block: Range<usize>, around: Around<'_>) -> Result<Block> {
         let mut out = Block::with_capacity(block.len(), self.steps.count);
-        out.told.tally = Tally::of_steps(if self.settings.counts_steps { self.steps.count } else { 0 });
+        out.told = Told::counting(self.settings.counts_steps, self.steps);
         let mut columns = Columns::default();
         let roller = match &self.operation {
             Operation::Newest { .. } => None,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Columns;
 use crate::eval::annotation::AnnotationSet;
+use crate::eval::steps::Steps;
 use crate::eval::tally::Tally;
 
 /// What computing a block has to tell besides its rows.
@@ -29,6 +30,11 @@ pub struct Told {
 }
 
 impl Told {
+    /// Nothing yet, counted for each step if that is wanted.
+    pub(crate) fn counting(counts_steps: bool, steps: Steps) -> Self {
+        Self { tally: Tally::of_steps(if counts_steps { steps.count } else { 0 }), ..Self::default() }
+    }
+
     /// Counts a series that was read.
     pub(crate) fn read(&mut self, columns: &Columns, took: Duration) {
         self.series += 1;
