@@ -77,6 +77,8 @@ pub struct Explained {
     pub plan: PlanNode,
     /// What was gathered before, by selection; [`promql::Read`] refers to it.
     pub gathered: Vec<Gathered>,
+    /// The physical plans of its leaves, as they were executed.
+    pub leaves: Vec<String>,
 }
 
 impl Engine {
@@ -165,9 +167,11 @@ impl Engine {
         let source = Fetched::new(fetched, around, Arc::clone(&self.threads));
         let evaluation = tokio::task::spawn_blocking(move || {
             let _place = place;
-            evaluate((&expr, &text), &grid, instant, &eval, &source, &*guard, clock.as_deref())
+            let evaluated =
+                evaluate((&expr, &text), &grid, instant, &eval, &source, &*guard, clock.as_deref());
+            evaluated.map(|(output, plan)| (output, plan, source.into_plans()))
         });
-        let (mut output, plan) =
+        let (mut output, plan, leaves) =
             evaluation.await.map_err(|e| Error::internal(format!("cannot evaluate query: {e}")))??;
         let ended = self.clock.monotonic();
         let timings = Timings {
@@ -178,7 +182,7 @@ impl Engine {
         };
         self.metrics.observe(&timings, &output.stats);
         output.annotations.infos.extend(notes.infos());
-        let explained = plan.map(|plan| Explained { plan, gathered: notes.gathered });
+        let explained = plan.map(|plan| Explained { plan, gathered: notes.gathered, leaves });
         Ok(QueryReply { output, timings, rollups: notes.rollups, explained })
     }
 }

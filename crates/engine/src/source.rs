@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use base::{CounterResetHint, Error, Histogram, Labels, Result};
+use parking_lot::Mutex;
 use promql::leaf::{Around, Block, Leaf};
 use promql::{Coarse, Columns, HistogramColumns, Selection, SeriesSet, SeriesSource};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -20,6 +21,8 @@ pub(crate) struct Fetched {
     selections: Vec<(Selection, Arc<FoundSeries>)>,
     around: Surroundings,
     threads: Arc<Semaphore>,
+    /// What was executed, if somebody wants to know.
+    plans: Mutex<Vec<String>>,
 }
 
 /// What one selection found.
@@ -42,7 +45,12 @@ impl Fetched {
         around: Surroundings,
         threads: Arc<Semaphore>,
     ) -> Self {
-        Self { selections, around, threads }
+        Self { selections, around, threads, plans: Mutex::default() }
+    }
+
+    /// The plans of the leaves that were measured.
+    pub(crate) fn into_plans(self) -> Vec<String> {
+        self.plans.into_inner()
     }
 
     fn found(&self, selection: &Selection) -> Result<&Arc<FoundSeries>> {
@@ -74,6 +82,9 @@ impl SeriesSource for Fetched {
         let partitions = threads.as_ref().map_or(1, OwnedSemaphorePermit::num_permits);
         let leaf = Arc::new(leaf.clone());
         let plan = plan::leaf_plan(&leaf, Arc::clone(found), self.around.clone(), partitions);
+        if self.around.clock.is_some() {
+            self.plans.lock().push(plan::shown(&*plan));
+        }
         plan::run(&*plan, plan::task_context(), leaf.steps(), absorb)
     }
 }

@@ -4,7 +4,7 @@ import * as c from './check';
 import { ask, type Answer } from './client';
 import type { Grid } from './query';
 
-const read = c.object({ series: c.number, samples: c.number, seconds: c.number, shared: c.boolean });
+const read = c.object({ series: c.number, samples: c.number, seconds: c.number });
 const rollups = c.object({ resolution: c.string, series: c.number });
 const gathered = c.object({ series: c.number, rollups: c.optional<c.Checked<typeof rollups> | null>(rollups, null), bytes: c.number, seconds: c.number });
 

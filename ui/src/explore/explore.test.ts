@@ -88,9 +88,9 @@ describe('the plan', () => {
     ({ operator, steps: 1, series: 1, points: 1, totalSeconds, ownSeconds, read: null, gathered: null, inputs: [] });
   it('shows parts behind what uses them, with their share of the time', () => {
     const gathered = { series: 1, rollups: { resolution: '5m', series: 1 }, bytes: 2_048, seconds: 0.001 };
-    const selector = { ...node('up', 0.006, 0.006), read: { series: 1, samples: 9, seconds: 0.006, shared: true }, gathered };
+    const selector = { ...node('up', 0.006, 0.006), read: { series: 1, samples: 9, seconds: 0.006 }, gathered };
     const rows = planRows({ ...node('sum', 0.008, 0.002), inputs: [selector] });
     expect(rows.map((r) => [r.node.operator, r.depth, r.share])).toEqual([['sum', 0, 0.25], ['up', 1, 0.75]]);
-    expect(rows.map((r) => r.gathered)).toEqual(['', '2 KiB in 1 ms, rollups of 5m, read once for several selectors']);
+    expect(rows.map((r) => r.gathered)).toEqual(['', '2 KiB in 1 ms, rollups of 5m']);
   });
 });

@@ -22,10 +22,9 @@ export function planRows(plan: PlanNode): PlanRow[] {
   return rows;
 }
 
-function gathered({ gathered: found, read }: PlanNode): string {
+function gathered({ gathered: found }: PlanNode): string {
   if (!found) return '';
   const parts = [`${formatValue(found.bytes, 'bytes')} in ${formatSeconds(found.seconds)}`];
   if (found.rollups) parts.push(`rollups of ${found.rollups.resolution}`);
-  if (read?.shared) parts.push('read once for several selectors');
   return parts.join(', ');
 }

@@ -212,7 +212,7 @@ mod tests {
         let partial = Partial { extra: vec![0.5; 4], count: Vec::new(), mean: vec![f64::INFINITY; 4] };
         for block in [
             block(),
-            Block { histograms: histograms.clone(), ..block() },
+            Block { histograms, ..block() },
             Block { partial: Some(partial), ..block() },
             Block { steps: 2, ..Block::default() },
         ] {

@@ -20,7 +20,7 @@ use datafusion_common::{DataFusionError, Result as PlanResult};
 use datafusion_execution::{SendableRecordBatchStream, TaskContext};
 use datafusion_physical_expr::{EquivalenceProperties, Partitioning};
 use datafusion_physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion_physical_plan::{ExecutionPlan, PlanProperties};
+use datafusion_physical_plan::{ExecutionPlan, PlanProperties, displayable};
 use futures::StreamExt;
 use futures::future::BoxFuture;
 use promql::Selection;
@@ -82,6 +82,11 @@ pub(crate) fn run(
 /// What is absorbed may run other leaves, so that nothing is waited for meanwhile.
 fn next(runtime: &Handle, batches: &mut SendableRecordBatchStream) -> Result<Option<RecordBatch>> {
     runtime.block_on(batches.next()).transpose().map_err(cause)
+}
+
+/// A plan as DataFusion shows it.
+pub(crate) fn shown(plan: &dyn ExecutionPlan) -> String {
+    displayable(plan).indent(false).to_string()
 }
 
 /// The surroundings of plans that bring theirs along.

@@ -1,5 +1,4 @@
 //! Leaves by one thread, by several, and by a plan that was written and read, over a real store.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

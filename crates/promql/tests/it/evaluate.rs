@@ -244,7 +244,7 @@ fn errors_and_interruptions_end_a_leaf() {
 fn series_that_become_the_same_without_their_name_are_an_error_in_a_group_as_well() {
     let mut data = data();
     (0..100).for_each(|i| {
-        data.insert(&Labels::from_pairs([("__name__", "y_total"), ("job", "a")]), i * 15_000, 1.0)
+        data.insert(&Labels::from_pairs([("__name__", "y_total"), ("job", "a")]), i * 15_000, 1.0);
     });
     let options = EvalOptions::default();
     let e = range("sum(rate({job=~\".+\"}[5m]))", GRID, &options, &data).unwrap_err();

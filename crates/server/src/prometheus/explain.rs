@@ -37,6 +37,7 @@ pub(crate) async fn explain(
         "plan": node(&explained.plan, explained),
         "timings": timings(&reply.timings),
         "result": result(&reply),
+        "leaves": explained.leaves,
     });
     Ok(json::success_warned(&data, &reply.output.annotations))
 }
@@ -57,7 +58,6 @@ fn node(node: &PlanNode, explained: &Explained) -> serde_json::Value {
             "series": read.series,
             "samples": read.samples,
             "seconds": read.time.as_secs_f64(),
-            "shared": read.shared,
         });
         if let Some(found) = explained.gathered.get(read.selection) {
             out["gathered"] = gathered(found);
