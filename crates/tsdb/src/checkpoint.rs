@@ -16,7 +16,7 @@ use lake::frames::{FrameWriter, read_frames, temporary};
 use lake::fs::Fs;
 
 use crate::chunk::{put_varint, take_varint, unzigzag, zigzag};
-use crate::head::save::{CheckpointSink, Frames, Restored, SavedParts};
+use crate::head::save::{CheckpointSink, Frames, NamesSink, Restored, SavedParts};
 use crate::head::{Head, save};
 use crate::limits::{CHECKPOINT_LOG_BYTES, CHECKPOINT_SPARE_NAMES};
 use crate::store::MetricStore;
@@ -330,11 +330,11 @@ pub(crate) struct Loaded {
 /// Reads the last checkpoint of a folder, without what is sealed. Without one the head is empty.
 pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i64) -> Result<Loaded> {
     let mut restored = Restored::new(block_ms, sealed_until);
-    let (manifest, corruptions) = walk(fs, dir, sealed_until, &mut restored)?;
+    let (manifest, names, corruptions) = walk(fs, dir, sealed_until, &mut restored)?;
     if restored.orphans > 0 {
         tracing::error!(chunks = restored.orphans, "chunks of a checkpoint belong to series that were lost");
     }
-    let (head, lost) = restored.finish();
+    let (head, lost) = restored.finish(names);
     if lost > 0 {
         tracing::error!(series = lost, "series of a checkpoint have lost their labels");
     }
@@ -344,13 +344,14 @@ pub(crate) fn load(fs: &Arc<dyn Fs>, dir: &Path, sealed_until: i64, block_ms: i6
     Ok(Loaded { head, manifest, corruptions })
 }
 
-/// Hands over the frames of the last checkpoint of a folder, without what is sealed: what it consists of, and the damaged places.
-pub(crate) fn walk(
+/// Hands over the frames of the last checkpoint of a folder, without what is sealed: what it consists of, who took the names, and
+/// the damaged places.
+pub(crate) fn walk<N: NamesSink>(
     fs: &Arc<dyn Fs>,
     dir: &Path,
     sealed_until: i64,
     sink: &mut dyn CheckpointSink,
-) -> Result<(Manifest, Vec<Error>)> {
+) -> Result<(Manifest, N, Vec<Error>)> {
     let parts: Vec<(u64, CheckpointPart)> = fs
         .list(dir)
         .map_err(|e| Error::unavailable(format!("cannot list WAL folder {}: {e}", dir.display())))?
@@ -358,30 +359,68 @@ pub(crate) fn walk(
         .filter_map(|name| parse_checkpoint_file(name))
         .collect();
     let states = parts.iter().filter(|(_, part)| *part == CheckpointPart::State);
-    let mut corruptions = Vec::new();
     let Some(sequence) = states.map(|(sequence, _)| *sequence).max() else {
-        return Ok((Manifest::default(), corruptions));
+        return Ok((Manifest::default(), N::default(), Vec::new()));
     };
+    let mut guess: Vec<u64> = parts
+        .iter()
+        .filter(|(s, part)| *part == CheckpointPart::Names && *s <= sequence)
+        .map(|(sequence, _)| *sequence)
+        .collect();
+    guess.sort_unstable();
+    let (rest, guessed) = std::thread::scope(|scope| {
+        // Names are half of the work. Which of their files count only the end of the state tells, but hardly ever there are others.
+        let names = scope.spawn(|| take_names(fs, dir, &guess));
+        let rest = walk_rest(fs, dir, sealed_until, sequence, &parts, sink);
+        (rest, names.join())
+    });
+    let (manifest, mut corruptions) = rest?;
+    let wanted: Vec<u64> = manifest.names.iter().map(|(sequence, _)| *sequence).collect();
+    let (names, damage) = if guess == wanted {
+        guessed.map_err(|_| {
+            Error::internal("cannot read checkpoint: the thread that reads names has panicked")
+        })??
+    } else {
+        take_names(fs, dir, &wanted)?
+    };
+    corruptions.extend(damage);
+    Ok((manifest, names, corruptions))
+}
+
+/// The same without names.
+fn walk_rest(
+    fs: &Arc<dyn Fs>,
+    dir: &Path,
+    sealed_until: i64,
+    sequence: u64,
+    parts: &[(u64, CheckpointPart)],
+    sink: &mut dyn CheckpointSink,
+) -> Result<(Manifest, Vec<Error>)> {
     let file = |sequence, part| dir.join(checkpoint_file(sequence, part));
     let mut manifest = None;
-    let damage = read_frames(fs, &file(sequence, CheckpointPart::State), &mut |payload| {
+    let mut corruptions = read_frames(fs, &file(sequence, CheckpointPart::State), &mut |payload| {
         if payload.first() == Some(&MANIFEST) {
             manifest = Some(Manifest::read(sequence, payload)?);
             return Ok(());
         }
         sink.state(payload)
     })?;
-    corruptions.extend(damage);
     // Without its list all parts are taken: what more than one of them has is there once when it is read.
-    let mut manifest = manifest.unwrap_or_else(|| Manifest::of(sequence, &parts));
+    let mut manifest = manifest.unwrap_or_else(|| Manifest::of(sequence, parts));
     manifest.drop_until(sealed_until);
-    for (sequence, _) in &manifest.names {
-        let path = file(*sequence, CheckpointPart::Names);
-        corruptions.extend(read_frames(fs, &path, &mut |payload| sink.names(payload))?);
-    }
     for (epoch_ms, sequence) in &manifest.epochs {
         let path = file(*sequence, CheckpointPart::Epoch(*epoch_ms));
         corruptions.extend(read_frames(fs, &path, &mut |payload| sink.epoch(*epoch_ms, payload))?);
     }
     Ok((manifest, corruptions))
+}
+
+/// Reads files of names, with the damaged places.
+fn take_names<N: NamesSink>(fs: &Arc<dyn Fs>, dir: &Path, sequences: &[u64]) -> Result<(N, Vec<Error>)> {
+    let (mut names, mut damage) = (N::default(), Vec::new());
+    for sequence in sequences {
+        let path = dir.join(checkpoint_file(*sequence, CheckpointPart::Names));
+        damage.extend(read_frames(fs, &path, &mut |payload| names.names(payload))?);
+    }
+    Ok((names, damage))
 }

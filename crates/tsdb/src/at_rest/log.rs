@@ -22,7 +22,10 @@ pub fn examine_log(lake: &LakeAtRest, sealed_until: i64) -> Result<LogReport> {
     let damage = |e: &Error| e.message().to_owned();
     let mut known = Known::default();
     let (manifest, corruptions) = match checkpoint::walk(&fs, &dir, sealed_until, &mut known) {
-        Ok(walked) => walked,
+        Ok((manifest, named, corruptions)) => {
+            known.named = named;
+            (manifest, corruptions)
+        }
         Err(e) => {
             // A start would end here, so that there is no head to replay the log into.
             found.add(&CHECKPOINT, || damage(&e));

@@ -14,7 +14,10 @@ const GROWTH_BYTES: usize = 32;
 impl BitWriter {
     /// A writer that goes on where another stopped: its bytes, and the bits still free in the last one.
     pub fn resume(bytes: &[u8], free: u8) -> Self {
-        Self { buf: bytes.into(), free }
+        // With the room that the other one had: most go on soon.
+        let mut buf = Vec::with_capacity(bytes.len().next_multiple_of(GROWTH_BYTES));
+        buf.extend_from_slice(bytes);
+        Self { buf, free }
     }
 
     /// Bits still free in the last byte.

@@ -104,17 +104,18 @@ impl Index {
         }
     }
 
-    /// Fills an empty index with all series at once; they come in order of their ids.
-    pub(super) fn fill(&mut self, series: &[(SeriesId, Labels)]) {
-        self.by_labels.reserve(series.len(), |(short, _)| spread(*short));
+    /// Fills an empty index with all series at once.
+    pub(super) fn fill(&mut self, slab: &Slab) {
+        self.by_labels.reserve(slab.len(), |(short, _)| spread(*short));
         std::thread::scope(|scope| {
             // The postings take most of the time, and nothing needs them meanwhile.
             let postings = &mut self.postings;
-            scope.spawn(move || series.iter().for_each(|(id, labels)| postings.insert(*id, labels)));
-            for (id, labels) in series {
+            scope.spawn(move || postings.fill(slab.iter().map(|(id, series)| (id, series.labels()))));
+            for (id, series) in slab.iter() {
+                let labels = series.labels();
                 let short = short(labels.stable_hash());
                 self.label_bytes += labels.size_bytes();
-                self.by_labels.insert_unique(spread(short), (short, *id), |(short, _)| spread(*short));
+                self.by_labels.insert_unique(spread(short), (short, id), |(short, _)| spread(*short));
             }
         });
     }

@@ -11,6 +11,14 @@ pub(crate) struct Postings {
     all: RoaringBitmap,
 }
 
+/// A label that all series from one on have, so far.
+#[derive(Debug, Clone, Copy)]
+struct Run<'a> {
+    name: &'a str,
+    value: &'a str,
+    start: u32,
+}
+
 /// A set of series. Many labels have values that only one series has, and a bitmap would take a hundred bytes for each.
 #[derive(Debug)]
 enum Ids {
@@ -23,6 +31,19 @@ impl Ids {
         match self {
             Self::One(one) => *self = Self::Many(Box::new(RoaringBitmap::from_iter([*one, id]))),
             Self::Many(many) => drop(many.insert(id)),
+        }
+    }
+
+    /// Adds the series from `start` to `last`.
+    fn insert_run(&mut self, start: u32, last: u32) {
+        match self {
+            _ if start == last => self.insert(start),
+            Self::One(one) => {
+                let mut many = RoaringBitmap::from_iter([*one]);
+                many.insert_range(start..=last);
+                *self = Self::Many(Box::new(many));
+            }
+            Self::Many(many) => drop(many.insert_range(start..=last)),
         }
     }
 
@@ -74,6 +95,60 @@ impl Postings {
             match values.get_mut(value) {
                 Some(ids) => ids.insert(id),
                 None => drop(values.insert(value.into(), Ids::One(id))),
+            }
+        }
+    }
+
+    /// Adds many series, whose ids ascend. Neighbours have most labels in common, and a run of them is one entry.
+    pub(crate) fn fill<'a>(&mut self, series: impl Iterator<Item = (u32, &'a Labels)>) {
+        let (mut runs, mut next): (Vec<Run<'a>>, Vec<Run<'a>>) = (Vec::new(), Vec::new());
+        let mut last = None;
+        let mut all_from = 0;
+        for (id, labels) in series {
+            if let Some(last) = last
+                && last + 1 != id
+            {
+                self.all.insert_range(all_from..=last);
+                runs.drain(..).for_each(|run| self.insert_run(run, last));
+                all_from = id;
+            } else if last.is_none() {
+                all_from = id;
+            }
+            // Both are in order of names.
+            let mut before = runs.drain(..).peekable();
+            for (name, value) in labels {
+                let mut start = id;
+                while let Some(run) = before.next_if(|run| run.name <= name) {
+                    if run.name == name && run.value == value {
+                        start = run.start;
+                    } else {
+                        self.insert_run(run, id - 1);
+                    }
+                }
+                next.push(Run { name, value, start });
+            }
+            before.for_each(|run| self.insert_run(run, id - 1));
+            std::mem::swap(&mut runs, &mut next);
+            last = Some(id);
+        }
+        if let Some(last) = last {
+            self.all.insert_range(all_from..=last);
+            runs.into_iter().for_each(|run| self.insert_run(run, last));
+        }
+    }
+
+    fn insert_run(&mut self, run: Run<'_>, last: u32) {
+        let values = match self.names.get_mut(run.name) {
+            Some(values) => values,
+            None => self.names.entry(run.name.into()).or_default(),
+        };
+        match values.get_mut(run.value) {
+            Some(ids) => ids.insert_run(run.start, last),
+            None if run.start == last => drop(values.insert(run.value.into(), Ids::One(last))),
+            None => {
+                let mut many = RoaringBitmap::new();
+                many.insert_range(run.start..=last);
+                values.insert(run.value.into(), Ids::Many(Box::new(many)));
             }
         }
     }
@@ -202,5 +277,39 @@ mod tests {
             postings.remove(id, labels);
         }
         assert!(postings.names.is_empty() && postings.all.is_empty());
+    }
+
+    #[test]
+    fn filled_at_once_it_is_the_same_as_series_by_series() {
+        // Runs of all lengths, labels that come and go within them, and numbers left out.
+        let labels = |id: u32| {
+            let mut pairs = vec![("__name__".to_owned(), format!("m{}", id / 7)), ("job".into(), "a".into())];
+            if (id / 3).is_multiple_of(2) {
+                pairs.push(("device".into(), format!("d{}", id % 5)));
+            }
+            if id % 11 > 4 {
+                pairs.push(("zone".into(), format!("z{}", id / 40)));
+                pairs.push((format!("only_{id}"), "x".into()));
+            }
+            Labels::from_pairs(pairs)
+        };
+        let series: Vec<(u32, Labels)> =
+            (3..2000).filter(|id| id % 97 != 0).map(|id| (id, labels(id))).collect();
+        let (mut one_by_one, mut at_once) = (Postings::default(), Postings::default());
+        series.iter().for_each(|(id, labels)| one_by_one.insert(*id, labels));
+        at_once.fill(series.iter().map(|(id, labels)| (*id, labels)));
+        let all = |postings: &Postings| {
+            let mut all: Vec<(String, String, Vec<u32>)> = Vec::new();
+            for (name, values) in &postings.names {
+                for (value, ids) in values {
+                    let mut set = RoaringBitmap::new();
+                    ids.add_to(&mut set);
+                    all.push((name.to_string(), value.to_string(), set.into_iter().collect()));
+                }
+            }
+            all.sort();
+            (all, postings.all.clone())
+        };
+        assert_eq!(all(&at_once), all(&one_by_one));
     }
 }

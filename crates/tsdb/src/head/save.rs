@@ -159,7 +159,6 @@ fn put_state(out: &mut Vec<u8>, id: SeriesId, series: &Series) {
 pub(crate) struct Restored {
     head: Head,
     sealed_until: i64,
-    names: Names,
     /// Chunks of series that the state does not name.
     pub(crate) orphans: u64,
 }
@@ -169,10 +168,6 @@ impl CheckpointSink for Restored {
         self.read_state(payload)
     }
 
-    fn names(&mut self, payload: &[u8]) -> Result<()> {
-        self.names.read(payload)
-    }
-
     fn epoch(&mut self, epoch_ms: i64, payload: &[u8]) -> Result<()> {
         self.read_epoch(epoch_ms, payload)
     }
@@ -180,11 +175,10 @@ impl CheckpointSink for Restored {
 
 /// Labels by id; of several with one id the last counts.
 #[derive(Debug, Default)]
-struct Names(Vec<Option<Labels>>);
+pub(crate) struct Names(Vec<Option<Labels>>);
 
-impl Names {
-    /// Reads a frame of labels.
-    fn read(&mut self, payload: &[u8]) -> Result<()> {
+impl NamesSink for Names {
+    fn names(&mut self, payload: &[u8]) -> Result<()> {
         read_names(payload, &mut |id, packed| {
             let id = id as usize;
             if id >= self.0.len() {
@@ -264,34 +258,53 @@ fn read_chunks(payload: &[u8], sink: &mut dyn FnMut(SeriesId, SavedChunk<'_>)) -
     Ok(())
 }
 
-/// What takes the frames of a checkpoint, its state first, then names, then epochs.
+/// What takes the frames of a checkpoint but for names, its state first, then epochs.
 pub(crate) trait CheckpointSink {
     /// A frame of open chunks.
     fn state(&mut self, payload: &[u8]) -> Result<()>;
-    /// A frame of labels.
-    fn names(&mut self, payload: &[u8]) -> Result<()>;
     /// A frame of closed chunks of an epoch.
     fn epoch(&mut self, epoch_ms: i64, payload: &[u8]) -> Result<()>;
+}
+
+/// What takes the frames of names of a checkpoint, in order, while the others are read.
+pub(crate) trait NamesSink: Default + Send {
+    /// A frame of labels.
+    fn names(&mut self, payload: &[u8]) -> Result<()>;
 }
 
 /// Looks at a checkpoint and remembers only which series it has.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     in_state: RoaringBitmap,
-    named: RoaringBitmap,
+    /// Those that have labels.
+    pub(crate) named: Named,
     /// Chunks of series that the state does not name.
     orphans: u64,
+}
+
+/// The series that a checkpoint has labels of.
+#[derive(Debug, Default)]
+pub(crate) struct Named(RoaringBitmap);
+
+impl NamesSink for Named {
+    fn names(&mut self, payload: &[u8]) -> Result<()> {
+        read_names(payload, &mut |id, packed| {
+            Labels::from_packed(packed)?;
+            self.0.insert(id);
+            Ok(())
+        })
+    }
 }
 
 impl Known {
     /// Chunks and series whose labels are lost.
     pub(crate) fn lost(&self) -> u64 {
-        self.orphans + (&self.in_state - &self.named).len()
+        self.orphans + (&self.in_state - &self.named.0).len()
     }
 
     /// Whether the head that this becomes has a series.
     pub(crate) fn contains(&self, id: SeriesId) -> bool {
-        self.in_state.contains(id) && self.named.contains(id)
+        self.in_state.contains(id) && self.named.0.contains(id)
     }
 }
 
@@ -299,14 +312,6 @@ impl CheckpointSink for Known {
     fn state(&mut self, payload: &[u8]) -> Result<()> {
         read_states(payload, &mut |id, _, _| {
             self.in_state.insert(id);
-        })
-    }
-
-    fn names(&mut self, payload: &[u8]) -> Result<()> {
-        read_names(payload, &mut |id, packed| {
-            Labels::from_packed(packed)?;
-            self.named.insert(id);
-            Ok(())
         })
     }
 
@@ -318,7 +323,7 @@ impl CheckpointSink for Known {
 impl Restored {
     /// Nothing yet. What is sealed is left out.
     pub(crate) fn new(block_ms: i64, sealed_until: i64) -> Self {
-        Self { head: Head::new(block_ms), sealed_until, names: Names::default(), orphans: 0 }
+        Self { head: Head::new(block_ms), sealed_until, orphans: 0 }
     }
 
     /// Reads a frame of open chunks.
@@ -363,19 +368,13 @@ impl Restored {
 
     /// The head, with the index of its series. Those without labels are left out, as damage has taken these; returns how many.
     /// Series without samples stay: the log may have some, and no labels.
-    pub(crate) fn finish(mut self) -> (Head, u64) {
-        let mut names = std::mem::take(&mut self.names);
+    pub(crate) fn finish(mut self, mut names: Names) -> (Head, u64) {
         let mut lost = 0;
-        let mut found = Vec::new();
         for id in 0..self.head.slab.len() {
             let id = SeriesId::try_from(id).expect("ids are 32 bits");
             let Some(series) = self.head.slab.get_mut(id) else { continue };
-            let labels = names.0.get_mut(id as usize).and_then(Option::take);
-            match labels {
-                Some(labels) => {
-                    series.set_labels(labels.clone());
-                    found.push((id, labels));
-                }
+            match names.0.get_mut(id as usize).and_then(Option::take) {
+                Some(labels) => series.set_labels(labels),
                 None => {
                     lost += 1;
                     let (chunks, bytes) = series.size();
@@ -387,7 +386,7 @@ impl Restored {
         }
         drop(names);
         self.head.slab.find_free();
-        self.head.index.fill(&found);
+        self.head.index.fill(&self.head.slab);
         (self.head, lost)
     }
 }
