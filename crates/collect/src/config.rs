@@ -3,6 +3,7 @@
 //! Owns the types and the few rules that hold between their fields. Does not read YAML: the binary turns the file into
 //! these types, applies the defaults of the `global` section, and resolves relative paths against the file's folder.
 
+mod credentials;
 mod http;
 
 use std::collections::BTreeMap;
@@ -14,9 +15,12 @@ use std::time::Duration;
 use base::{Error, Labels, Result};
 
 use crate::relabel::Rule;
+pub use credentials::{
+    AwsRole, AzureAdConfig, AzureCloud, AzureIdentity, GoogleIamConfig, Grant, JwtAlgorithm, JwtGrant,
+    OAuth2Config, SigV4Config,
+};
 pub use http::{
-    Authorization, HttpConfig, OAuth2Config, ProxyAddress, ProxyChoice, ProxyConfig, Secret, SigV4Config,
-    Source, TlsConfig, TlsIdentity,
+    Authorization, HttpConfig, ProxyAddress, ProxyChoice, ProxyConfig, Secret, Source, TlsConfig, TlsIdentity,
 };
 
 /// One scrape configuration, with every default applied.

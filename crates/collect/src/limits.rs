@@ -107,7 +107,7 @@ pub const REMOTE_WRITE_RELOAD_FLUSH: Duration = Duration::from_secs(5);
 /// Bytes of the head of what a proxy answers when it is asked for a tunnel. Go's client takes as many.
 pub const PROXY_ANSWER_BYTES_MAX: usize = 256 << 10;
 
-/// Tokens of OAuth 2 that are kept, one for each different configuration; one more has the oldest got anew.
+/// Tokens and keys that are kept, one for each different configuration; one more has the oldest got anew.
 pub const TOKENS_MAX: usize = 1_024;
 
 /// Bytes of an answer with a token. Go's client takes as many.
@@ -118,6 +118,24 @@ pub const TOKEN_WAIT: Duration = Duration::from_secs(20);
 
 /// How long before its end a token is got anew: it has to be valid when the request arrives. Taken from Go's client.
 pub const TOKEN_RENEWED_BEFORE: Duration = Duration::from_secs(10);
+
+/// The same of a key of AWS. Taken from Prometheus.
+pub const AWS_KEY_RENEWED_BEFORE: Duration = Duration::from_secs(30);
+
+/// How long nobody asks for a token again after a first failure; with each further one twice as long.
+pub const TOKEN_RETRY_MIN: Duration = Duration::from_secs(1);
+
+/// And at most: a scrape interval or two, so that nothing fails for long once the server is back.
+pub const TOKEN_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// How long what a client signs to get a token is valid. Taken from Prometheus; clocks may differ by some minutes.
+pub const JWT_LASTS: Duration = Duration::from_secs(600);
+
+/// How long a role of AWS is taken for. The least that there is, and what the SDKs ask for.
+pub const AWS_ROLE_LASTS: Duration = Duration::from_secs(900);
+
+/// How long a service of the machine itself may take to answer on the way to a token: one that is not there answers never.
+pub const METADATA_WAIT: Duration = Duration::from_secs(3);
 
 /// Bytes of a list of targets that a server gives, uncompressed; as for a file of targets.
 pub const HTTP_SD_BODY_BYTES_MAX: usize = 64 << 20;

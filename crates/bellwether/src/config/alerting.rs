@@ -10,7 +10,7 @@ use collect::relabel::Rule;
 use super::global::or_default;
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::raw::Outcome;
-use super::{discovery, http_client, relabel, remote};
+use super::{cloud, discovery, http_client, relabel};
 
 /// How long one request to an Alertmanager may take where the configuration does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,7 +54,7 @@ static ALERTMANAGER: Section = Section {
     name: "alertmanagers",
     keys: &[
         &[
-            Key::new("sigv4", Shape::Section(&remote::SIGV4)),
+            Key::new("sigv4", Shape::Section(&cloud::SIGV4)),
             Key::new("scheme", Shape::Text),
             Key::new("path_prefix", Shape::Text),
             Key::new("timeout", Shape::Duration),
@@ -104,7 +104,7 @@ pub(super) fn read(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Out
         };
         let mut http = http_client::read(map, dir)?;
         if map.has("sigv4") {
-            http.authorization = remote::read_sigv4(&map.map("sigv4"))?;
+            http.authorization = cloud::read_sigv4(&map.map("sigv4"))?;
         }
         Ok(AlertmanagerConfig {
             endpoints: EndpointConfig {

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use collect::config::{
-    Authorization, HttpConfig, OAuth2Config, ProxyAddress, ProxyChoice, ProxyConfig, Secret, Source,
-    TlsConfig, TlsIdentity,
+    Authorization, Grant, HttpConfig, JwtAlgorithm, JwtGrant, OAuth2Config, ProxyAddress, ProxyChoice,
+    ProxyConfig, Secret, Source, TlsConfig, TlsIdentity,
 };
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::raw::Outcome;
+use super::scalar;
 
 const NO_REF: &str = "there is no secret manager to look it up in";
 
@@ -63,11 +64,8 @@ static OAUTH2: Section = Section {
         Key::new("client_certificate_key_id", Shape::Text),
         Key::new("client_certificate_key", Shape::Secret),
         Key::new("client_certificate_key_file", Shape::Text),
-        Key::new("client_certificate_key_ref", Shape::Text),
-        Key::new("grant_type", Shape::Text).without_effect_unless(
-            "client_credentials",
-            "another grant is not spoken yet, and these requests fail",
-        ),
+        Key::new("client_certificate_key_ref", Shape::Text).without_effect(NO_REF),
+        Key::new("grant_type", Shape::Text),
         Key::new("signature_algorithm", Shape::Text),
         Key::new("iss", Shape::Text),
         Key::new("audience", Shape::Text),
@@ -327,24 +325,45 @@ fn read_authorization(map: &Map<'_>, dir: &Path) -> Outcome<Authorization> {
 }
 
 fn read_oauth2(map: &Map<'_>, dir: &Path) -> Outcome<Authorization> {
-    if map.text("grant_type")? == JWT {
-        let line = map.line_of("grant_type");
-        return Ok(Authorization::Unspoken(format!(
-            "cannot get a token: the grant type {JWT} of line {line} of the configuration is not spoken yet"
-        )));
-    }
+    let secret = |key, file_key| {
+        let found = source(map, key, file_key, dir, |s| Secret::new(s))?;
+        Ok(found.unwrap_or_else(|| Source::Inline(Secret::default())))
+    };
+    let grant = match map.text("grant_type")? {
+        JWT => Grant::Jwt(Box::new(read_jwt(
+            map,
+            secret("client_certificate_key", "client_certificate_key_file")?,
+        )?)),
+        _ => Grant::Secret(secret("client_secret", "client_secret_file")?),
+    };
     let params = map.map("endpoint_params");
     let param = |name: &String| Ok((name.clone(), Secret::new(params.text(name)?)));
     Ok(Authorization::OAuth2(Box::new(OAuth2Config {
         client_id: map.text("client_id")?.to_owned(),
-        client_secret: source(map, "client_secret", "client_secret_file", dir, |s| Secret::new(s))?
-            .unwrap_or_else(|| Source::Inline(Secret::default())),
+        grant,
         scopes: map.texts("scopes")?.into_iter().map(str::to_owned).collect(),
         token_url: Secret::new(map.text("token_url")?),
         endpoint_params: params.entries.iter().map(|e| param(&e.key.text)).collect::<Outcome<_>>()?,
         tls: read_tls(&map.map("tls_config"), dir)?,
         proxy: read_proxy(map)?,
     })))
+}
+
+fn read_jwt(map: &Map<'_>, key: Source<Secret>) -> Outcome<JwtGrant> {
+    let filled = |key| Ok(Some(map.text(key)?).filter(|text| !text.is_empty()).map(str::to_owned));
+    let claims = map.map("claims");
+    Ok(JwtGrant {
+        key,
+        key_id: map.text("client_certificate_key_id")?.to_owned(),
+        algorithm: match map.text("signature_algorithm")? {
+            "RS384" => JwtAlgorithm::Rs384,
+            "RS512" => JwtAlgorithm::Rs512,
+            _ => JwtAlgorithm::Rs256,
+        },
+        issuer: filled("iss")?,
+        audience: filled("audience")?,
+        claims: claims.entries.iter().map(|e| (e.key.text.clone(), scalar::json(&e.value))).collect(),
+    })
 }
 
 fn read_proxy(map: &Map<'_>) -> Outcome<ProxyConfig> {

@@ -7,6 +7,7 @@
 mod alerting;
 mod bounds;
 mod checked;
+mod cloud;
 #[cfg(test)]
 mod conformance;
 mod discovery;

@@ -3,14 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use collect::config::{Authorization, NameValidation, Secret, SigV4Config, Source};
+use collect::config::{NameValidation, Secret, Source};
 use collect::remote_write::{MetadataConfig, QueueConfig, RemoteWriteConfig, WriteMessage};
 
 use super::grammar::{Key, Map, Section, Shape, no_rules};
 use super::raw::Outcome;
-use super::{http_client, relabel};
-
-const UNSIGNED: &str = "this way to log in is not spoken yet, and these requests fail";
+use super::{cloud, http_client, relabel};
 
 /// One endpoint to write to.
 pub(super) static WRITE: Section = Section {
@@ -37,9 +35,9 @@ pub(super) static WRITE: Section = Section {
                 .without_effect_unless("false", "requests are not logged, only why they failed"),
             Key::new("queue_config", Shape::Section(&QUEUE)),
             Key::new("metadata_config", Shape::Section(&METADATA)),
-            Key::new("sigv4", Shape::Section(&SIGV4)),
-            Key::new("azuread", Shape::Section(&AZUREAD)).without_effect(UNSIGNED),
-            Key::new("google_iam", Shape::Section(&GOOGLE_IAM)).without_effect(UNSIGNED),
+            Key::new("sigv4", Shape::Section(&cloud::SIGV4)),
+            Key::new("azuread", Shape::Section(&cloud::AZUREAD)),
+            Key::new("google_iam", Shape::Section(&cloud::GOOGLE_IAM)),
         ],
         http_client::KEYS,
     ],
@@ -69,22 +67,6 @@ pub(super) static READ: Section = Section {
     },
 };
 
-/// Signing of requests for AWS.
-pub(super) static SIGV4: Section = Section {
-    name: "sigv4",
-    keys: &[&[
-        Key::new("region", Shape::Text),
-        Key::new("access_key", Shape::Text),
-        Key::new("secret_key", Shape::Secret),
-        Key::new("profile", Shape::Text),
-        Key::new("role_arn", Shape::Text).without_effect("roles are not taken yet, and these requests fail"),
-        Key::new("external_id", Shape::Text),
-        Key::new("use_fips_sts_endpoint", Shape::Bool),
-        Key::new("service_name", Shape::Text),
-    ]],
-    check: check_sigv4,
-};
-
 static QUEUE: Section = Section {
     name: "queue_config",
     keys: &[&[
@@ -110,69 +92,6 @@ static METADATA: Section = Section {
     ]],
     check: no_rules,
 };
-
-static AZUREAD: Section = Section {
-    name: "azuread",
-    keys: &[&[
-        Key::new("managed_identity", Shape::Section(&AZUREAD_IDENTITY)),
-        Key::new("workload_identity", Shape::Section(&AZUREAD_IDENTITY)),
-        Key::new("oauth", Shape::Section(&AZUREAD_IDENTITY)),
-        Key::new("sdk", Shape::Section(&AZUREAD_IDENTITY)),
-        Key::new("certificate", Shape::Section(&AZUREAD_IDENTITY)),
-        Key::new("cloud", Shape::Text),
-        Key::new("scope", Shape::Text),
-    ]],
-    check: no_rules,
-};
-
-/// Which of these belong to which kind of identity is not told apart while none is used.
-static AZUREAD_IDENTITY: Section = Section {
-    name: "azuread",
-    keys: &[&[
-        Key::new("client_id", Shape::Text),
-        Key::new("tenant_id", Shape::Text),
-        Key::new("token_file_path", Shape::Text),
-        Key::new("client_secret", Shape::Secret),
-        Key::new("certificate_path", Shape::Text),
-        Key::new("certificate_key_path", Shape::Text),
-        Key::new("certificate_password", Shape::Secret),
-        Key::new("send_certificate_chain", Shape::Bool),
-    ]],
-    check: no_rules,
-};
-
-static GOOGLE_IAM: Section =
-    Section { name: "google_iam", keys: &[&[Key::new("credentials_file", Shape::Text)]], check: no_rules };
-
-fn check_sigv4(map: &Map<'_>) -> Outcome<()> {
-    map.require(
-        map.filled("access_key") == map.filled("secret_key"),
-        "access_key",
-        "must provide a AWS SigV4 Access key and Secret Key if credentials are specified in the SigV4 config",
-    )
-}
-
-/// Reads how requests are signed.
-pub(super) fn read_sigv4(map: &Map<'_>) -> Outcome<Authorization> {
-    if map.filled("role_arn") {
-        return Ok(unspoken("sigv4: role_arn", map.line_of("role_arn")));
-    }
-    let text = |key| Ok(Some(map.text(key)?).filter(|t| !t.is_empty()).map(str::to_owned));
-    let key = match map.filled("access_key") {
-        true => Some((map.text("access_key")?.to_owned(), Secret::new(map.text("secret_key")?))),
-        false => None,
-    };
-    let service = text("service_name")?.unwrap_or_else(|| "aps".into());
-    let config = SigV4Config { region: text("region")?, key, profile: text("profile")?, service };
-    Ok(Authorization::SigV4(Box::new(config)))
-}
-
-/// Requests without it would be refused, and their samples be lost: they fail, and are tried again.
-fn unspoken(what: &str, line: usize) -> Authorization {
-    Authorization::Unspoken(format!(
-        "cannot log in: {what} of line {line} of the configuration is not spoken yet"
-    ))
-}
 
 fn check_headers(map: &Map<'_>) -> Outcome<()> {
     for entry in map.map("headers").entries {
@@ -250,11 +169,12 @@ fn read_endpoint(map: &Map<'_>, validation: NameValidation, dir: &Path) -> Outco
     config.http = http_client::read(map, dir)?;
     config.http.follow_redirects = map.flag("follow_redirects", default.follow_redirects)?;
     config.http.enable_http2 = map.flag("enable_http2", default.enable_http2)?;
-    for key in ["azuread", "google_iam"].into_iter().filter(|key| map.has(key)) {
-        config.http.authorization = unspoken(key, map.line_of(key));
-    }
     if map.has("sigv4") {
-        config.http.authorization = read_sigv4(&map.map("sigv4"))?;
+        config.http.authorization = cloud::read_sigv4(&map.map("sigv4"))?;
+    } else if map.has("azuread") {
+        config.http.authorization = cloud::read_azuread(&map.map("azuread"))?;
+    } else if map.has("google_iam") {
+        config.http.authorization = cloud::read_google_iam(&map.map("google_iam"))?;
     }
     config.http.take_credentials(&mut config.url);
     config.name = map.text("name")?.to_owned();

@@ -56,6 +56,28 @@ pub(super) fn float(key: &str, node: &Node) -> Outcome<f64> {
     parsed.ok_or_else(|| Problem::new(node.line, format!("{key} must be a number, not {:?}", s.text)))
 }
 
+/// A value of any shape as JSON. What is written without quotes may be a boolean or a number.
+pub(super) fn json(node: &Node) -> serde_json::Value {
+    match &node.value {
+        Value::Null => serde_json::Value::Null,
+        Value::List(items) => items.iter().map(json).collect(),
+        Value::Map(entries) => entries.iter().map(|e| (e.key.text.clone(), json(&e.value))).collect(),
+        Value::Scalar(s) => {
+            let number =
+                s.text.replace('_', "").starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+            if let Ok(flag) = boolean("", node) {
+                flag.into()
+            } else if let (true, Ok(n)) = (number, integer("", node)) {
+                n.into()
+            } else if let (true, Ok(n)) = (number, float("", node)) {
+                n.into()
+            } else {
+                s.text.clone().into()
+            }
+        }
+    }
+}
+
 /// A duration as Prometheus writes it; nothing counts as zero.
 pub(super) fn duration(key: &str, node: &Node) -> Outcome<Duration> {
     let Some(s) = scalar(key, node)? else { return Ok(Duration::ZERO) };

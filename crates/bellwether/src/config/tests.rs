@@ -233,17 +233,17 @@ fn a_file_is_named_in_its_errors() {
     std::fs::write(&path, "scrape_config_files: ['more/*.yml']\n").unwrap();
     std::fs::create_dir(folder.path().join("more")).unwrap();
     let more = folder.path().join("more/a.yml");
-    std::fs::write(&more, "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [t.yml]}]\n  oauth2: {client_id: a, token_url: b, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer'}\n").unwrap();
+    std::fs::write(&more, "scrape_configs:\n- job_name: a\n  file_sd_configs: [{files: [t.yml]}]\n  oauth2: {client_id: a, token_url: b, client_secret_ref: c}\n").unwrap();
     let c = load(&path, &|_| None).unwrap();
     assert_eq!(c.scrape_configs[0].file_sd_configs[0].files, [folder.path().join("more/t.yml")]);
-    assert!(c.unsupported[0].text.contains("line 4: grant_type"), "{:?}", c.unsupported);
+    assert!(c.unsupported[0].text.contains("line 4: client_secret_ref"), "{:?}", c.unsupported);
     std::fs::write(&more, "scrape_configs:\n- jobname: a\n").unwrap();
     assert!(message(&path).contains(r#"more/a.yml": line 2: unknown key "jobname""#), "{}", message(&path));
 }
 
 #[test]
 fn clients_are_read_with_what_they_go_through_and_how_they_log_in() {
-    use collect::config::{Authorization, ProxyChoice};
+    use collect::config::{Authorization, Grant, JwtAlgorithm, ProxyChoice};
     let read = |keys: &str| {
         let text = format!("remote_write:\n- url: http://u:pw@h/w\n{keys}");
         load_str(&text, Path::new("/etc"), &|_| None).map_err(|e| e.message().to_owned())
@@ -269,18 +269,25 @@ fn clients_are_read_with_what_they_go_through_and_how_they_log_in() {
     assert!(
         matches!(http(signed).authorization, Authorization::SigV4(c) if c.service == "aps" && c.key.is_some())
     );
-    for (keys, what) in [
-        ("  azuread: {cloud: x}\n", "azuread of line 3"),
-        ("  google_iam: {}\n", "google_iam of line 3"),
-        ("  sigv4: {region: r, role_arn: a}\n", "role_arn of line 3"),
-    ] {
-        let got = http(keys).authorization;
-        assert!(matches!(&got, Authorization::Unspoken(text) if text.contains(what)), "{got:?}");
-    }
-    assert!(
-        read("  proxy_url: socks5://p\n").unwrap_err().starts_with("line 3: proxy_url: cannot use a proxy")
+    let jwt = "  oauth2: {client_id: i, grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', client_certificate_key: hunter2, \
+               client_certificate_key_id: k, signature_algorithm: RS384, iss: me, audience: you, token_url: 'http://h', \
+               claims: {a: 1, b: [x, true, '2', 1.5], c: {d: ~}}}\n";
+    let Authorization::OAuth2(config) = http(jwt).authorization else { panic!("no OAuth 2") };
+    let Grant::Jwt(grant) = &config.grant else { panic!("another grant") };
+    assert_eq!((grant.key_id.as_str(), grant.algorithm), ("k", JwtAlgorithm::Rs384));
+    assert_eq!((grant.issuer.as_deref(), grant.audience.as_deref()), (Some("me"), Some("you")));
+    assert_eq!(
+        serde_json::Value::Object(grant.claims.clone()),
+        serde_json::json!({"a": 1, "b": ["x", true, "2", 1.5], "c": {"d": null}})
     );
-    assert!(read("  sigv4: {access_key: a}\n").unwrap_err().contains("must provide a AWS SigV4 Access key"));
+    assert!(!format!("{config:?}{}", read(jwt).unwrap().original_text_without_secrets).contains("hunter2"));
+    let socks = http("  proxy_url: socks5://me:hunter2@p:1080\n");
+    assert!(
+        matches!(&socks.proxy.choice, ProxyChoice::Url { address, .. } if address.url == "socks5://p:1080")
+    );
+    assert!(
+        read("  proxy_url: socks4://p\n").unwrap_err().starts_with("line 3: proxy_url: cannot use a proxy")
+    );
     let sd = "scrape_configs:\n- job_name: a\n  http_sd_configs: [{url: 'http://u:pw@h/x', refresh_interval: 5s}]\n";
     let found = load_str(sd, Path::new(""), &|_| None).unwrap().scrape_configs[0].http_sd_configs[0].clone();
     assert_eq!((found.url.as_str(), found.refresh_interval.as_secs()), ("http://h/x", 5));

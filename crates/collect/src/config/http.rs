@@ -8,6 +8,8 @@ use base64::Engine as _;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
+use super::credentials::{AzureAdConfig, GoogleIamConfig, OAuth2Config, SigV4Config};
+
 /// How to talk to a target over HTTP.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HttpConfig {
@@ -84,41 +86,10 @@ pub enum Authorization {
     OAuth2(Box<OAuth2Config>),
     /// A signature, as services of AWS want it.
     SigV4(Box<SigV4Config>),
-    /// What the configuration asks for and this program does not speak. Requests fail and say so: without it they would be refused, and
-    /// samples be lost.
-    Unspoken(String),
-}
-
-/// Where a token comes from: the client credentials grant of OAuth 2 (RFC 6749, section 4.4).
-#[derive(Debug, Clone, PartialEq)]
-pub struct OAuth2Config {
-    /// Who asks.
-    pub client_id: String,
-    /// The client's secret; the empty string where the configuration has none.
-    pub client_secret: Source<Secret>,
-    /// What the token is to allow.
-    pub scopes: Vec<String>,
-    /// The address of who gives it, in which there may be credentials.
-    pub token_url: Secret,
-    /// Further parameters of the request for it.
-    pub endpoint_params: Vec<(String, Secret)>,
-    /// TLS settings of that request.
-    pub tls: TlsConfig,
-    /// Through what it goes.
-    pub proxy: ProxyConfig,
-}
-
-/// With what requests are signed. What is `None` the environment says, as it does to the tools of AWS.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SigV4Config {
-    /// The region of the service.
-    pub region: Option<String>,
-    /// Name and secret of a key.
-    pub key: Option<(String, Secret)>,
-    /// The section of the file of credentials that holds one.
-    pub profile: Option<String>,
-    /// The service, such as `aps`.
-    pub service: String,
+    /// A token of Microsoft Entra ID, which was Azure Active Directory.
+    AzureAd(Box<AzureAdConfig>),
+    /// A token of Google Cloud for Monitoring.
+    GoogleIam(Box<GoogleIamConfig>),
 }
 
 /// Through what requests go.
@@ -152,8 +123,8 @@ pub enum ProxyChoice {
 pub struct ProxyAddress {
     /// Scheme, host and port.
     pub url: String,
-    /// User and password as a header has them.
-    pub authorization: Option<Secret>,
+    /// User and password.
+    pub login: Option<(String, Secret)>,
 }
 
 impl ProxyAddress {
@@ -161,25 +132,35 @@ impl ProxyAddress {
     pub fn parse(text: &str) -> Result<Self> {
         let mut url = Url::parse(text)
             .map_err(|e| Error::invalid(format!("cannot read the address of the proxy: {e}")))?;
-        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+        if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") || !url.has_host() {
             return Err(Error::invalid(format!(
-                "cannot use a proxy with the scheme {:?}: write it as http://host:port or https://host:port",
+                "cannot use a proxy with the scheme {:?}: write it as http://host:port, https://host:port or socks5://host:port",
                 url.scheme()
             )));
         }
         let plain = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
         let named = !url.username().is_empty() || url.password().is_some();
-        let authorization = named.then(|| {
-            let pair = format!("{}:{}", plain(url.username()), plain(url.password().unwrap_or_default()));
-            Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair)))
-        });
+        let login =
+            named.then(|| (plain(url.username()), Secret::new(plain(url.password().unwrap_or_default()))));
         // Only addresses without a host refuse.
         let _ = url.set_password(None);
         let _ = url.set_username("");
         url.set_path("");
         url.set_query(None);
         url.set_fragment(None);
-        Ok(Self { url: url.into(), authorization })
+        Ok(Self { url: url.into(), login })
+    }
+
+    /// User and password as a header has them.
+    pub(crate) fn authorization(&self) -> Option<Secret> {
+        let (user, password) = self.login.as_ref()?;
+        let pair = format!("{user}:{}", password.expose());
+        Some(Secret::new(format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))))
+    }
+
+    /// Whether it speaks SOCKS, version 5: it knows nothing of HTTP.
+    pub(crate) fn is_socks(&self) -> bool {
+        self.url.starts_with("socks5")
     }
 }
 
@@ -278,9 +259,11 @@ mod tests {
     fn a_proxys_password_becomes_a_header_that_is_not_shown() {
         let address = ProxyAddress::parse("http://me:a%40b@proxy:3128/x").unwrap();
         assert_eq!(address.url, "http://proxy:3128/");
-        assert_eq!(address.authorization.as_ref().map(Secret::expose), Some("Basic bWU6YUBi"));
-        assert!(!format!("{address:?}").contains("bWU6YUBi"));
-        assert!(ProxyAddress::parse("socks5://h:1080").is_err());
+        assert_eq!(address.authorization().as_ref().map(Secret::expose), Some("Basic bWU6YUBi"));
+        assert!(!format!("{address:?}").contains("a@b"));
+        let socks = ProxyAddress::parse("socks5://me:pw@h").unwrap();
+        assert!(socks.is_socks() && socks.url == "socks5://h" && !address.is_socks(), "{socks:?}");
+        assert!(ProxyAddress::parse("socks4://h:1080").is_err());
         assert!(ProxyAddress::parse("h:1080").is_err());
     }
 }

@@ -46,10 +46,16 @@ impl Post for HttpTransport {
 impl HttpTransport {
     /// Makes a request and reads the answer.
     pub async fn exchange(&self, request: Exchange) -> Result<PostResponse> {
+        let method = if request.body.is_some() { Method::POST } else { Method::GET };
+        self.exchange_by(method, request).await
+    }
+
+    /// The same by a method that the body does not say.
+    pub(super) async fn exchange_by(&self, method: Method, request: Exchange) -> Result<PostResponse> {
         let verb = if request.body.is_some() { "post to" } else { "get" };
         let what = |e: Error| e.context(format!("cannot {verb} {}", without_credentials(&request.url)));
         let outgoing = Outgoing {
-            method: if request.body.is_some() { Method::POST } else { Method::GET },
+            method,
             url: &request.url,
             headers: headers(&request).map_err(what)?,
             body: request.body.clone().unwrap_or_default(),

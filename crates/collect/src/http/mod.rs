@@ -4,12 +4,18 @@
 //! `hyper` with `hyper-rustls`, rather than `reqwest` on top of them: both are in the tree already, and only they let a target's
 //! certificate be checked against another name than the URL's host (`server_name`).
 
+mod aws;
+mod aws_profile;
+mod azure;
 mod clients;
 mod exchange;
 mod fetch;
+mod google;
+mod jwt;
 mod oauth2;
 mod proxy;
 mod sigv4;
+mod token;
 mod tunnel;
 
 use std::sync::Arc;
@@ -27,7 +33,7 @@ use crate::config::{Authorization, HttpConfig, Secret, Source};
 use crate::limits::{REDIRECTS_MAX, SECRET_FILE_BYTES_MAX};
 use clients::Clients;
 pub use exchange::Exchange;
-use oauth2::Tokens;
+use token::{Credentials, Tokens};
 
 /// What the `User-Agent` header says.
 pub const USER_AGENT: &str = concat!("Bellwether/", env!("CARGO_PKG_VERSION"));
@@ -65,7 +71,11 @@ impl HttpTransport {
         let http = out.http;
         let client = self.clients.get(http, self.environment).await?;
         let first: Uri = out.url.parse().map_err(|e| Error::invalid(format!("{e}")))?;
-        let own = self.own_headers(http, out.token_wait).await?;
+        let token = match &http.authorization {
+            Authorization::None | Authorization::Basic { .. } | Authorization::Credentials { .. } => None,
+            of => Some(Box::pin(self.token(of, out.token_wait)).await?),
+        };
+        let own = own_headers(http, token.as_ref()).await?;
         let mut uri = first.clone();
         for _ in 0..=REDIRECTS_MAX {
             let mut request = Request::new(Full::new(out.body.clone()));
@@ -77,20 +87,19 @@ impl HttpTransport {
                 for (name, value) in &own {
                     request.headers_mut().append(name.clone(), value.clone());
                 }
-                if let Authorization::SigV4(config) = &http.authorization {
-                    let key = sigv4::Key::find(config, self.environment).await?;
-                    sigv4::sign(&mut request, &out.body, &key, &config.service, self.clock.now_ms())?;
+                if let (Authorization::SigV4(config), Some(Credentials::Aws(key))) =
+                    (&http.authorization, &token)
+                {
+                    sigv4::sign(&mut request, &out.body, key, &config.service, self.clock.now_ms())?;
                 }
             }
             if let Some(credentials) = client.route.plain_proxy_authorization(&uri) {
                 request.headers_mut().insert(PROXY_AUTHORIZATION, sensitive(credentials.expose())?);
             }
             let response = client.http.request(request).await.map_err(|e| unavailable(&e))?;
-            if response.status() == StatusCode::UNAUTHORIZED
-                && let Authorization::OAuth2(config) = &http.authorization
-            {
+            if response.status() == StatusCode::UNAUTHORIZED && token.is_some() {
                 // It may have been taken back.
-                self.tokens.forget(config);
+                self.tokens.forget(&http.authorization);
             }
             // By the others a client asks for the new address without a body, which would not be what was meant.
             let keeps_body =
@@ -103,29 +112,30 @@ impl HttpTransport {
         }
         Err(Error::unavailable(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
+}
 
-    /// Headers that only the server itself may see.
-    async fn own_headers(&self, http: &HttpConfig, token_wait: Duration) -> Result<HeaderMap> {
-        let mut out = HeaderMap::new();
-        let authorization = match &http.authorization {
-            Authorization::OAuth2(config) => Some(Box::pin(self.token(config, token_wait)).await?),
-            Authorization::Unspoken(what) => return Err(Error::invalid(what.clone())),
-            other => authorization(other).await?,
-        };
-        if let Some(authorization) = authorization {
-            out.insert(AUTHORIZATION, sensitive(&authorization)?);
-        }
-        for (name, values) in &http.headers {
-            let name: HeaderName =
-                name.parse().map_err(|_| Error::invalid(format!("{name:?} is not the name of a header")))?;
-            for value in values {
-                let value = HeaderValue::from_str(&reveal(value).await?)
-                    .map_err(|_| Error::invalid(format!("the header {name} holds bytes that it cannot")))?;
-                out.append(name.clone(), hidden(value));
-            }
-        }
-        Ok(out)
+/// Headers that only the server itself may see.
+async fn own_headers(http: &HttpConfig, token: Option<&Credentials>) -> Result<HeaderMap> {
+    let mut out = HeaderMap::new();
+    let authorization = match token {
+        Some(Credentials::Header(header)) => Some(header.clone()),
+        // A signature depends on the rest of the request.
+        Some(Credentials::Aws(_)) => None,
+        None => authorization(&http.authorization).await?,
+    };
+    if let Some(authorization) = authorization {
+        out.insert(AUTHORIZATION, sensitive(&authorization)?);
     }
+    for (name, values) in &http.headers {
+        let name: HeaderName =
+            name.parse().map_err(|_| Error::invalid(format!("{name:?} is not the name of a header")))?;
+        for value in values {
+            let value = HeaderValue::from_str(&reveal(value).await?)
+                .map_err(|_| Error::invalid(format!("the header {name} holds bytes that it cannot")))?;
+            out.append(name.clone(), hidden(value));
+        }
+    }
+    Ok(out)
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue> {
@@ -140,11 +150,7 @@ fn hidden(mut value: HeaderValue) -> HeaderValue {
 
 async fn authorization(authorization: &Authorization) -> Result<Option<String>> {
     Ok(match authorization {
-        // A signature depends on the rest of the request, and the others were looked at.
-        Authorization::None
-        | Authorization::SigV4(_)
-        | Authorization::OAuth2(_)
-        | Authorization::Unspoken(_) => None,
+        Authorization::None => None,
         Authorization::Basic { username, password } => {
             let user = match username {
                 Source::Inline(name) => name.clone(),
@@ -156,6 +162,10 @@ async fn authorization(authorization: &Authorization) -> Result<Option<String>> 
         Authorization::Credentials { scheme, credentials } => {
             Some(format!("{scheme} {}", reveal(credentials).await?))
         }
+        Authorization::OAuth2(_)
+        | Authorization::SigV4(_)
+        | Authorization::AzureAd(_)
+        | Authorization::GoogleIam(_) => return Err(Error::internal("a token is not there that was got")),
     })
 }
 

@@ -1,111 +1,55 @@
-//! Tokens of OAuth 2, by the client credentials grant.
+//! Tokens of OAuth 2, by the grants of client credentials and of what the client signs.
 //!
-//! A token is kept until shortly before it ends and then got anew, by one request at a time. How the client names itself to the server
-//! is found out, as Go's client does it: in a header, and where that fails in the form.
-
-use std::sync::Arc;
-use std::time::Duration;
+//! How the client names itself to the server is found out for the former, as Go's client does it: in a header, and where that fails in
+//! the form.
 
 use base::{Error, ErrorKind, Result};
-use parking_lot::Mutex;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-use super::exchange::Exchange;
-use super::{HttpTransport, reveal};
-use crate::config::{Authorization, HttpConfig, OAuth2Config, Secret, Source};
-use crate::limits::{TOKEN_ANSWER_BYTES_MAX, TOKEN_RENEWED_BEFORE, TOKENS_MAX};
-use crate::post::PostResponse;
+use super::token::{FORM, Question, Token, read_answer, read_token, refused};
+use super::{HttpTransport, jwt, reveal};
+use crate::config::{Authorization, Grant, HttpConfig, JwtGrant, OAuth2Config, Secret, Source};
+use crate::limits::JWT_LASTS;
 
-/// The tokens that are in use.
-#[derive(Default)]
-pub(super) struct Tokens(Mutex<Vec<(OAuth2Config, Arc<Place>)>>);
-
-type Place = tokio::sync::Mutex<Kept>;
-
-#[derive(Default)]
-struct Kept {
-    /// With the secret that it was got with, which may stand in a file and change.
-    token: Option<(String, Token)>,
-    style: Option<Style>,
-}
-
-/// A token as the header has it.
-#[derive(Clone)]
-struct Token {
-    header: String,
-    /// By the monotonic clock.
-    until: Option<Duration>,
-}
+/// The grant for which the client signs what it asks.
+pub(super) const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 /// How a client names itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
+pub(super) enum Style {
     Header,
     Form,
 }
 
-impl Tokens {
-    fn place(&self, config: &OAuth2Config) -> Arc<Place> {
-        let mut all = self.0.lock();
-        if let Some((_, place)) = all.iter().find(|(c, _)| c == config) {
-            return Arc::clone(place);
-        }
-        if all.len() == TOKENS_MAX {
-            all.remove(0);
-        }
-        let place = Arc::new(Place::default());
-        all.push((config.clone(), Arc::clone(&place)));
-        place
-    }
-
-    /// Forgets a token that a server did not take.
-    pub(super) fn forget(&self, config: &OAuth2Config) {
-        self.0.lock().retain(|(c, _)| c != config);
+/// The client's secret or key, as it is now.
+pub(super) async fn secret(config: &OAuth2Config) -> Result<String> {
+    match &config.grant {
+        Grant::Secret(secret) => reveal(secret).await,
+        Grant::Jwt(grant) => reveal(&grant.key).await,
     }
 }
 
 impl HttpTransport {
-    /// The `Authorization` header with a token that is valid now.
-    pub(super) async fn token(&self, config: &OAuth2Config, wait: Duration) -> Result<String> {
-        let what =
-            |e: Error| e.context(format!("cannot get a token from {}", shown(config.token_url.expose())));
-        let place = self.tokens.place(config);
-        let get = async {
-            let mut kept = place.lock().await;
-            let secret = reveal(&config.client_secret).await?;
-            let now = self.clock.monotonic();
-            if let Some((of, token)) = &kept.token
-                && *of == secret
-                && token.until.is_none_or(|until| now < until)
-            {
-                return Ok(token.header.clone());
-            }
-            kept.token = None;
-            let token = self.new_token(config, &secret, &mut kept.style).await?;
-            let header = token.header.clone();
-            kept.token = Some((secret, token));
-            Ok(header)
-        };
-        match tokio::time::timeout(wait, get).await {
-            Ok(result) => result.map_err(what),
-            Err(_) => Err(what(Error::unavailable(format!("no answer within {wait:?}")))),
-        }
-    }
-
-    async fn new_token(
+    /// Gets a token, by this secret or key.
+    pub(super) async fn oauth2_token(
         &self,
         config: &OAuth2Config,
-        secret: &str,
+        secret: String,
         style: &mut Option<Style>,
     ) -> Result<Token> {
-        if let Some(style) = *style {
-            return self.ask_for_token(config, secret, style).await;
+        if let Grant::Jwt(grant) = &config.grant {
+            let assertion = self.assertion(config, grant, &secret)?;
+            let form = signed_form(config, &assertion)?;
+            return self.ask_for_token(config, form, Authorization::None, secret).await;
         }
-        match self.ask_for_token(config, secret, Style::Header).await {
+        if let Some(style) = *style {
+            return self.ask_by_secret(config, secret, style).await;
+        }
+        match self.ask_by_secret(config, secret.clone(), Style::Header).await {
             // It was reached and did not like something, which may be where the credentials stand.
             Err(e) if e.kind() == ErrorKind::Invalid => {
-                let token = self.ask_for_token(config, secret, Style::Form).await?;
+                let token = self.ask_by_secret(config, secret, Style::Form).await?;
                 *style = Some(Style::Form);
                 Ok(token)
             }
@@ -117,37 +61,92 @@ impl HttpTransport {
         }
     }
 
-    async fn ask_for_token(&self, config: &OAuth2Config, secret: &str, style: Style) -> Result<Token> {
-        let headers = vec![("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned())];
+    async fn ask_by_secret(&self, config: &OAuth2Config, secret: String, style: Style) -> Result<Token> {
         let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let http = HttpConfig {
-            authorization: match style {
-                Style::Form => Authorization::None,
-                Style::Header => Authorization::Basic {
-                    username: Source::Inline(encoded(&config.client_id)),
-                    password: Source::Inline(Secret::new(encoded(secret))),
-                },
+        // Not a header of our own, which would go along to where the answer redirects.
+        let authorization = match style {
+            Style::Form => Authorization::None,
+            Style::Header => Authorization::Basic {
+                username: Source::Inline(encoded(&config.client_id)),
+                password: Source::Inline(Secret::new(encoded(&secret))),
             },
+        };
+        self.ask_for_token(config, form(config, &secret, style), authorization, secret).await
+    }
+
+    async fn ask_for_token(
+        &self,
+        config: &OAuth2Config,
+        form: String,
+        authorization: Authorization,
+        secret: String,
+    ) -> Result<Token> {
+        let headers = [("content-type", FORM.to_owned())];
+        let http = HttpConfig {
+            authorization,
             tls: config.tls.clone(),
             proxy: config.proxy.clone(),
             ..HttpConfig::default()
         };
-        let request = Exchange {
-            url: config.token_url.expose().to_owned(),
-            headers,
-            body: Some(form(config, secret, style).into()),
-            http,
-            answer_bytes_max: TOKEN_ANSWER_BYTES_MAX,
+        let question = Question {
+            url: config.token_url.expose(),
+            headers: &headers,
+            body: Some(form),
+            http: Some(http),
+            ..Question::default()
         };
-        let answer = self.exchange(request).await?;
-        if answer.is_cut {
-            return Err(Error::unavailable("its answer is cut off, or too large"));
-        }
+        let answer = self.ask(question).await?;
         if !answer.is_success() {
-            return Err(refused(&answer, secret));
+            return Err(refused(&answer, &secret));
         }
-        read_token(&answer, self.clock.monotonic())
+        read_token(&read_answer(&answer)?, secret, self.clock.monotonic())
     }
+
+    /// What the client signs (RFC 7523, section 3).
+    fn assertion(&self, config: &OAuth2Config, grant: &JwtGrant, key: &str) -> Result<String> {
+        let now = self.clock.now_ms().div_euclid(1000);
+        let issuer = grant.issuer.as_deref().unwrap_or(&config.client_id);
+        let audience = grant.audience.as_deref().unwrap_or(config.token_url.expose());
+        let claims = json!({
+            "iss": issuer,
+            "sub": config.client_id,
+            "aud": audience,
+            "jti": jwt::unique_id()?,
+            "iat": now,
+            "exp": now + JWT_LASTS.as_secs() as i64,
+        });
+        let Value::Object(mut claims) = claims else { return Err(Error::internal("claims are an object")) };
+        if !config.scopes.is_empty() {
+            claims.insert("scope".into(), json!(config.scopes.join(" ")));
+        }
+        claims.extend(grant.claims.clone());
+        let mut header = Map::new();
+        if !grant.key_id.is_empty() {
+            header.insert("kid".into(), json!(grant.key_id));
+        }
+        jwt::sign(grant.algorithm, header, &claims, key)
+    }
+}
+
+/// Only the grant may be another than the usual one, for servers that want that.
+fn signed_form(config: &OAuth2Config, assertion: &str) -> Result<String> {
+    let own = |name: &str| config.endpoint_params.iter().any(|(n, _)| n == name);
+    let scope = config.scopes.join(" ");
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    if !own("grant_type") {
+        form.append_pair("grant_type", JWT_BEARER);
+    }
+    form.append_pair("assertion", assertion);
+    if !scope.is_empty() {
+        form.append_pair("scope", &scope);
+    }
+    for (name, value) in &config.endpoint_params {
+        if name == "assertion" || (name == "scope" && !scope.is_empty()) {
+            return Err(Error::invalid(format!("endpoint_params cannot overwrite the parameter {name:?}")));
+        }
+        form.append_pair(name, value.expose());
+    }
+    Ok(form.finish())
 }
 
 fn form(config: &OAuth2Config, secret: &str, style: Style) -> String {
@@ -171,51 +170,8 @@ fn form(config: &OAuth2Config, secret: &str, style: Style) -> String {
     form.finish()
 }
 
-/// What the server says of itself by RFC 6749, and nothing else of its answer: that might repeat the secret.
-fn refused(answer: &PostResponse, secret: &str) -> Error {
-    let json: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let text = |key: &str| json[key].as_str().filter(|t| !t.is_empty());
-    let said =
-        [text("error"), text("error_description")].into_iter().flatten().collect::<Vec<_>>().join(": ");
-    let said = if secret.is_empty() { said } else { said.replace(secret, "<secret>") };
-    let status = format!("server returned HTTP status {}", answer.status);
-    let text = if said.is_empty() { status } else { format!("{status}: {said}") };
-    if answer.status >= 500 { Error::unavailable(text) } else { Error::invalid(text) }
-}
-
-fn read_token(answer: &PostResponse, now: Duration) -> Result<Token> {
-    let content_type = answer.header("content-type").unwrap_or_default();
-    let media_type = content_type.split(';').next().unwrap_or_default().trim();
-    let json = if matches!(media_type, "application/x-www-form-urlencoded" | "text/plain") {
-        let pairs = form_urlencoded::parse(&answer.body);
-        Value::Object(pairs.map(|(n, v)| (n.into_owned(), Value::String(v.into_owned()))).collect())
-    } else {
-        // The cause would quote the answer, and that may hold a token.
-        serde_json::from_slice(&answer.body).map_err(|_| Error::unavailable("its answer is no JSON"))?
-    };
-    let text = |key: &str| json[key].as_str().unwrap_or_default();
-    let token = text("access_token");
-    if token.is_empty() {
-        return Err(Error::unavailable("its answer has no access_token"));
-    }
-    let kind = match text("token_type") {
-        "" => "Bearer",
-        kind if kind.eq_ignore_ascii_case("bearer") => "Bearer",
-        kind if kind.eq_ignore_ascii_case("basic") => "Basic",
-        kind => kind,
-    };
-    let seconds = match &json["expires_in"] {
-        Value::String(text) => text.trim().parse::<f64>().ok(),
-        other => other.as_f64(),
-    };
-    let lasts = seconds.filter(|s| *s > 0.0).and_then(|s| Duration::try_from_secs_f64(s).ok());
-    // One that never ends says nothing, or more than a clock can show.
-    let until = lasts.and_then(|lasts| now.checked_add(lasts.saturating_sub(TOKEN_RENEWED_BEFORE)));
-    Ok(Token { header: format!("{kind} {token}"), until })
-}
-
 /// An address without the parts that may be secret.
-fn shown(url: &str) -> String {
+pub(super) fn shown(url: &str) -> String {
     match url::Url::parse(url) {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
         Err(_) => "an address that cannot be read".to_owned(),
@@ -224,7 +180,11 @@ fn shown(url: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::token::Credentials;
     use super::*;
+    use crate::post::PostResponse;
 
     fn answer(content_type: &str, body: &str) -> PostResponse {
         PostResponse {
@@ -239,7 +199,9 @@ mod tests {
     fn answers_are_read_in_both_forms() {
         let now = Duration::from_secs(100);
         let read = |content_type, body| {
-            read_token(&answer(content_type, body), now).map(|t| (t.header, t.until.map(|u| u.as_secs())))
+            let token = read_token(&read_answer(&answer(content_type, body))?, String::new(), now)?;
+            let Credentials::Header(header) = token.credentials else { panic!("no header") };
+            Ok::<_, Error>((header, token.until.map(|u| u.as_secs())))
         };
         let json = "application/json;charset=utf-8";
         let full = r#"{"access_token":"t","token_type":"bearer","expires_in":3600}"#;

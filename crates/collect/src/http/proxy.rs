@@ -68,8 +68,9 @@ impl Route {
     }
 
     /// The credentials for the proxy that go with a request itself, since nothing else goes to the proxy.
-    pub(super) fn plain_proxy_authorization(&self, uri: &Uri) -> Option<&Secret> {
-        self.proxy(uri).filter(|_| uri.scheme_str() != Some("https"))?.authorization.as_ref()
+    pub(super) fn plain_proxy_authorization(&self, uri: &Uri) -> Option<Secret> {
+        let proxy = self.proxy(uri).filter(|proxy| uri.scheme_str() != Some("https") && !proxy.is_socks())?;
+        proxy.authorization()
     }
 }
 
@@ -238,7 +239,7 @@ mod tests {
         assert_eq!(through(&route, "https://a/").as_deref(), Some("https://tls/"));
         assert_eq!(through(&route, "http://near/"), None);
         let named = route.plain_proxy_authorization(&"http://a/".parse().unwrap());
-        assert_eq!(named.map(Secret::expose), Some("Basic dTpw"));
+        assert_eq!(named.as_ref().map(Secret::expose), Some("Basic dTpw"));
         assert_eq!(route.plain_proxy_authorization(&"https://a/".parse().unwrap()), None);
         let bad: Environment = |_| Some("ftp://x".into());
         let error = Route::new(&config, bad).unwrap_err();

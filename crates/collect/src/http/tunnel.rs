@@ -1,6 +1,7 @@
 //! Connections, straight or through a proxy.
 //!
-//! To a plain address the proxy gets the whole request; to one with TLS it opens a tunnel, and TLS is spoken through it.
+//! To a plain address the proxy gets the whole request; to one with TLS it opens a tunnel, and TLS is spoken through it. A proxy of SOCKS
+//! opens a connection to either.
 
 use std::fmt;
 use std::future::Future;
@@ -16,11 +17,15 @@ use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_socks::tcp::Socks5Stream;
 use tower_service::Service;
 
 use super::proxy::Route;
 use crate::config::ProxyAddress;
 use crate::limits::PROXY_ANSWER_BYTES_MAX;
+
+/// The port of a SOCKS proxy whose address has none.
+const SOCKS_PORT: u16 = 1080;
 
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
@@ -71,6 +76,10 @@ impl Service<Uri> for Connector {
                 return Ok(Link { stream, takes_whole_requests: false });
             };
             let failed = |cause: String| ProxyError(format!("proxy {}: {cause}", proxy.url));
+            if proxy.is_socks() {
+                let stream = through_socks(&mut connector.straight, proxy, &to).await.map_err(failed)?;
+                return Ok(Link { stream: MaybeHttpsStream::Http(stream), takes_whole_requests: false });
+            }
             let address: Uri = proxy.url.parse().map_err(|e| failed(format!("{e}")))?;
             let stream = connector.to_proxy.call(address).await.map_err(|e| failed(innermost(&*e)))?;
             if to.scheme_str() != Some("https") {
@@ -88,6 +97,30 @@ fn innermost(e: &(dyn std::error::Error + 'static)) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+/// Asks a proxy of SOCKS version 5 (RFC 1928) for a connection. It resolves names itself, as Go's client has it do.
+async fn through_socks(
+    straight: &mut HttpConnector,
+    proxy: &ProxyAddress,
+    to: &Uri,
+) -> Result<TokioIo<TcpStream>, String> {
+    let address = url::Url::parse(&proxy.url).map_err(|e| e.to_string())?;
+    let host = address.host_str().unwrap_or_default();
+    let address = format!("http://{host}:{}", address.port().unwrap_or(SOCKS_PORT));
+    let address: Uri = address.parse().map_err(|e| format!("{e}"))?;
+    let stream = straight.call(address).await.map_err(|e| innermost(&e))?.into_inner();
+    let host = to.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let usual = if to.scheme_str() == Some("https") { 443 } else { 80 };
+    let target = (host, to.port_u16().unwrap_or(usual));
+    let opened = match &proxy.login {
+        None => Socks5Stream::connect_with_socket(stream, target).await,
+        Some((user, password)) => {
+            Socks5Stream::connect_with_password_and_socket(stream, target, user, password.expose()).await
+        }
+    };
+    let opened = opened.map_err(|e| format!("it opens no connection to {host}:{}: {e}", target.1))?;
+    Ok(TokioIo::new(opened.into_inner()))
 }
 
 async fn open_tunnel(
@@ -110,7 +143,7 @@ async fn open_tunnel(
     for (name, values) in &route.connect_headers {
         values.iter().try_for_each(|value| header(name, value.expose()))?;
     }
-    if let Some(credentials) = &proxy.authorization {
+    if let Some(credentials) = &proxy.authorization() {
         header("Proxy-Authorization", credentials.expose())?;
     }
     request.push_str("\r\n");

@@ -11,3 +11,5 @@ mod http_transport;
 mod node;
 mod outgoing;
 mod scrape;
+mod socks;
+mod tokens;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use base::{ErrorKind, ManualClock, Result};
 use collect::config::{
-    Authorization, HttpConfig, OAuth2Config, ProxyAddress, ProxyChoice, ProxyConfig, Secret, SigV4Config,
-    Source, TlsConfig,
+    Authorization, Grant, HttpConfig, OAuth2Config, ProxyAddress, ProxyChoice, ProxyConfig, Secret,
+    SigV4Config, Source, TlsConfig,
 };
 use collect::http::{Environment, HttpTransport};
 use collect::post::{Post as _, PostRequest};
@@ -19,7 +19,7 @@ use crate::http_transport::{Server, header, request, tls};
 const NOTHING: Environment = |_| None;
 
 /// What a server does with a request.
-enum Reply {
+pub(crate) enum Reply {
     Answer(&'static str, String),
     Hang,
     /// Becomes a connection to this address.
@@ -27,13 +27,13 @@ enum Reply {
 }
 
 /// Answers as a function of the head and the body of a request says; keeps all it got.
-struct Small {
-    address: String,
+pub(crate) struct Small {
+    pub(crate) address: String,
     seen: Arc<Mutex<Vec<String>>>,
 }
 
 impl Small {
-    async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (seen, answer) = (Arc::new(Mutex::new(Vec::new())), Arc::new(answer));
@@ -47,7 +47,7 @@ impl Small {
         Self { address, seen }
     }
 
-    fn seen(&self) -> Vec<String> {
+    pub(crate) fn seen(&self) -> Vec<String> {
         self.seen.lock().unwrap().clone()
     }
 }
@@ -86,14 +86,14 @@ async fn serve(mut stream: TcpStream, seen: &Mutex<Vec<String>>, answer: &(impl 
     }
 }
 
-fn ok(body: impl Into<String>) -> Reply {
+pub(crate) fn ok(body: impl Into<String>) -> Reply {
     Reply::Answer("200 OK", body.into())
 }
 
 fn oauth2(token_url: String) -> HttpConfig {
     let config = OAuth2Config {
         client_id: "me&you".into(),
-        client_secret: Source::Inline(Secret::new("hunter2")),
+        grant: Grant::Secret(Source::Inline(Secret::new("hunter2"))),
         scopes: vec!["read".into(), "more".into()],
         token_url: Secret::new(token_url),
         endpoint_params: vec![("audience".into(), Secret::new("x y"))],
@@ -185,7 +185,8 @@ async fn a_scrape_says_what_is_wrong_with_the_token_and_recovers() {
     })
     .await;
     let target = Server::start().await;
-    let transport = HttpTransport::new(Arc::new(ManualClock::new(0)), NOTHING);
+    let clock = Arc::new(ManualClock::new(0));
+    let transport = HttpTransport::new(clock.clone(), NOTHING);
     let url = format!("http://{}/metrics", target.address);
     let scrape = soon(&url, oauth2(format!("http://u:hunter2@{}/token", tokens.address)));
     let cases = [
@@ -198,6 +199,7 @@ async fn a_scrape_says_what_is_wrong_with_the_token_and_recovers() {
     ];
     for (name, want) in cases {
         *mode.lock().unwrap() = name;
+        clock.advance(Duration::from_secs(30));
         let error = transport.fetch(&scrape).await.unwrap_err();
         let begin = format!("cannot scrape {url}: cannot get a token from http://{}/token: ", tokens.address);
         assert!(error.message().starts_with(&begin) && error.message().ends_with(want), "{error}");
@@ -208,6 +210,11 @@ async fn a_scrape_says_what_is_wrong_with_the_token_and_recovers() {
     }
     assert_eq!(target.last_head(), "", "no request goes out without its token");
     *mode.lock().unwrap() = "works";
+    let asked = tokens.seen().len();
+    let error = transport.fetch(&scrape).await.unwrap_err();
+    assert!(error.message().ends_with("no answer within 400ms"), "a pause after failures: {error}");
+    assert_eq!(tokens.seen().len(), asked);
+    clock.advance(Duration::from_secs(30));
     transport.fetch(&scrape).await.unwrap();
     let nobody = soon(&url, oauth2("http://127.0.0.1:1/token".into()));
     let error = transport.fetch(&nobody).await.unwrap_err();
@@ -344,6 +351,8 @@ async fn what_is_posted_is_signed_and_what_cannot_be_authorized_is_not_sent() {
         region: Some("eu-west-1".into()),
         key: Some(("AKID".into(), Secret::new("s"))),
         profile: None,
+        role: None,
+        use_fips_sts_endpoint: false,
         service: "aps".into(),
     };
     assert_eq!(post(Authorization::SigV4(Box::new(sigv4))).await.unwrap().status, 204);
@@ -352,8 +361,16 @@ async fn what_is_posted_is_signed_and_what_cannot_be_authorized_is_not_sent() {
     let begin = "AWS4-HMAC-SHA256 Credential=AKID/20150830/eu-west-1/aps/aws4_request, SignedHeaders=content-type;host;x-amz-content-sha256;x-amz-date, Signature=";
     assert!(value.starts_with(begin), "{value}");
     assert_eq!(header(&head, "x-amz-date").as_deref(), Some("20150830T123600Z"));
-    let unspoken =
-        post(Authorization::Unspoken("cannot log in: azuread of line 3".into())).await.unwrap_err();
-    assert!(unspoken.message().ends_with("cannot log in: azuread of line 3"), "{unspoken}");
+    let nothing = SigV4Config {
+        region: Some("eu-west-1".into()),
+        key: None,
+        profile: Some("none".into()),
+        role: None,
+        use_fips_sts_endpoint: false,
+        service: "aps".into(),
+    };
+    let error = post(Authorization::SigV4(Box::new(nothing))).await.unwrap_err();
+    let want = "cannot get a key of AWS: the profile \"none\" is in none of the files of AWS' tools";
+    assert!(error.message().ends_with(want), "{error}");
     assert_eq!(server.last_head(), head, "nothing went out");
 }
