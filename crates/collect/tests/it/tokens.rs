@@ -109,7 +109,7 @@ fn azure(identity: AzureIdentity) -> Authorization {
 async fn azure_gives_tokens_to_applications() {
     let (entra, sender) = (tokens().await, Sender::start().await);
     set("AZURE_AUTHORITY_HOST", format!("http://{}/", entra.address));
-    let (client_id, tenant_id) = ("me".to_owned(), "home".to_owned());
+    let (client_id, tenant_id) = ("me".to_owned(), "tenant1".to_owned());
     let by_secret = azure(AzureIdentity::Secret {
         client_id: client_id.clone(),
         tenant_id: tenant_id.clone(),
@@ -121,7 +121,7 @@ async fn azure_gives_tokens_to_applications() {
     }
     let asked = entra.seen();
     assert_eq!(asked.len(), 2);
-    assert!(asked[0].starts_with("POST /home/oauth2/v2.0/token HTTP/1.1\r\n"), "{}", asked[0]);
+    assert!(asked[0].starts_with("POST /tenant1/oauth2/v2.0/token HTTP/1.1\r\n"), "{}", asked[0]);
     let fields = form(&asked[0]);
     assert_eq!(fields["grant_type"], "client_credentials");
     assert_eq!(fields["scope"], "https://monitor.azure.com//.default");
@@ -152,7 +152,7 @@ async fn azure_gives_tokens_to_applications() {
     let (head, claims) = signed(&form(&entra.seen()[3])["client_assertion"]);
     assert_eq!((head["alg"].as_str(), head["x5c"].as_array().map(Vec::len)), (Some("PS256"), Some(1)));
     assert_eq!(head["x5t#S256"].as_str().map(str::len), Some(43));
-    assert_eq!(claims["aud"], format!("http://{}/home/oauth2/v2.0/token", entra.address));
+    assert_eq!(claims["aud"], format!("http://{}/tenant1/oauth2/v2.0/token", entra.address));
     assert_eq!((&claims["iss"], &claims["sub"]), (&json!("me"), &json!("me")));
 
     let by_environment = azure(AzureIdentity::Environment { tenant_id: None });
