@@ -114,6 +114,48 @@ impl Drop for Listed<'_> {
     }
 }
 
+/// A query that is recorded at its end, or when whoever asked has left, which drops this.
+struct Recorded<'a> {
+    engine: &'a Engine,
+    query: &'a str,
+    grid: (i64, i64, i64),
+    started: Duration,
+    options: &'a QueryOptions,
+    is_left: bool,
+}
+
+impl Recorded<'_> {
+    fn end(mut self, result: &Result<QueryReply, QueryFailure>) {
+        self.is_left = false;
+        match result {
+            Ok(reply) => self.record(None, reply.timings, reply.output.stats.clone()),
+            Err(QueryFailure::Execute(e)) => self.fail(e.message()),
+            Err(QueryFailure::Rejected(_)) => {}
+        }
+    }
+
+    fn fail(&self, error: &str) {
+        let total = self.engine.clock.monotonic().saturating_sub(self.started);
+        let timings = Timings { total, ..Timings::default() };
+        self.record(Some(error.to_owned()), timings, QueryStats::default());
+    }
+
+    fn record(&self, error: Option<String>, timings: Timings, stats: QueryStats) {
+        let Some(log) = self.engine.watch.log.read().clone() else { return };
+        let (query, grid, origin) = (self.query, self.grid, self.options.origin.as_ref());
+        let at_ms = self.engine.clock.now_ms();
+        log.record(&QueryRecord { at_ms, query, grid, error, timings, stats, origin });
+    }
+}
+
+impl Drop for Recorded<'_> {
+    fn drop(&mut self) {
+        if self.is_left {
+            self.fail("query was canceled: the client left");
+        }
+    }
+}
+
 impl Watch {
     /// Keeps the queries under way in a file as well.
     pub(crate) fn set_file(&mut self, file: QueryFile) {
@@ -154,22 +196,10 @@ impl Engine {
         let shown = (grid.start_ms, grid.end_ms, step_ms);
         let started = self.clock.monotonic();
         let listed = self.list(query, shown, started, options);
+        let recorded = Recorded { engine: self, query, grid: shown, started, options, is_left: true };
         let result = Box::pin(self.run(query, grid, instant, options)).await;
         drop(listed);
-        let log = self.watch.log.read().clone();
-        if let Some(log) = log.filter(|_| !matches!(result, Err(QueryFailure::Rejected(_)))) {
-            let total = self.clock.monotonic().saturating_sub(started);
-            let (error, timings, stats) = match &result {
-                Ok(reply) => (None, reply.timings, reply.output.stats.clone()),
-                Err(QueryFailure::Execute(e) | QueryFailure::Rejected(e)) => {
-                    let timings = Timings { total, ..Timings::default() };
-                    (Some(e.message().to_owned()), timings, QueryStats::default())
-                }
-            };
-            let origin = options.origin.as_ref();
-            let at_ms = self.clock.now_ms();
-            log.record(&QueryRecord { at_ms, query, grid: shown, error, timings, stats, origin });
-        }
+        recorded.end(&result);
         result
     }
 

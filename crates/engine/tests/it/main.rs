@@ -1,4 +1,5 @@
 //! The engine over a real store.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, helpers included")]
 
+mod abandoned;
 mod rollups;
