@@ -161,10 +161,12 @@ impl HttpServer {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> Result<()> {
         let router = Router::new().fallback(self::front).with_state(front);
-        // HTTP/1 alone, as Prometheus speaks without TLS: a client whose first bytes, or next streams, never come is given up only there.
-        let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+        let mut builder = auto::Builder::new(TokioExecutor::new());
         builder.http1().timer(TokioTimer::new()).header_read_timeout(head);
+        // gRPC comes by HTTP/2. Its clients may be silent for long, but have to answer when they are asked whether they are there.
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(head).keep_alive_timeout(head);
         let graceful = GracefulShutdown::new();
+        let (running, stopped) = tokio::sync::watch::channel(());
         let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         tokio::pin!(stop);
         loop {
@@ -173,15 +175,24 @@ impl HttpServer {
                 () = &mut stop => break,
             };
             let service = answer(router.clone(), ClientAddress(address));
-            let serving = builder.serve_connection(TokioIo::new(connection), service);
-            let serving = graceful.watch(serving.into_owned());
+            let (builder, watcher, mut stopped) = (builder.clone(), graceful.watcher(), stopped.clone());
             tokio::spawn(async move {
-                if let Err(error) = serving.await {
+                let has_begun = tokio::select! {
+                    in_time = tokio::time::timeout(head, has_begun(&connection.stream)) => in_time.is_ok(),
+                    _ = stopped.changed() => false,
+                };
+                if !has_begun {
+                    tracing::debug!(%address, "a connection ended before its first request");
+                    return;
+                }
+                let serving = builder.serve_connection(TokioIo::new(connection), service);
+                if let Err(error) = watcher.watch(serving.into_owned()).await {
                     tracing::debug!(%address, error, "a connection ended");
                 }
             });
         }
         drop(self.listener);
+        drop(running);
         if tokio::time::timeout(SHUTDOWN_GRACE, graceful.shutdown()).await.is_err() {
             tracing::warn!(
                 grace_seconds = SHUTDOWN_GRACE.as_secs(),
@@ -189,6 +200,25 @@ impl HttpServer {
             );
         }
         Ok(())
+    }
+}
+
+/// What a connection of HTTP/2 begins with (RFC 9113, section 3.4).
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+const PREFACE_LEN: usize = HTTP2_PREFACE.len();
+
+/// Pause between looks at the beginning of a connection that comes in pieces.
+const PEEK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// Ends when a connection's first bytes tell which version it speaks, or when there will be no more of them.
+async fn has_begun(stream: &TcpStream) {
+    let mut first = [0; PREFACE_LEN];
+    // What was looked at stays there, so that the rest cannot be waited for otherwise.
+    while let Ok(seen @ 1..PREFACE_LEN) = stream.peek(&mut first).await
+        && HTTP2_PREFACE.starts_with(&first[..seen])
+    {
+        tokio::time::sleep(PEEK_INTERVAL).await;
     }
 }
 

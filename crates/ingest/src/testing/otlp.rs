@@ -232,7 +232,7 @@ impl OtlpWriter {
         put::fixed64(&mut point, 2, common.start_ns);
         put::fixed64(&mut point, 3, common.time_ns);
         point.extend(own);
-        for exemplar in &common.exemplars {
+        for exemplar in common.exemplars.iter().filter(|_| exemplars != 0) {
             put::bytes(&mut point, exemplars, &exemplar.message());
         }
         put::number(&mut point, flags, common.flags);
