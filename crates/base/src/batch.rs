@@ -10,7 +10,11 @@ pub struct WriteBatch {
     labels: Vec<u8>,
     entries: Vec<Entry>,
     samples: Vec<Sample>,
+    /// Start timestamps of the first of these; those of the others are unknown.
+    starts: Vec<i64>,
     histograms: Vec<(i64, Histogram)>,
+    /// As `starts`, of histograms.
+    histogram_starts: Vec<i64>,
     exemplars: Vec<Exemplar>,
 }
 
@@ -33,13 +37,26 @@ pub struct BatchSeries<'a> {
     pub labels: &'a [u8],
     /// Samples, in the order in which they were added.
     pub samples: &'a [Sample],
+    /// When the counting of each of these began, in milliseconds since the epoch; 0 is unknown, as are those behind the last.
+    pub starts: &'a [i64],
     /// Histograms with their times in milliseconds, likewise.
     pub histograms: &'a [(i64, Histogram)],
+    /// As [`BatchSeries::starts`], of histograms.
+    pub histogram_starts: &'a [i64],
     /// Exemplars, likewise.
     pub exemplars: &'a [Exemplar],
 }
 
 impl BatchSeries<'_> {
+    /// When the counting of a sample or, at the positions behind these, a histogram began; 0 if that is unknown.
+    pub fn start_ms(&self, at: usize) -> i64 {
+        let start = match at.checked_sub(self.samples.len()) {
+            None => self.starts.get(at),
+            Some(at) => self.histogram_starts.get(at),
+        };
+        start.copied().unwrap_or(0)
+    }
+
     /// The labels, copied into a set of their own.
     pub fn to_labels(&self) -> Labels {
         Labels::from_checked(self.labels, self.hash)
@@ -81,10 +98,27 @@ impl WriteBatch {
         self.last().samples_end += 1;
     }
 
+    /// The same for a sample whose counting is known to have begun at a time; 0 if it is not.
+    pub fn sample_since(&mut self, t_ms: i64, value: f64, start_ms: i64) {
+        note_start(&mut self.starts, self.samples.len(), start_ms);
+        self.sample(t_ms, value);
+    }
+
     /// Adds a native histogram to the series begun last.
     pub fn histogram(&mut self, t_ms: i64, histogram: Histogram) {
         self.histograms.push((t_ms, histogram));
         self.last().histograms_end += 1;
+    }
+
+    /// The same for a histogram whose counting is known to have begun at a time; 0 if it is not.
+    pub fn histogram_since(&mut self, t_ms: i64, histogram: Histogram, start_ms: i64) {
+        note_start(&mut self.histogram_starts, self.histograms.len(), start_ms);
+        self.histogram(t_ms, histogram);
+    }
+
+    /// Whether any start is known.
+    pub fn has_starts(&self) -> bool {
+        !self.starts.is_empty() || !self.histogram_starts.is_empty()
     }
 
     /// Adds an exemplar to the series begun last.
@@ -121,7 +155,9 @@ impl WriteBatch {
                 hash: e.hash,
                 labels: &self.labels[labels..e.labels_end],
                 samples: &self.samples[samples..e.samples_end],
+                starts: part(&self.starts, samples, e.samples_end),
                 histograms: &self.histograms[histograms..e.histograms_end],
+                histogram_starts: part(&self.histogram_starts, histograms, e.histograms_end),
                 exemplars: &self.exemplars[exemplars..e.exemplars_end],
             };
             (labels, samples, histograms) = (e.labels_end, e.samples_end, e.histograms_end);
@@ -159,7 +195,9 @@ impl WriteBatch {
             .sum();
         let exemplars: usize =
             self.exemplars.iter().map(|e| size_of::<Exemplar>() + e.labels.size_bytes()).sum();
-        self.labels.len() + size_of_val(&*self.entries) + size_of_val(&*self.samples) + histograms + exemplars
+        let starts = size_of_val(&*self.starts) + size_of_val(&*self.histogram_starts);
+        let samples = size_of_val(&*self.samples) + starts;
+        self.labels.len() + size_of_val(&*self.entries) + samples + histograms + exemplars
     }
 
     /// Forgets the content and keeps the memory.
@@ -167,17 +205,32 @@ impl WriteBatch {
         self.labels.clear();
         self.entries.clear();
         self.samples.clear();
+        self.starts.clear();
         self.histograms.clear();
+        self.histogram_starts.clear();
         self.exemplars.clear();
     }
+}
+
+/// Notes the start of what is about to be added at a position. Nothing is kept as long as nothing is known.
+fn note_start(starts: &mut Vec<i64>, at: usize, start_ms: i64) {
+    if start_ms != 0 {
+        starts.resize(at, 0);
+        starts.push(start_ms);
+    }
+}
+
+/// The part of a column that may end early.
+fn part(starts: &[i64], from: usize, to: usize) -> &[i64] {
+    &starts[from.min(starts.len())..to.min(starts.len())]
 }
 
 impl From<&[SeriesSample]> for WriteBatch {
     fn from(samples: &[SeriesSample]) -> Self {
         let mut batch = Self::new();
-        for SeriesSample { labels, sample } in samples {
+        for SeriesSample { labels, sample, start_ms } in samples {
             batch.begin(labels);
-            batch.sample(sample.t_ms, sample.value);
+            batch.sample_since(sample.t_ms, sample.value, *start_ms);
         }
         batch
     }
@@ -208,6 +261,29 @@ mod tests {
         assert_eq!(got, want);
         batch.clear();
         assert!(batch.is_empty() && batch.series().len() == 0);
+    }
+
+    #[test]
+    fn starts_are_those_of_their_samples() {
+        let (a, b) = (Labels::from_pairs([("__name__", "a")]), Labels::from_pairs([("__name__", "b")]));
+        let mut batch = WriteBatch::new();
+        batch.begin(&a);
+        batch.sample(1, 0.5);
+        assert!(!batch.has_starts());
+        batch.sample_since(2, 1.5, 0);
+        assert!(!batch.has_starts());
+        batch.sample_since(3, 2.5, 2);
+        batch.sample(4, 2.5);
+        batch.begin(&b);
+        batch.sample(5, 0.5);
+        batch.histogram_since(6, Histogram::stale(), 5);
+        assert!(batch.has_starts());
+        let got: Vec<_> = batch.series().map(|s| (s.starts.to_vec(), s.histogram_starts.to_vec())).collect();
+        assert_eq!(got, [(vec![0, 0, 2], vec![]), (vec![], vec![5])]);
+        let got: Vec<Vec<i64>> = batch.series().map(|s| (0..4).map(|at| s.start_ms(at)).collect()).collect();
+        assert_eq!(got, [[0, 0, 2, 0], [0, 5, 0, 0]]);
+        batch.clear();
+        assert!(!batch.has_starts());
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct SeriesSample {
     pub labels: Labels,
     /// The sample.
     pub sample: Sample,
+    /// When its counting began, in milliseconds since the epoch; 0 if that is unknown.
+    pub start_ms: i64,
 }
 
 /// Writes a value as PromQL does where it makes text of numbers: the shortest decimal that reads back as the same

@@ -18,14 +18,15 @@ pub(crate) fn abilities(features: &Features) -> BTreeMap<String, BTreeMap<String
         ("delta_conversion", "otlp-deltatocumulative"),
         ("native_delta_ingestion", "otlp-native-delta-ingestion"),
     ];
-    let mut scrape = asked(&[("type_and_unit_labels", "type-and-unit-labels")]);
-    // Start timestamps come with what is pushed only.
-    for off in ["extra_scrape_metrics", "start_timestamp_zero_ingestion"] {
-        scrape.insert(off.into(), false);
-    }
+    let mut scrape = asked(&[
+        ("start_timestamp_zero_ingestion", "created-timestamp-zero-ingestion"),
+        ("type_and_unit_labels", "type-and-unit-labels"),
+    ]);
+    scrape.insert("extra_scrape_metrics".into(), false);
     let stored = ["exemplar_storage", "isolation", "native_histograms"];
-    let not_stored =
-        ["delayed_compaction", "histograms_st_encoding", "st_storage", "use_uncached_io", "xor2_encoding"];
+    let not_stored = ["delayed_compaction", "histograms_st_encoding", "use_uncached_io", "xor2_encoding"];
+    let mut tsdb: BTreeMap<String, bool> = of(&stored, &not_stored);
+    tsdb.insert("st_storage".into(), features.has("st-storage"));
     BTreeMap::from([
         ("otlp_receiver".into(), asked(&otlp)),
         ("prometheus".into(), of(&["server_mode"], &["agent_mode", "auto_reload_config"])),
@@ -35,7 +36,7 @@ pub(crate) fn abilities(features: &Features) -> BTreeMap<String, BTreeMap<String
             "service_discovery_providers".into(),
             ways_of_discovery().map(|(name, on)| (name.to_owned(), on)).collect(),
         ),
-        ("tsdb".into(), of(&stored, &not_stored)),
+        ("tsdb".into(), tsdb),
         ("ui".into(), of(&["ui_v3"], &[])),
     ])
 }

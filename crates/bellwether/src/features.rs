@@ -15,7 +15,9 @@ const KNOWN: &[&str] = &[
     "promql-experimental-functions",
     "promql-extended-range-selectors",
     "promql-per-step-stats",
+    "st-storage",
     "type-and-unit-labels",
+    "use-start-timestamps",
 ];
 
 /// Prometheus' features that are always on here, and what they are.
@@ -50,14 +52,9 @@ const ABSENT: &[(&str, &str)] = &[
         "it would change the format of Prometheus' blocks; samples are stored in another format here",
     ),
     ("old-ui", "it would serve the pages of Prometheus 2; there is one web interface here"),
-    ("st-storage", "it would store the start timestamp of each sample; none is stored"),
     (
         "st-synthesis",
         "it would make up start timestamps and subtract the first value of scraped counters; their values are stored as they are",
-    ),
-    (
-        "use-start-timestamps",
-        "it would let rate, increase and others look at start timestamps, of which none is stored: they tell resets by falling values, and start_timestamp() gives nothing",
     ),
     ("use-uncached-io", "it would write Prometheus' blocks past the page cache; there are none here"),
     (
@@ -141,6 +138,7 @@ impl Features {
             delayed_name_removal: self.has("promql-delayed-name-removal"),
             type_and_unit_labels: self.has("type-and-unit-labels"),
             step_stats: self.has("promql-per-step-stats"),
+            use_start_timestamps: self.has("use-start-timestamps"),
             ..EngineOptions::default()
         }
     }
@@ -179,10 +177,12 @@ mod tests {
 
     #[test]
     fn what_changes_nothing_is_said_once() {
-        let of = Features::of(["exemplar-storage,use-start-timestamps,exemplar-storage"]).unwrap();
+        let of = Features::of(["exemplar-storage,st-synthesis,exemplar-storage"]).unwrap();
         assert_eq!(of.text(), "");
         let [on, absent] = of.notices() else { panic!("{of:?}") };
         assert_eq!(on, "feature exemplar-storage changes nothing: exemplars are stored without it");
-        assert!(absent.starts_with("feature use-start-timestamps has no effect here: it would let rate"));
+        assert!(
+            absent.starts_with("feature st-synthesis has no effect here: it would make up start timestamps")
+        );
     }
 }

@@ -79,6 +79,7 @@ fn write_options(options: &Serve, features: &Features) -> WriteOptions {
     let mut write = WriteOptions {
         features: remote_write::Features {
             start_zeros: features.has("created-timestamp-zero-ingestion").then(Arc::default),
+            starts: features.has("st-storage"),
             type_and_unit_labels: features.has("type-and-unit-labels"),
         },
         ..WriteOptions::default()
@@ -102,6 +103,7 @@ fn otlp_features(features: &Features, engine: &EngineOptions) -> otlp::Settings 
         deltas,
         type_and_unit_labels: features.has("type-and-unit-labels"),
         start_zeros: features.has("created-timestamp-zero-ingestion").then(Arc::default),
+        starts: features.has("st-storage"),
         lookback: engine.lookback,
         ..otlp::Settings::default()
     }
@@ -113,6 +115,7 @@ fn otlp_settings(configured: &otlp::Settings, features: &otlp::Settings) -> otlp
         deltas: features.deltas.clone(),
         type_and_unit_labels: features.type_and_unit_labels,
         start_zeros: features.start_zeros.clone(),
+        starts: features.starts,
         lookback: features.lookback,
         ..configured.clone()
     }

@@ -178,6 +178,7 @@ fn body(text: &[u8], labels: &[(String, String)], message: Message, now_ms: i64)
     let outgoing = samples.iter().map(|(labels, t_ms, value)| Outgoing {
         labels,
         t_ms: *t_ms,
+        start_ms: 0,
         value: OutgoingValue::Float(*value),
         metadata: family_of(&families, labels.metric()),
     });

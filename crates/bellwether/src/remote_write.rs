@@ -158,13 +158,13 @@ impl TailSink for Sink<'_> {
         self.out.forgotten.push(series);
     }
 
-    fn float(&mut self, series: u32, t_ms: i64, value: f64) {
-        self.out.samples.push(LogSample { series, t_ms, value: LogValue::Float(value) });
+    fn float(&mut self, series: u32, t_ms: i64, value: f64, start_ms: i64) {
+        self.out.samples.push(LogSample { series, t_ms, start_ms, value: LogValue::Float(value) });
     }
 
-    fn histogram(&mut self, series: u32, t_ms: i64, histogram: &Histogram) {
+    fn histogram(&mut self, series: u32, t_ms: i64, histogram: &Histogram, start_ms: i64) {
         let value = LogValue::Histogram(Box::new(histogram.clone()));
-        self.out.samples.push(LogSample { series, t_ms, value });
+        self.out.samples.push(LogSample { series, t_ms, start_ms, value });
     }
 
     fn record(&mut self, mark: Mark, again: bool) {

@@ -73,7 +73,11 @@ async fn write(folder: &std::path::Path, end_ms: i64) -> Engine {
         let samples: Vec<_> = labels
             .iter()
             .enumerate()
-            .map(|(i, l)| SeriesSample { labels: l.clone(), sample: Sample { t_ms, value: value(i) } })
+            .map(|(i, l)| SeriesSample {
+                labels: l.clone(),
+                sample: Sample { t_ms, value: value(i) },
+                start_ms: 0,
+            })
             .collect();
         store.append(samples.as_slice().into()).await.expect("appended");
         if step.is_multiple_of(40) {

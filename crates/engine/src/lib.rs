@@ -64,6 +64,8 @@ pub struct EngineOptions {
     pub type_and_unit_labels: bool,
     /// Whether queries may ask for statistics of each step.
     pub step_stats: bool,
+    /// Whether functions of counters look at when counting began.
+    pub use_start_timestamps: bool,
 }
 
 impl Default for EngineOptions {
@@ -78,6 +80,7 @@ impl Default for EngineOptions {
             delayed_name_removal: false,
             type_and_unit_labels: false,
             step_stats: false,
+            use_start_timestamps: false,
         }
     }
 }

@@ -153,6 +153,7 @@ impl Engine {
             delayed_name_removal: self.options.delayed_name_removal,
             type_and_unit_labels: self.options.type_and_unit_labels,
             step_stats: self.options.step_stats && options.step_stats,
+            use_start_timestamps: self.options.use_start_timestamps,
             ..EvalOptions::default()
         };
         let mut notes = Notes::default();

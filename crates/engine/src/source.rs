@@ -146,10 +146,12 @@ impl SeriesSet for FoundSeries {
         };
         let mut labels = None;
         if let (Some(samples), Some(at)) = (&self.found.samples, place.sample) {
-            samples.decode(at, &mut columns.timestamps_ms, &mut columns.values)?;
+            let Columns { timestamps_ms, values, starts_ms, .. } = columns;
+            samples.decode_since(at, timestamps_ms, values, starts_ms)?;
             let histograms = &mut columns.histograms;
             let mut decoded = Vec::new();
-            samples.decode_histograms(at, &mut histograms.timestamps_ms, &mut decoded)?;
+            let HistogramColumns { timestamps_ms, starts_ms, .. } = &mut *histograms;
+            samples.decode_histograms_since(at, timestamps_ms, &mut decoded, starts_ms)?;
             share(&mut decoded, histograms);
             labels = Some(samples.labels(at));
         }

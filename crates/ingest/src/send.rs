@@ -17,6 +17,8 @@ pub struct Outgoing<'a> {
     pub labels: &'a Labels,
     /// When, in milliseconds since 1970.
     pub t_ms: i64,
+    /// When its counting began, in milliseconds since 1970, 0 if that is unknown; sent by version 2 only.
+    pub start_ms: i64,
     /// The value.
     pub value: OutgoingValue<'a>,
     /// What is known of the metric; sent by version 2 only.
@@ -104,10 +106,12 @@ pub fn write_v2<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
             OutgoingValue::Float(v) => {
                 put::double(&mut inner, 1, v);
                 put::number(&mut inner, 2, value.t_ms as u64);
+                put_start(&mut inner, 3, value.start_ms);
                 put::bytes(&mut series, 2, &inner);
             }
             OutgoingValue::Histogram(h) => {
                 put_histogram(&mut inner, value.t_ms, h);
+                put_start(&mut inner, 17, value.start_ms);
                 put::bytes(&mut series, 3, &inner);
             }
             OutgoingValue::Exemplar { .. } => put_exemplar_v2(&mut series, value, &mut symbols),
@@ -128,6 +132,12 @@ pub fn write_v2<'a>(values: impl IntoIterator<Item = Outgoing<'a>>, out: &mut Ve
     put::bytes(out, 4, b"");
     symbols.list.iter().for_each(|symbol| put::bytes(out, 4, symbol.as_bytes()));
     out.extend_from_slice(&all);
+}
+
+fn put_start(out: &mut Vec<u8>, number: u64, start_ms: i64) {
+    if start_ms != 0 {
+        put::number(out, number, start_ms as u64);
+    }
 }
 
 /// The exemplars of a series, and the place of the sample that they go along with.
@@ -250,7 +260,7 @@ mod tests {
         let a = Labels::from_pairs([("__name__", "a"), ("x", "1")]);
         let b = Labels::from_pairs([("__name__", "b")]);
         let h = histogram();
-        let of = |labels, t_ms, value| Outgoing { labels, t_ms, value, metadata: None };
+        let of = |labels, t_ms, value| Outgoing { labels, t_ms, start_ms: 0, value, metadata: None };
         let mut message = Vec::new();
         let stale = f64::from_bits(base::STALE_NAN);
         write_v1(
@@ -283,7 +293,7 @@ mod tests {
         let a = Labels::from_pairs([("__name__", "a"), ("x", "a")]);
         let metadata = Metadata { metric_type: MetricType::Counter, help: "Help.".into(), unit: "".into() };
         let exemplar = Labels::from_pairs([("trace", "a")]);
-        let value = |value| Outgoing { labels: &a, t_ms: 7, value, metadata: Some(&metadata) };
+        let value = |value| Outgoing { labels: &a, t_ms: 7, start_ms: 5, value, metadata: Some(&metadata) };
         let mut message = Vec::new();
         let values = [
             value(OutgoingValue::Float(2.0)),
@@ -298,6 +308,7 @@ mod tests {
         assert_eq!(bytes(&first, 5), [[0x08, 1, 0x18, 5, 0x20, 0]]);
         let sample = fields(bytes(&first, 2)[0]);
         assert_eq!((sample[0].1.double(), sample[1].1.int64()), (Ok(2.0), Ok(7)));
+        assert_eq!((sample[2].0, sample[2].1.int64()), (3, Ok(5)), "when its counting began");
         assert_eq!(series.len(), 1, "the exemplar goes along with the sample");
         let read = fields(bytes(&first, 4)[0]);
         assert_eq!((read[0].1.bytes(), read[1].1.double()), (Ok(&[4, 2][..]), Ok(3.0)));

@@ -24,11 +24,24 @@ pub struct Usage {
     need: Need,
     window: Window,
     steps: Steps,
+    /// It is asked when counting began, which buckets do not know.
+    starts: bool,
 }
 
 impl Usage {
     pub(crate) fn new(need: Need, window: Window, steps: Steps) -> Self {
-        Self { need, window, steps }
+        Self { need, window, steps, starts: false }
+    }
+
+    /// The same with start timestamps in use: those who look at them need samples.
+    pub(crate) fn with_starts(self, in_use: bool) -> Self {
+        let starts = match self.need {
+            // `start_timestamp()` may be what asks for it.
+            Need::Newest => in_use,
+            Need::Function(function) => in_use && crate::functions::rollup::looks_at_starts(function),
+            Need::Samples => false,
+        };
+        Self { starts, ..self }
     }
 
     /// What the samples are needed for.
@@ -45,7 +58,7 @@ impl Usage {
             Need::Function(function) => parts(function).is_exact(),
             Need::Samples => false,
         };
-        known && self.is_aligned(bucket_ms)
+        known && !self.starts && self.is_aligned(bucket_ms)
     }
 
     fn is_aligned(&self, bucket_ms: i64) -> bool {

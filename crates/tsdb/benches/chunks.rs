@@ -104,6 +104,7 @@ fn append(bencher: Bencher<'_, '_>) {
                 ("device", "eth0"),
             ]),
             sample: Sample { t_ms: START_MS, value: 0.0 },
+            start_ms: 0,
         })
         .collect();
     bencher.counter(ItemsCount::new(SERIES)).bench_local(|| {

@@ -27,6 +27,7 @@ mod rows;
 mod seal;
 mod select;
 mod snapshot;
+mod starts;
 mod stats;
 mod store;
 mod table;

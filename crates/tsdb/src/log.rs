@@ -11,7 +11,7 @@ use crate::SeriesLimits;
 use crate::head::{Admission, Head, LimitReached, SeriesId, fingerprint};
 use crate::limits::OPEN_WINDOWS;
 use crate::metrics::StoreMetrics;
-use crate::record::{RecordWriter, Value};
+use crate::record::{Point, RecordWriter, Value};
 use crate::store::{AppendOutcome, Refusal};
 
 /// What readers and the writer share: the head and the segments that continue it into the past.
@@ -40,6 +40,8 @@ pub(crate) struct Batch {
     pub(crate) samples: WriteBatch,
     terms: Terms,
     accepted: Vec<Accepted>,
+    /// When the counting of those began; empty if nobody said it of any sample.
+    starts: Vec<i64>,
     /// The epochs of those, in order.
     epochs: Vec<i64>,
     outcome: AppendOutcome,
@@ -80,7 +82,15 @@ impl AcceptedValue {
 impl Batch {
     pub(crate) fn new(samples: WriteBatch, terms: Terms) -> Self {
         let outcome = AppendOutcome::default();
-        Self { samples, terms, accepted: Vec::new(), epochs: Vec::new(), outcome }
+        let (accepted, starts, epochs) = (Vec::new(), Vec::new(), Vec::new());
+        Self { samples, terms, accepted, starts, epochs, outcome }
+    }
+
+    /// An accepted sample.
+    fn point(&self, at: usize) -> Point<'_> {
+        let &Accepted { t_ms, late, value, .. } = &self.accepted[at];
+        let start_ms = self.starts.get(at).copied().unwrap_or(0);
+        Point { t_ms, start_ms, value: value.of(&self.samples), late }
     }
 }
 
@@ -116,6 +126,7 @@ impl HeadLog {
             .then(|| state.head.max_ms().max(min_valid_ms).saturating_sub(terms.late_ms).max(terms.min_ms));
         let mut histograms = 0;
         batch.accepted.reserve(batch.samples.len());
+        let has_starts = batch.samples.has_starts();
         for series in batch.samples.series() {
             let first_histogram = histograms;
             histograms += series.histograms.len();
@@ -139,7 +150,7 @@ impl HeadLog {
             let with_histograms = (first_histogram..)
                 .zip(series.histograms)
                 .map(|(at, (t_ms, _))| (*t_ms, AcceptedValue::Histogram(at)));
-            for (t_ms, value) in floats.chain(with_histograms) {
+            for (at, (t_ms, value)) in floats.chain(with_histograms).enumerate() {
                 let epoch_ms = state.head.epoch(t_ms, min_valid_ms);
                 let in_bounds = (terms.min_ms..=terms.max_ms).contains(&t_ms)
                     && (t_ms >= appendable_from_ms || late_from_ms.is_some())
@@ -164,6 +175,9 @@ impl HeadLog {
                 match admission {
                     Admission::Accepted | Admission::Late => {
                         batch.accepted.push(Accepted { id, late, epoch_ms, t_ms, value });
+                        if has_starts {
+                            batch.starts.push(series.start_ms(at));
+                        }
                     }
                     Admission::Repeated => {
                         batch.outcome.repeated += 1;
@@ -216,8 +230,8 @@ impl HeadLog {
         let mut end = from;
         group.frame(epoch_ms, |out| {
             let start = out.len();
-            let mut record = RecordWriter::new(out);
-            for sample in &batch.accepted[from..] {
+            let mut record = RecordWriter::new(out, !batch.starts.is_empty());
+            for (at, sample) in batch.accepted.iter().enumerate().skip(from) {
                 end += 1;
                 if sample.epoch_ms != epoch_ms {
                     continue;
@@ -225,7 +239,7 @@ impl HeadLog {
                 let series = head.series_mut(sample.id);
                 let known = series.note_logged(epoch_ms, self.generation);
                 let labels = (!known).then(|| series.labels());
-                record.push(sample.id, labels, sample.t_ms, sample.value.of(&batch.samples), sample.late);
+                record.push(sample.id, labels, &batch.point(at));
                 if record.len() - start >= lake::limits::TARGET_FRAME_BYTES {
                     break;
                 }
@@ -270,11 +284,8 @@ impl WalClient for HeadLog {
 
     fn apply(&mut self, batch: Batch) -> AppendOutcome {
         let mut state = self.state.write();
-        for a in &batch.accepted {
-            match a.value.of(&batch.samples) {
-                Value::Float(value) => state.head.push(a.id, a.epoch_ms, a.t_ms, value, a.late),
-                Value::Histogram(h) => state.head.push_histogram(a.id, a.epoch_ms, a.t_ms, h, a.late),
-            }
+        for (at, a) in batch.accepted.iter().enumerate() {
+            state.head.push(a.id, a.epoch_ms, &batch.point(at));
         }
         state.head.note_received(batch.terms.at, |epoch_ms| batch.epochs.contains(&epoch_ms));
         drop(state);

@@ -37,19 +37,29 @@ struct Row {
 }
 
 impl SeriesRows {
-    /// Adds floats, whose times ascend.
-    pub(crate) fn floats(&mut self, timestamps: &[i64], values: &[f64], effort: Effort) {
+    /// Adds floats, whose times ascend, with their starts if any is known.
+    pub(crate) fn floats(&mut self, timestamps: &[i64], values: &[f64], starts: &[i64], effort: Effort) {
         let each = even_length(timestamps.len(), SEGMENT_CHUNK_SAMPLES);
+        let mut starts = starts.chunks(each);
         for (t, v) in timestamps.chunks(each).zip(values.chunks(each)) {
-            self.add(t, sealed::encode_values(v, effort), effort);
+            let values = sealed::encode_values(v, effort);
+            self.add(t, sealed::with_starts(values, starts.next().unwrap_or_default()), effort);
         }
     }
 
     /// Adds native histograms, likewise.
-    pub(crate) fn histograms(&mut self, timestamps: &[i64], histograms: &[Histogram], effort: Effort) {
+    pub(crate) fn histograms(
+        &mut self,
+        timestamps: &[i64],
+        histograms: &[Histogram],
+        starts: &[i64],
+        effort: Effort,
+    ) {
         let each = even_length(timestamps.len(), HISTOGRAM_CHUNK_SAMPLES);
+        let mut starts = starts.chunks(each);
         for (t, h) in timestamps.chunks(each).zip(histograms.chunks(each)) {
-            self.add(t, sealed::encode_histograms(h), effort);
+            let values = sealed::encode_histograms(h);
+            self.add(t, sealed::with_starts(values, starts.next().unwrap_or_default()), effort);
         }
     }
 

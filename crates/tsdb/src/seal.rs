@@ -18,6 +18,7 @@ use crate::hidden::{Hidden, Visibility};
 use crate::limits::SEAL_BATCH_ROWS;
 use crate::rows::SeriesRows;
 use crate::select::order;
+use crate::starts::{Gathered, gather};
 use crate::store::MetricStore;
 use crate::table::RowBuilder;
 
@@ -96,20 +97,20 @@ fn encode(
     visibility: &Visibility,
 ) -> Result<BTreeMap<String, RecordBatch>> {
     let mut rows: BTreeMap<i64, RowBuilder> = BTreeMap::new();
-    let mut floats = (Vec::new(), Vec::new());
-    let mut histograms = (Vec::new(), Vec::new());
+    let mut floats = Gathered::default();
+    let mut histograms = Gathered::default();
     for (labels, chunks) in series {
         let hidden = if visibility.is_clear() { Hidden::default() } else { visibility.of(labels) };
         merge(chunks, &mut floats, &hidden, HeadChunk::decode_floats)?;
         merge(chunks, &mut histograms, &hidden, HeadChunk::decode_histograms)?;
         let mut of_series: BTreeMap<i64, SeriesRows> = BTreeMap::new();
-        for (day, range) in days(&floats.0) {
-            let (t, v) = (&floats.0[range.clone()], &floats.1[range]);
-            of_series.entry(day).or_default().floats(t, v, Effort::Quick);
+        for (day, range) in days(&floats.timestamps) {
+            let (t, v, starts) = floats.part(range);
+            of_series.entry(day).or_default().floats(t, v, starts, Effort::Quick);
         }
-        for (day, range) in days(&histograms.0) {
-            let (t, h) = (&histograms.0[range.clone()], &histograms.1[range]);
-            of_series.entry(day).or_default().histograms(t, h, Effort::Quick);
+        for (day, range) in days(&histograms.timestamps) {
+            let (t, h, starts) = histograms.part(range);
+            of_series.entry(day).or_default().histograms(t, h, starts, Effort::Quick);
         }
         for (day, mut of_day) in of_series {
             of_day.write(labels.into(), rows.entry(day).or_insert_with(RowBuilder::new));
@@ -121,17 +122,25 @@ fn encode(
 /// Decodes chunks of one kind into columns, in order of time and each time once: of several the first chunk's counts.
 fn merge<T>(
     chunks: &[HeadChunk],
-    (timestamps, values): &mut (Vec<i64>, Vec<T>),
+    merged: &mut Gathered<T>,
     hidden: &Hidden,
     decode: impl Fn(&HeadChunk, &mut Vec<i64>, &mut Vec<T>) -> Result<()>,
 ) -> Result<()> {
-    timestamps.clear();
-    values.clear();
-    for chunk in chunks {
-        decode(chunk, timestamps, values)?;
+    if chunks.iter().any(HeadChunk::has_starts) {
+        let decode = |chunk: &&HeadChunk, t: &mut Vec<i64>, v: &mut Vec<T>| decode(chunk, t, v);
+        let starts = |chunk: &&HeadChunk, out: &mut Vec<i64>| chunk.decode_starts(out);
+        *merged = gather(chunks, decode, starts, |timestamps, samples| {
+            order(timestamps, samples);
+            hidden.drop_from(timestamps, samples);
+        })?;
+        return Ok(());
     }
-    order(timestamps, values);
-    hidden.drop_from(timestamps, values);
+    merged.clear();
+    for chunk in chunks {
+        decode(chunk, &mut merged.timestamps, &mut merged.values)?;
+    }
+    order(&mut merged.timestamps, &mut merged.values);
+    hidden.drop_from(&mut merged.timestamps, &mut merged.values);
     Ok(())
 }
 

@@ -11,6 +11,7 @@ use crate::blocks::{Matched, RowData, RowIndex, Weigh};
 use crate::chunk::sealed;
 use crate::head::HeadChunk;
 use crate::hidden::{Hidden, Visibility};
+use crate::starts::gather;
 use crate::table::{COUNT, LABELS, T_MAX, T_MIN, TIMESTAMPS, VALUES, column};
 
 /// Series with their samples in a range, in order of labels. Holds its chunks, whatever happens to the store.
@@ -83,6 +84,52 @@ impl SelectedSeries {
         self.decode_with(at, timestamps, histograms, Chunk::decode_histograms)
     }
 
+    /// As [`SelectedSeries::decode`], with when the counting of each value began, 0 where that is unknown. Empty if it is of all.
+    pub fn decode_since(
+        &self,
+        at: usize,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<f64>,
+        starts: &mut Vec<i64>,
+    ) -> Result<()> {
+        self.decode_since_with(at, timestamps, values, starts, Chunk::decode_floats)
+    }
+
+    /// As [`SelectedSeries::decode_histograms`], likewise.
+    pub fn decode_histograms_since(
+        &self,
+        at: usize,
+        timestamps: &mut Vec<i64>,
+        histograms: &mut Vec<Histogram>,
+        starts: &mut Vec<i64>,
+    ) -> Result<()> {
+        self.decode_since_with(at, timestamps, histograms, starts, Chunk::decode_histograms)
+    }
+
+    fn decode_since_with<T>(
+        &self,
+        at: usize,
+        timestamps: &mut Vec<i64>,
+        values: &mut Vec<T>,
+        starts: &mut Vec<i64>,
+        decode: impl Fn(&Chunk, &mut Vec<i64>, &mut Vec<T>) -> Result<()>,
+    ) -> Result<()> {
+        starts.clear();
+        let (labels, of) = &self.series[at];
+        if !of.chunks.iter().any(Chunk::has_starts) {
+            return self.decode_with(at, timestamps, values, decode);
+        }
+        let decode = |chunk: &&Chunk, t: &mut Vec<i64>, v: &mut Vec<T>| decode(chunk, t, v);
+        let decode_starts = |chunk: &&Chunk, out: &mut Vec<i64>| chunk.decode_starts(out);
+        let gathered = gather(&of.chunks, decode, decode_starts, |timestamps, samples| {
+            in_order(timestamps, samples, self.range);
+            of.hidden.drop_from(timestamps, samples);
+        })
+        .map_err(|e| e.context(format!("cannot read series {labels}")))?;
+        (*timestamps, *values, *starts) = (gathered.timestamps, gathered.values, gathered.starts);
+        Ok(())
+    }
+
     fn decode_with<T>(
         &self,
         at: usize,
@@ -104,6 +151,20 @@ impl SelectedSeries {
 }
 
 impl Chunk {
+    fn has_starts(&self) -> bool {
+        match &self.data {
+            ChunkData::Head(chunk) => chunk.has_starts(),
+            ChunkData::Segment(rows, row) => sealed::has_starts(rows.values.value(*row)),
+        }
+    }
+
+    fn decode_starts(&self, out: &mut Vec<i64>) -> Result<()> {
+        match &self.data {
+            ChunkData::Head(chunk) => chunk.decode_starts(out),
+            ChunkData::Segment(rows, row) => sealed::decode_starts(rows.values.value(*row), self.count, out),
+        }
+    }
+
     fn decode_floats(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
         match &self.data {
             ChunkData::Head(chunk) => chunk.decode_floats(timestamps, values),

@@ -20,7 +20,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::checkpoint::NamesPart;
 use crate::head::save::read_names;
 use crate::limits::TAIL_SPARE_SERIES;
-use crate::record::{Entries, Value, decode};
+use crate::record::{Entries, Point, Value, decode};
 use crate::store::MetricStore;
 
 /// Takes what a [`SampleTail`] reads. A series is given before its samples; a record after the samples that it brought.
@@ -31,11 +31,11 @@ pub trait TailSink {
     /// A number that no sample will have again before it is given anew.
     fn forget(&mut self, series: u32);
 
-    /// A sample.
-    fn float(&mut self, series: u32, t_ms: i64, value: f64);
+    /// A sample. `start_ms` is when its counting began, 0 if that is unknown.
+    fn float(&mut self, series: u32, t_ms: i64, value: f64, start_ms: i64);
 
     /// A sample that is a histogram.
-    fn histogram(&mut self, series: u32, t_ms: i64, histogram: &Histogram);
+    fn histogram(&mut self, series: u32, t_ms: i64, histogram: &Histogram, start_ms: i64);
 
     /// The end of a record, whose mark says how far the log is done once its samples are. With `again` an earlier tail of
     /// the same name may have given the same samples.
@@ -198,16 +198,17 @@ impl Entries for Following<'_> {
         Ok(())
     }
 
-    fn sample(&mut self, reference: usize, t_ms: i64, value: Value<'_>, _late: bool) {
+    fn sample(&mut self, reference: usize, point: &Point<'_>) {
         if self.known {
             return;
         }
         let own = self.file.get(reference).copied().filter(|slot| *slot != NONE);
         let slot = own.or_else(|| self.base.get(reference).copied().filter(|slot| *slot != NONE));
+        let &Point { t_ms, start_ms, value, .. } = point;
         match (slot, value) {
             (None, _) => self.orphans += 1,
-            (Some(slot), Value::Float(value)) => self.sink.float(slot, t_ms, value),
-            (Some(slot), Value::Histogram(h)) => self.sink.histogram(slot, t_ms, h),
+            (Some(slot), Value::Float(value)) => self.sink.float(slot, t_ms, value, start_ms),
+            (Some(slot), Value::Histogram(h)) => self.sink.histogram(slot, t_ms, h, start_ms),
         }
     }
 }
@@ -334,9 +335,9 @@ mod tests {
             self.0.push(('-', series));
         }
 
-        fn float(&mut self, _: u32, _: i64, _: f64) {}
+        fn float(&mut self, _: u32, _: i64, _: f64, _: i64) {}
 
-        fn histogram(&mut self, _: u32, _: i64, _: &Histogram) {}
+        fn histogram(&mut self, _: u32, _: i64, _: &Histogram, _: i64) {}
 
         fn record(&mut self, _: Mark, _: bool) {}
     }

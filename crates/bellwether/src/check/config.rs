@@ -295,10 +295,10 @@ mod tests {
     #[test]
     fn features_of_the_file_count() {
         let rules = ("r.yml", "groups: [{name: g, rules: [{record: a, expr: info(b)}]}]\n");
-        let text = "rule_files: [r.yml]\nenable_features: [promql-experimental-functions, st-storage]\n";
+        let text = "rule_files: [r.yml]\nenable_features: [promql-experimental-functions, st-synthesis]\n";
         let good = check(&[("prometheus.yml", text), rules], |_| {});
         assert_eq!(good.code, SUCCESS, "{good:?}");
-        assert!(good.out_text().contains("  WARNING: feature st-storage has no effect here: "), "{good:?}");
+        assert!(good.out_text().contains("  WARNING: feature st-synthesis has no effect here: "), "{good:?}");
         let without = check(&[("prometheus.yml", "rule_files: [r.yml]\n"), rules], |_| {});
         assert!(
             without.err_text().contains("info() is not enabled") || without.err_text().contains("enable"),

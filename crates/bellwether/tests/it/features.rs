@@ -13,7 +13,7 @@ const RULES: &str = "groups: [{name: g, interval: 1s, rules: [{record: r, expr: 
 fn features_change_what_is_stored_and_asked() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let names = "type-and-unit-labels,promql-delayed-name-removal,promql-per-step-stats";
-    let features = &format!("--enable-feature={names},st-storage");
+    let features = &format!("--enable-feature={names},st-synthesis");
     let b = Bellwether::start_with(folder, None, &[features.as_str()]);
     eventually("both targets are up", || (b.value("count(up == 1)") == Some(2.0)).then_some(()));
     let typed = |q: &str| b.value(q);

@@ -62,6 +62,7 @@ fn fill(folder: &Path) {
                     .map(|(name, m)| SeriesSample {
                         labels: Labels::from_pairs([("__name__", *name), ("job", "test")]),
                         sample: Sample { t_ms: START_MS + m * 60_000, value: (m % 7) as f64 },
+                        start_ms: 0,
                     })
                     .collect();
                 let outcome = store.append(samples.as_slice().into()).await.expect("stored");

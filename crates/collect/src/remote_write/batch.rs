@@ -16,6 +16,8 @@ pub(super) struct Item {
     /// The labels that it is sent with.
     pub(super) labels: Labels,
     pub(super) t_ms: i64,
+    /// When its counting began; 0 if that is unknown.
+    pub(super) start_ms: i64,
     pub(super) value: ItemValue,
     /// The record of the log that it came in.
     pub(super) record: u64,
@@ -74,6 +76,7 @@ pub(super) fn body(
     let outgoing = items.iter().zip(&described).map(|(item, metadata)| Outgoing {
         labels: &item.labels,
         t_ms: item.t_ms,
+        start_ms: item.start_ms,
         value: match &item.value {
             ItemValue::Float(value) => OutgoingValue::Float(*value),
             ItemValue::Histogram(h) => OutgoingValue::Histogram(h),

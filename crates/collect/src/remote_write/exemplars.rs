@@ -104,7 +104,14 @@ mod tests {
             true => ItemValue::Exemplar(Box::new(Exemplar { labels: Labels::empty(), value: 1.0, t_ms })),
             false => ItemValue::Float(1.0),
         };
-        Item { labels: Labels::from_pairs([("__name__", series)]), t_ms, value, record: 0, again: false }
+        Item {
+            labels: Labels::from_pairs([("__name__", series)]),
+            t_ms,
+            start_ms: 0,
+            value,
+            record: 0,
+            again: false,
+        }
     }
 
     fn shown(items: &[Item]) -> Vec<String> {

@@ -120,6 +120,8 @@ pub struct LogSample {
     pub series: u32,
     /// When, in milliseconds since 1970.
     pub t_ms: i64,
+    /// When its counting began, 0 if that is unknown.
+    pub start_ms: i64,
     /// Its value.
     pub value: LogValue,
 }

@@ -284,7 +284,14 @@ impl Reader {
             return None;
         };
         let t_ms = exemplar.t_ms;
-        Some(Item { labels, t_ms, value: ItemValue::Exemplar(Box::new(exemplar)), record: 0, again })
+        Some(Item {
+            labels,
+            t_ms,
+            start_ms: 0,
+            value: ItemValue::Exemplar(Box::new(exemplar)),
+            record: 0,
+            again,
+        })
     }
 
     /// Changes the number of shards, if that was asked for. `false` if the queue ends meanwhile.
@@ -349,7 +356,8 @@ fn item(shared: &Shared, series: &[Series], sample: LogSample, again: bool) -> O
     }
     match series.get(sample.series as usize).unwrap_or(&Series::Unknown) {
         Series::Kept(labels) => {
-            Some(Item { labels: labels.clone(), t_ms: sample.t_ms, value, record: 0, again })
+            let LogSample { t_ms, start_ms, .. } = sample;
+            Some(Item { labels: labels.clone(), t_ms, start_ms, value, record: 0, again })
         }
         dropped => {
             shared.dropped.add(1);

@@ -382,8 +382,14 @@ mod tests {
 
     #[test]
     fn what_may_have_been_sent_goes_apart_wherever_it_stands() {
-        let item =
-            |again| Item { labels: Labels::empty(), t_ms: 0, value: ItemValue::Float(0.0), record: 0, again };
+        let item = |again| Item {
+            labels: Labels::empty(),
+            t_ms: 0,
+            start_ms: 0,
+            value: ItemValue::Float(0.0),
+            record: 0,
+            again,
+        };
         let of = |again: &[bool]| apart(&again.iter().copied().map(item).collect::<Vec<_>>());
         assert_eq!(of(&[]), []);
         assert_eq!(of(&[true, false, false]), [(1, 3), (0, 1)]);

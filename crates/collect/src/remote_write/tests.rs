@@ -119,7 +119,8 @@ impl SampleLog for Cursor {
             for (labels, t_ms, value) in record {
                 let series = labels.get("n").and_then(|n| n.parse().ok()).unwrap();
                 out.series.push((series, labels.clone()));
-                out.samples.push(LogSample { series, t_ms: *t_ms, value: LogValue::Float(*value) });
+                let value = LogValue::Float(*value);
+                out.samples.push(LogSample { series, t_ms: *t_ms, start_ms: 0, value });
             }
             let (end, exemplars_end) = (out.samples.len(), 0);
             out.records.push(LogRecord { end, exemplars_end, again: self.at < self.again });

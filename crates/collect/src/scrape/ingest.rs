@@ -223,7 +223,11 @@ impl Ingest {
             return Ok(());
         }
         round.counts.series_added += usize::from(!known);
-        round.out.push(SeriesSample { labels: labels.clone(), sample: Sample { t_ms, value: series.value } });
+        round.out.push(SeriesSample {
+            labels: labels.clone(),
+            sample: Sample { t_ms, value: series.value },
+            start_ms: 0,
+        });
         // With more labels than characters it could not be stored.
         let few = |e: &&exposition::Exemplar<'_>| e.labels().nth(EXEMPLAR_LABEL_CHARS).is_none();
         if let Some(exemplar) = series.exemplar.as_ref().filter(few) {
@@ -380,7 +384,7 @@ fn head(text: &str) -> &str {
 
 fn mark_stale(ended: &[Labels], now_ms: i64, out: &mut Vec<SeriesSample>) {
     let sample = Sample { t_ms: now_ms, value: f64::from_bits(STALE_NAN) };
-    out.extend(ended.iter().map(|labels| SeriesSample { labels: labels.clone(), sample }));
+    out.extend(ended.iter().map(|labels| SeriesSample { labels: labels.clone(), sample, start_ms: 0 }));
 }
 
 #[cfg(test)]

@@ -304,6 +304,7 @@ fn push_reports(reports: &[(&Labels, f64)], t_ms: i64, out: &mut Vec<SeriesSampl
     out.extend(reports.iter().map(|(labels, value)| SeriesSample {
         labels: (*labels).clone(),
         sample: Sample { t_ms, value: *value },
+        start_ms: 0,
     }));
 }
 

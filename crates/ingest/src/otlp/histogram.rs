@@ -114,7 +114,8 @@ impl<'a> Request<'a, '_> {
             self.intake.out.implied.begin_packed(&self.packed)?;
             self.intake.out.implied.histogram(times.start_ms(), nothing_like(&h));
         }
-        self.intake.out.batch.histogram(times.end_ms(), h);
+        let start_ms = if h.is_stale() { 0 } else { self.stored_start_ms(times) };
+        self.intake.out.batch.histogram_since(times.end_ms(), h, start_ms);
         Ok(())
     }
 }

@@ -119,6 +119,8 @@ pub struct Settings {
     pub type_and_unit_labels: bool,
     /// `created-timestamp-zero-ingestion`: a zero is stored where a counter started, if it is not known to have one.
     pub start_zeros: Option<Arc<Starts>>,
+    /// `st-storage`: samples have when their counting began, as far as the sender says it.
+    pub starts: bool,
     /// How far back queries look for a sample: `target_info` has one in each half of it.
     pub lookback: Duration,
 }
@@ -137,6 +139,7 @@ impl Default for Settings {
             deltas: Deltas::default(),
             type_and_unit_labels: false,
             start_zeros: None,
+            starts: false,
             lookback: Duration::from_secs(300),
         }
     }

@@ -24,8 +24,11 @@ impl<'a> Request<'a, '_> {
             Ok(())
         })?;
         self.add_up(described, context, &mut point)?;
+        // A gauge does not count, and what it measures has no exemplars in Prometheus.
+        if described.data == Data::Gauge {
+            point.times.start_ns = 0;
+        }
         self.sample(&Self::named(described), point.times, point.value.value(), point.stale)?;
-        // A gauge does not begin at zero, and what it measures has no exemplars in Prometheus.
         if described.data == Data::Gauge {
             return Ok(());
         }

@@ -148,8 +148,14 @@ impl<'a> Request<'a, '_> {
     ) -> Result<(), Bad> {
         self.begin(others)?;
         let value = if stale { f64::from_bits(STALE_NAN) } else { value };
-        self.intake.out.batch.sample(times.end_ms(), value);
+        let start_ms = if stale { 0 } else { self.stored_start_ms(times) };
+        self.intake.out.batch.sample_since(times.end_ms(), value, start_ms);
         Ok(())
+    }
+
+    /// When counting began, if that is to be stored; else 0.
+    pub(super) fn stored_start_ms(&self, times: Times) -> i64 {
+        if self.settings.starts { times.start_ms() } else { 0 }
     }
 
     /// Whether a zero is to be stored where the series begun last started.

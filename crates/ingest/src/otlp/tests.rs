@@ -414,6 +414,23 @@ fn starts_types_and_units_are_stored_if_that_is_wanted() {
 }
 
 #[test]
+fn starts_are_kept_with_samples_if_that_is_wanted() {
+    let mut writer = OtlpWriter::new();
+    let point = Common { start_ns: 2 * NS, ..at(5) };
+    writer.resource(&vec![]).scope("", "", "", &vec![]);
+    writer.sum("c", "", CUMULATIVE, true).int(&point, 3).int(&at(6), 4).gauge("g", "").int(&point, 1);
+    writer.exponential("e", "", CUMULATIVE).scaled(&point, None, (0, 0, 0.0), [&(0, vec![1]), &(0, vec![])]);
+    let message = writer.message();
+    let starts = |settings: &Settings| -> Vec<(String, i64)> {
+        let got = decoded(&message, settings);
+        got.batch.series().map(|s| (s.to_labels().metric().to_owned(), s.start_ms(0))).collect()
+    };
+    let want = |c: i64| [("c_total", c), ("c_total", 0), ("g", 0), ("e", c)].map(|(n, t)| (n.to_owned(), t));
+    assert_eq!(starts(&Settings { starts: true, ..Settings::default() }), want(2));
+    assert_eq!(starts(&Settings::default()), want(0));
+}
+
+#[test]
 fn what_is_wrong_with_a_data_point_costs_that_data_point() {
     let nested = (0..100).fold(Value::Int(1), |inner, _| Value::List(vec![inner]));
     let check = |write: &dyn Fn(&mut OtlpWriter), points: u64, want: &str| {

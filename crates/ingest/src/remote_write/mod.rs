@@ -50,6 +50,8 @@ impl Message {
 pub struct Features {
     /// `created-timestamp-zero-ingestion`: a zero is stored where a counter started, if it is not known to have one.
     pub start_zeros: Option<Arc<Starts>>,
+    /// `st-storage`: samples have when their counting began, as far as the sender says it.
+    pub starts: bool,
     /// `type-and-unit-labels`: series have `__type__` and `__unit__`.
     pub type_and_unit_labels: bool,
 }

@@ -280,7 +280,8 @@ impl<'a> Request<'a, '_> {
                         self.begin_implied();
                         self.intake.out.implied.sample(sample.start_ms, 0.0);
                     }
-                    self.intake.out.batch.sample(sample.t_ms, sample.value);
+                    let start_ms = if self.features.starts { sample.start_ms } else { 0 };
+                    self.intake.out.batch.sample_since(sample.t_ms, sample.value, start_ms);
                 }
                 3 => match histogram::read(value.bytes()?)? {
                     Ok(read) => {
@@ -294,7 +295,8 @@ impl<'a> Request<'a, '_> {
                             let nothing = nothing_like(&read.histogram);
                             self.intake.out.implied.histogram(read.start_ms, nothing);
                         }
-                        self.intake.out.batch.histogram(read.t_ms, read.histogram);
+                        let start_ms = if self.features.starts { read.start_ms } else { 0 };
+                        self.intake.out.batch.histogram_since(read.t_ms, read.histogram, start_ms);
                     }
                     Err(why) => {
                         self.intake.out.refused.samples += 1;

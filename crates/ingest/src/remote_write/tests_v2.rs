@@ -107,6 +107,22 @@ fn starts_become_zeros_if_that_is_wanted() {
 }
 
 #[test]
+fn starts_are_kept_if_that_is_wanted() {
+    let body = RequestWriterV2::new()
+        .series(&[("__name__", "c_total")])
+        .sample_since(1000, 5.0, 400)
+        .sample(2000, 6.0)
+        .series(&[("__name__", "h")])
+        .histogram(1000, &custom(), 500)
+        .body();
+    let got = with_features(&body, Features { starts: true, ..Features::default() });
+    let starts: Vec<_> = got.batch.series().map(|s| [s.start_ms(0), s.start_ms(1)]).collect();
+    assert_eq!(starts, [[400, 0], [500, 0]]);
+    assert!(got.implied.is_empty() && !got.implied.has_starts());
+    assert!(!with_features(&body, Features::default()).batch.has_starts());
+}
+
+#[test]
 fn type_and_unit_become_labels_if_that_is_wanted() {
     let body = RequestWriterV2::new()
         .series(&[("__name__", "c_total"), ("__type__", "gauge"), ("a", "1")])
@@ -303,7 +319,7 @@ proptest! {
         message[at % len] = to;
         message.truncate(len - cut % len);
         let mut decoder = Decoder::new(LabelLimits::default());
-        decoder.set_features(Features { start_zeros: Some(Arc::default()), type_and_unit_labels: true });
+        decoder.set_features(Features { start_zeros: Some(Arc::default()), type_and_unit_labels: true, starts: true });
         let _ = decoder.decode(&compress(&message), Message::V2);
     }
 

@@ -141,8 +141,14 @@ pub(crate) struct Plan<'e> {
 /// Resolves a query for a grid; `step_ms` is 0 for an instant query.
 pub(crate) fn plan<'e>(expr: &'e Expr, grid: &Grid, step_ms: i64, options: &EvalOptions) -> Result<Plan<'e>> {
     let times = QueryTimes { start_ms: grid.start_ms, end_ms: grid.end_ms, step_ms };
-    let mut planner =
-        Planner { times, options, need: Need::Samples, buckets: Buckets::Needed, selections: Vec::new() };
+    let mut planner = Planner {
+        times,
+        options,
+        need: Need::Samples,
+        buckets: Buckets::Needed,
+        starts: false,
+        selections: Vec::new(),
+    };
     let mut root = planner.node(expr, grid.steps()?)?;
     share(&mut root);
     Ok(Plan { root, selections: planner.selections })
@@ -154,6 +160,8 @@ struct Planner<'o> {
     /// What the range that is planned next is needed for.
     need: Need,
     buckets: Buckets,
+    /// What is planned next is asked when its counting began, if that is in use.
+    starts: bool,
     selections: Vec<Selection>,
 }
 
@@ -271,11 +279,12 @@ impl Planner<'_> {
         for arg in evaluated {
             // A range is an argument itself or part of a subquery, which is none of its function's business.
             let is_range = matches!(arg.unwrap_parens().kind, ExprKind::Matrix { .. });
-            let outer = (self.need, self.buckets);
+            let outer = (self.need, self.buckets, self.starts);
             self.need = if is_range { Need::Function(function) } else { Need::Samples };
             self.buckets = self.buckets.within(function);
+            self.starts = is_range || function == Function::StartTimestamp;
             let planned = self.node(arg, steps);
-            (self.need, self.buckets) = outer;
+            (self.need, self.buckets, self.starts) = outer;
             args_planned.push(planned?);
         }
         let info = match function {
@@ -373,7 +382,9 @@ impl Planner<'_> {
         if steps.count == 0 {
             return None;
         }
-        let (range, usage) = (window.time_range(steps), Usage::new(need, window, steps));
+        let range = window.time_range(steps);
+        let usage =
+            Usage::new(need, window, steps).with_starts(self.options.use_start_timestamps && self.starts);
         let same = |s: &Selection| s.range == range && s.matchers == matchers;
         if let Some(at) = self.selections.iter().position(same) {
             let selection = &mut self.selections[at];

@@ -405,7 +405,7 @@ impl Roller<'_> {
 }
 
 /// Whether a function looks at start timestamps.
-fn looks_at_starts(function: Function) -> bool {
+pub(crate) fn looks_at_starts(function: Function) -> bool {
     matches!(function, Function::Rate | Function::Increase | Function::Irate | Function::Resets)
 }
 

@@ -47,6 +47,7 @@ struct ChunkRows {
     timestamps: Vec<i64>,
     floats: Vec<f64>,
     histograms: Vec<base::Histogram>,
+    starts: Vec<i64>,
 }
 
 /// The columns that hold a chunk.
@@ -113,6 +114,8 @@ impl ChunkRows {
         let values = chunks.values.value(row);
         self.timestamps.clear();
         sealed::decode_timestamps(chunks.timestamps.value(row), count, &mut self.timestamps)?;
+        self.starts.clear();
+        sealed::decode_starts(values, count, &mut self.starts)?;
         if sealed::holds_histograms(values) {
             self.histograms.clear();
             sealed::decode_histograms(values, count, &mut self.histograms)

@@ -1,4 +1,5 @@
-//! Encodings of samples: [`head`] appends sample by sample, [`histogram`] native histograms, [`sealed`] compresses whole windows.
+//! Encodings of samples: [`head`] appends sample by sample, [`histogram`] native histograms, [`sealed`] compresses whole windows,
+//! [`starts`] says when their counting began.
 //!
 //! `docs/format/chunk.md` specifies both. Decoders take any bytes without panicking.
 
@@ -6,6 +7,7 @@ pub mod bits;
 pub mod head;
 pub mod histogram;
 pub mod sealed;
+pub mod starts;
 
 use base::{Error, Result};
 

@@ -7,7 +7,8 @@ use base::{Histogram, Result};
 use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress_into};
 
-use super::{check_ascending, corrupt, histogram, put_varint, take_varint, unzigzag, zigzag};
+use super::starts::StartRuns;
+use super::{check_ascending, corrupt, histogram, put_varint, starts, take_varint, unzigzag, zigzag};
 use crate::limits::{PCO_LEVEL, PCO_QUICK_LEVEL, SEGMENT_CHUNK_SAMPLES};
 
 // The first byte of a column: the version of the format in the high half, the kind in the low half.
@@ -16,6 +17,7 @@ const COMPRESSED: u8 = 0x11;
 const RAW: u8 = 0x12;
 const CONSTANT: u8 = 0x13;
 const HISTOGRAMS: u8 = 0x14;
+const WITH_STARTS: u8 = 0x15;
 
 /// What an encoding may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +52,42 @@ pub fn encode_values(values: &[f64], effort: Effort) -> Vec<u8> {
 
 /// Whether a column of values holds floats, and not something else.
 pub fn holds_floats(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(&(COMPRESSED | RAW | CONSTANT)))
+    matches!(without_starts(bytes).first(), Some(&(COMPRESSED | RAW | CONSTANT)))
+}
+
+/// A column of values with the starts of these; as it is if none is known.
+pub fn with_starts(values: Vec<u8>, of: &[i64]) -> Vec<u8> {
+    if of.iter().all(|start_ms| *start_ms == 0) {
+        return values;
+    }
+    let runs = of.iter().copied().collect::<StartRuns>().to_bytes();
+    let mut out = vec![WITH_STARTS];
+    starts::put_before(&runs, &values, &mut out);
+    out
+}
+
+/// Whether a column of values says when the counting of any began.
+pub fn has_starts(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&WITH_STARTS)
+}
+
+/// Appends `count` starts of the values of a column to `out`, 0 where they are unknown.
+pub fn decode_starts(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Result<()> {
+    match split(bytes, count)? {
+        (WITH_STARTS, body) => starts::decode(starts::split(body)?.0, count, out),
+        _ => {
+            out.resize(out.len() + count, 0);
+            Ok(())
+        }
+    }
+}
+
+/// The column of values alone; nothing if it is cut off.
+fn without_starts(bytes: &[u8]) -> &[u8] {
+    match bytes.split_first() {
+        Some((&WITH_STARTS, body)) => starts::split(body).map_or(&[], |(_, values)| values),
+        _ => bytes,
+    }
 }
 
 /// Encodes native histograms, as a column of values; at most [`SEGMENT_CHUNK_SAMPLES`].
@@ -62,12 +99,12 @@ pub fn encode_histograms<'a>(histograms: impl IntoIterator<Item = &'a Histogram>
 
 /// Whether a column of values holds native histograms rather than floats.
 pub fn holds_histograms(bytes: &[u8]) -> bool {
-    bytes.first() == Some(&HISTOGRAMS)
+    without_starts(bytes).first() == Some(&HISTOGRAMS)
 }
 
 /// Appends `count` histograms to `out`.
 pub fn decode_histograms(bytes: &[u8], count: usize, out: &mut Vec<Histogram>) -> Result<()> {
-    match split(bytes, count)? {
+    match split(without_starts(bytes), count)? {
         (HISTOGRAMS, body) => histogram::decode(body, count, out),
         _ => Err(corrupt("unknown kind of histograms")),
     }
@@ -91,7 +128,7 @@ pub fn decode_timestamps(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Resu
 
 /// Appends `count` values to `out`.
 pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<()> {
-    let (kind, body) = split(bytes, count)?;
+    let (kind, body) = split(without_starts(bytes), count)?;
     let start = out.len();
     match kind {
         CONSTANT => {

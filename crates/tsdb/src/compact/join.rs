@@ -7,6 +7,7 @@ use crate::chunk::sealed::{self, Effort};
 use crate::hidden::{Hidden, Visibility};
 use crate::rows::{SeriesKey, SeriesRows};
 use crate::select::order;
+use crate::starts::{Gathered, gather};
 use crate::table::RowBuilder;
 
 /// The rows that the inputs of a compaction have of one series.
@@ -100,6 +101,9 @@ impl Joiner {
 
     /// Decodes the chunks of a kind and encodes what stays of them as a whole.
     fn merge(&mut self, kind: Kind, chunks: &[&Chunk], hidden: &Hidden) -> Result<()> {
+        if chunks.iter().any(|chunk| sealed::has_starts(chunk.encoded().1)) {
+            return self.merge_with_starts(kind, chunks, hidden);
+        }
         self.timestamps.clear();
         for chunk in chunks {
             sealed::decode_timestamps(chunk.encoded().0, chunk.count, &mut self.timestamps)?;
@@ -111,7 +115,7 @@ impl Joiner {
             }
             order(&mut self.timestamps, &mut self.histograms);
             hidden.drop_from(&mut self.timestamps, &mut self.histograms);
-            self.rows.histograms(&self.timestamps, &self.histograms, Effort::Thorough);
+            self.rows.histograms(&self.timestamps, &self.histograms, &[], Effort::Thorough);
         } else {
             self.values.clear();
             for chunk in chunks {
@@ -119,10 +123,43 @@ impl Joiner {
             }
             order(&mut self.timestamps, &mut self.values);
             hidden.drop_from(&mut self.timestamps, &mut self.values);
-            self.rows.floats(&self.timestamps, &self.values, Effort::Thorough);
+            self.rows.floats(&self.timestamps, &self.values, &[], Effort::Thorough);
         }
         Ok(())
     }
+
+    /// The same where it is known of some samples when their counting began.
+    fn merge_with_starts(&mut self, kind: Kind, chunks: &[&Chunk], hidden: &Hidden) -> Result<()> {
+        if kind == Kind::Histograms {
+            let all = gather_visible(chunks, hidden, sealed::decode_histograms)?;
+            self.rows.histograms(&all.timestamps, &all.values, &all.starts, Effort::Thorough);
+        } else {
+            let all = gather_visible(chunks, hidden, sealed::decode_values)?;
+            self.rows.floats(&all.timestamps, &all.values, &all.starts, Effort::Thorough);
+        }
+        Ok(())
+    }
+}
+
+/// What is visible of chunks, in order of time and with starts.
+fn gather_visible<T>(
+    chunks: &[&Chunk],
+    hidden: &Hidden,
+    decode: impl Fn(&[u8], usize, &mut Vec<T>) -> Result<()>,
+) -> Result<Gathered<T>> {
+    gather(
+        chunks,
+        |chunk, timestamps, values| {
+            let (times, encoded) = chunk.encoded();
+            sealed::decode_timestamps(times, chunk.count, timestamps)?;
+            decode(encoded, chunk.count, values)
+        },
+        |chunk, starts| sealed::decode_starts(chunk.encoded().1, chunk.count, starts),
+        |timestamps, samples| {
+            order(timestamps, samples);
+            hidden.drop_from(timestamps, samples);
+        },
+    )
 }
 
 fn of_series(labels: &[u8], error: Error) -> Error {

@@ -6,6 +6,7 @@ use super::ChunkBytes;
 use crate::chunk::head::OpenChunk;
 use crate::chunk::histogram::{self, HistogramEncoder};
 use crate::chunk::sealed::Effort;
+use crate::chunk::starts::{self, StartRuns};
 use crate::chunk::{head, put_varint, sealed, take_varint};
 use crate::limits::{HEAD_CHUNK_SAMPLES, HEAD_HISTOGRAM_CHUNK_BYTES};
 
@@ -29,6 +30,8 @@ pub(crate) struct HeadChunk {
     pub(super) late: bool,
     /// A checkpoint has it.
     pub(super) saved: bool,
+    /// The bytes begin with when the counting of its samples began.
+    pub(super) has_starts: bool,
 }
 
 impl HeadChunk {
@@ -44,10 +47,29 @@ impl HeadChunk {
         &self.bytes
     }
 
+    /// Whether it says when the counting of any of its samples began.
+    pub(crate) fn has_starts(&self) -> bool {
+        self.has_starts
+    }
+
+    /// Appends the starts of all its samples, 0 where they are unknown.
+    pub(crate) fn decode_starts(&self, out: &mut Vec<i64>) -> Result<()> {
+        if self.has_starts {
+            return starts::decode(starts::split(&self.bytes)?.0, self.count(), out);
+        }
+        out.resize(out.len() + self.count(), 0);
+        Ok(())
+    }
+
+    /// What is encoded of its samples but their starts.
+    fn samples(&self) -> Result<&[u8]> {
+        if self.has_starts { Ok(starts::split(&self.bytes)?.1) } else { Ok(&self.bytes) }
+    }
+
     /// Appends its samples, if it holds floats.
     pub(crate) fn decode_floats(&self, timestamps: &mut Vec<i64>, values: &mut Vec<f64>) -> Result<()> {
         match self.kind {
-            ChunkKind::Float => head::decode(&self.bytes, self.count(), timestamps, values),
+            ChunkKind::Float => head::decode(self.samples()?, self.count(), timestamps, values),
             ChunkKind::Histogram => Ok(()),
         }
     }
@@ -61,7 +83,7 @@ impl HeadChunk {
         if self.kind == ChunkKind::Float {
             return Ok(());
         }
-        let (times, rest) = split_histograms(&self.bytes)?;
+        let (times, rest) = split_histograms(self.samples()?)?;
         sealed::decode_timestamps(times, self.count(), timestamps)?;
         histogram::decode(rest, self.count(), histograms)
     }
@@ -71,29 +93,72 @@ impl HeadChunk {
 #[derive(Debug)]
 pub(super) enum Open {
     Float(OpenChunk),
+    /// Floats of which it is known when their counting began: apart, as most series are without.
+    Started(Box<OpenStarted>),
     Histogram(Box<OpenHistograms>),
+}
+
+#[derive(Debug)]
+pub(super) struct OpenStarted {
+    pub(super) chunk: OpenChunk,
+    pub(super) starts: StartRuns,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct OpenHistograms {
     pub(super) times: Vec<i64>,
     pub(super) encoder: HistogramEncoder,
+    /// None if no start is known.
+    pub(super) starts: Option<Box<StartRuns>>,
 }
 
 impl Open {
-    pub(super) fn float(t_ms: i64, value: f64) -> Self {
-        Self::Float(OpenChunk::new(t_ms, value))
+    pub(super) fn float(t_ms: i64, value: f64, start_ms: i64) -> Self {
+        let chunk = OpenChunk::new(t_ms, value);
+        if start_ms == 0 {
+            return Self::Float(chunk);
+        }
+        Self::Started(Box::new(OpenStarted { chunk, starts: StartRuns::from_iter([start_ms]) }))
     }
 
-    pub(super) fn histogram(t_ms: i64, h: &Histogram) -> Self {
+    pub(super) fn histogram(t_ms: i64, h: &Histogram, start_ms: i64) -> Self {
         let mut open = Box::<OpenHistograms>::default();
-        open.push(t_ms, h);
+        open.starts = (start_ms != 0).then(Box::default);
+        open.push(t_ms, h, start_ms);
         Self::Histogram(open)
+    }
+
+    /// Appends a float if there is room for it, and for its start.
+    pub(super) fn push(&mut self, t_ms: i64, value: f64, start_ms: i64) -> bool {
+        match self {
+            Self::Float(open) if start_ms == 0 && open.count() < HEAD_CHUNK_SAMPLES => {
+                open.push(t_ms, value);
+                true
+            }
+            Self::Started(open) if open.chunk.count() < HEAD_CHUNK_SAMPLES => {
+                open.chunk.push(t_ms, value);
+                open.starts.push(start_ms);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Appends a histogram if there is room for it, and for its start.
+    pub(super) fn push_histogram(&mut self, t_ms: i64, h: &Histogram, start_ms: i64) -> bool {
+        match self {
+            Self::Histogram(open) if !open.is_full() && (start_ms == 0 || open.starts.is_some()) => {
+                open.push(t_ms, h, start_ms);
+                true
+            }
+            _ => false,
+        }
     }
 
     pub(super) fn time(&self) -> TimeRange {
         match self {
             Self::Float(open) => TimeRange::new(open.first_ms(), open.last_ms()),
+            Self::Started(open) => TimeRange::new(open.chunk.first_ms(), open.chunk.last_ms()),
             Self::Histogram(open) => {
                 let last = open.times.last().copied().unwrap_or(0);
                 TimeRange::new(open.times.first().copied().unwrap_or(last), last)
@@ -105,6 +170,7 @@ impl Open {
     pub(super) fn last(&self) -> (i64, u64) {
         let fingerprint = match self {
             Self::Float(open) => open.last_value().to_bits(),
+            Self::Started(open) => open.chunk.last_value().to_bits(),
             Self::Histogram(open) => fingerprint(open.encoder.last()),
         };
         (self.time().end_ms, fingerprint)
@@ -113,24 +179,43 @@ impl Open {
     pub(super) fn count(&self) -> u16 {
         match self {
             Self::Float(open) => open.count(),
+            Self::Started(open) => open.chunk.count(),
             Self::Histogram(open) => open.encoder.count(),
         }
     }
 
     /// The chunk as it is now.
     pub(super) fn to_chunk(&self, epoch_ms: i64) -> HeadChunk {
-        let (bytes, kind) = match self {
+        let (bytes, kind): (ChunkBytes, _) = match self {
             Self::Float(open) => (open.bytes().into(), ChunkKind::Float),
-            Self::Histogram(open) => (open.to_bytes().into(), ChunkKind::Histogram),
+            Self::Started(open) => (after(&open.starts, open.chunk.bytes()), ChunkKind::Float),
+            Self::Histogram(open) => match &open.starts {
+                None => (open.to_bytes().into(), ChunkKind::Histogram),
+                Some(starts) => (after(starts, &open.to_bytes()), ChunkKind::Histogram),
+            },
         };
-        HeadChunk { bytes, time: self.time(), epoch_ms, count: self.count(), kind, late: false, saved: false }
+        let has_starts = self.starts().is_some();
+        let (time, count) = (self.time(), self.count());
+        HeadChunk { bytes, time, epoch_ms, count, kind, late: false, saved: false, has_starts }
+    }
+
+    /// When the counting of its samples began, if that is known of any.
+    pub(super) fn starts(&self) -> Option<&StartRuns> {
+        match self {
+            Self::Float(_) => None,
+            Self::Started(open) => Some(&open.starts),
+            Self::Histogram(open) => open.starts.as_deref(),
+        }
     }
 }
 
 impl OpenHistograms {
-    pub(super) fn push(&mut self, t_ms: i64, h: &Histogram) {
+    pub(super) fn push(&mut self, t_ms: i64, h: &Histogram, start_ms: i64) {
         self.times.push(t_ms);
         self.encoder.push(h);
+        if let Some(starts) = &mut self.starts {
+            starts.push(start_ms);
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -147,6 +232,13 @@ impl OpenHistograms {
     }
 }
 
+/// Samples behind their starts.
+fn after(starts: &StartRuns, samples: &[u8]) -> ChunkBytes {
+    let mut bytes = Vec::with_capacity(samples.len() + 16);
+    starts::put_before(&starts.to_bytes(), samples, &mut bytes);
+    bytes.into()
+}
+
 /// Times and histograms of a chunk of the head.
 pub(super) fn split_histograms(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     let mut rest = bytes;
@@ -160,18 +252,46 @@ pub(super) struct LateSample {
     pub(super) epoch_ms: i64,
     pub(super) t_ms: i64,
     pub(super) value: f64,
+    /// When its counting began; 0 if that is unknown.
+    pub(super) start_ms: i64,
 }
 
 /// The late samples of each epoch as a chunk. They are in order of epoch and time.
 pub(super) fn late_chunks(late: &[LateSample]) -> impl Iterator<Item = HeadChunk> + '_ {
     late.chunk_by(|a, b| a.epoch_ms == b.epoch_ms).map(|group| {
-        let mut open = OpenChunk::new(group[0].t_ms, group[0].value);
-        group[1..].iter().for_each(|s| open.push(s.t_ms, s.value));
-        HeadChunk { late: true, ..Open::Float(open).to_chunk(group[0].epoch_ms) }
+        let mut chunk = OpenChunk::new(group[0].t_ms, group[0].value);
+        group[1..].iter().for_each(|s| chunk.push(s.t_ms, s.value));
+        let open = if group.iter().all(|s| s.start_ms == 0) {
+            Open::Float(chunk)
+        } else {
+            let starts = group.iter().map(|s| s.start_ms).collect();
+            Open::Started(Box::new(OpenStarted { chunk, starts }))
+        };
+        HeadChunk { late: true, ..open.to_chunk(group[0].epoch_ms) }
     })
 }
 
 /// Tells histograms apart, as the bits of a float do floats.
 pub(crate) fn fingerprint(h: &Histogram) -> u64 {
     xxhash_rust::xxh3::xxh3_64(&histogram::encode([h]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_without_starts_take_no_more_room_for_those_that_have_some() {
+        assert_eq!(size_of::<Open>(), size_of::<OpenChunk>());
+        assert_eq!(size_of::<HeadChunk>(), 48);
+        let mut open = Open::float(1, 0.5, 0);
+        assert!(open.push(2, 0.5, 0) && !open.push(3, 0.5, 1));
+        let chunk = open.to_chunk(10);
+        assert!(!chunk.has_starts() && chunk.bytes().len() == 18, "{}", chunk.bytes().len());
+        let mut open = Open::float(1, 0.5, 1);
+        assert!(open.push(2, 0.5, 1) && open.push(3, 0.5, 0));
+        let mut starts = Vec::new();
+        open.to_chunk(10).decode_starts(&mut starts).unwrap();
+        assert_eq!(starts, [1, 1, 0]);
+    }
 }

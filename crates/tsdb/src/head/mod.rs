@@ -12,7 +12,7 @@ mod slab;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Histogram, Labels, Matcher, TimeRange};
+use base::{Labels, Matcher, TimeRange};
 
 pub(crate) use chunk::{HeadChunk, fingerprint};
 pub(crate) use index::LimitReached;
@@ -25,6 +25,7 @@ use series::Growth;
 use slab::Slab;
 
 use crate::complete::Window;
+use crate::record::{Point, Value};
 
 /// Names a series as long as it is in the head, and across restarts if a checkpoint has it.
 pub(crate) type SeriesId = u32;
@@ -115,27 +116,14 @@ impl Head {
     }
 
     /// Adds an admitted sample.
-    pub(crate) fn push(&mut self, id: SeriesId, epoch_ms: i64, t_ms: i64, value: f64, late: bool) {
+    pub(crate) fn push(&mut self, id: SeriesId, epoch_ms: i64, point: &Point<'_>) {
+        let &Point { t_ms, start_ms, value, late } = point;
         let series = self.series_mut(id);
-        let growth =
-            if late { series.push_late(epoch_ms, t_ms, value) } else { series.push(epoch_ms, t_ms, value) };
-        self.note(epoch_ms, TimeRange::new(t_ms, t_ms), growth);
-    }
-
-    /// Adds an admitted histogram.
-    pub(crate) fn push_histogram(
-        &mut self,
-        id: SeriesId,
-        epoch_ms: i64,
-        t_ms: i64,
-        h: &Histogram,
-        late: bool,
-    ) {
-        let series = self.series_mut(id);
-        let growth = if late {
-            series.push_late_histogram(epoch_ms, t_ms, h)
-        } else {
-            series.push_histogram(epoch_ms, t_ms, h)
+        let growth = match (value, late) {
+            (Value::Float(v), false) => series.push(epoch_ms, t_ms, v, start_ms),
+            (Value::Float(v), true) => series.push_late(epoch_ms, t_ms, v, start_ms),
+            (Value::Histogram(h), false) => series.push_histogram(epoch_ms, t_ms, h, start_ms),
+            (Value::Histogram(h), true) => series.push_late_histogram(epoch_ms, t_ms, h, start_ms),
         };
         self.note(epoch_ms, TimeRange::new(t_ms, t_ms), growth);
     }

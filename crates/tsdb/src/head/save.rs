@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use base::{Error, Histogram, Labels, Result, TimeRange};
 use roaring::RoaringBitmap;
 
-use super::chunk::{ChunkKind, HeadChunk, LateSample, Open, OpenHistograms, split_histograms};
+use super::chunk::{ChunkKind, HeadChunk, LateSample, Open, OpenHistograms, OpenStarted, split_histograms};
 use super::series::Series;
 use super::{Head, SeriesId};
 use crate::chunk::head::OpenChunk;
+use crate::chunk::starts::{self, StartRuns};
 use crate::chunk::{histogram, put_varint, sealed, take_varint, unzigzag, zigzag};
 use crate::limits::CHECKPOINT_SLICE;
 
@@ -19,10 +20,15 @@ pub(crate) const VERSION: u8 = 1;
 
 const HISTOGRAM: u8 = 1;
 const LATE: u8 = 2;
+const STARTS: u8 = 4;
 
 const OPEN_FLOAT: u8 = 1;
 const OPEN_HISTOGRAM: u8 = 2;
 const HAS_LATE: u8 = 4;
+/// The starts of the open chunk's samples follow it.
+const OPEN_STARTS: u8 = 8;
+/// Each late sample is followed by its start.
+const LATE_STARTS: u8 = 16;
 
 /// Frames that grow until somebody takes them.
 #[derive(Debug, Default)]
@@ -114,7 +120,8 @@ impl Head {
 fn put_chunk(out: &mut Vec<u8>, id: SeriesId, chunk: &HeadChunk) {
     put_varint(out, u64::from(id));
     let histogram = if chunk.kind == ChunkKind::Histogram { HISTOGRAM } else { 0 };
-    out.push(histogram | if chunk.late { LATE } else { 0 });
+    let starts = if chunk.has_starts { STARTS } else { 0 };
+    out.push(histogram | starts | if chunk.late { LATE } else { 0 });
     put_varint(out, u64::from(chunk.count));
     put_varint(out, zigzag(chunk.time.start_ms));
     put_varint(out, zigzag(chunk.time.end_ms.wrapping_sub(chunk.time.start_ms)));
@@ -126,15 +133,26 @@ fn put_state(out: &mut Vec<u8>, id: SeriesId, series: &Series) {
     put_varint(out, u64::from(id));
     let open = match &series.open {
         None => 0,
-        Some((_, Open::Float(_))) => OPEN_FLOAT,
+        Some((_, Open::Float(_) | Open::Started(_))) => OPEN_FLOAT,
         Some((_, Open::Histogram(_))) => OPEN_HISTOGRAM,
     };
-    out.push(open | if series.late.is_some() { HAS_LATE } else { 0 });
+    let starts = series.open.as_ref().and_then(|(_, open)| open.starts());
+    let late_starts = series.late.iter().flat_map(|late| late.iter()).any(|s| s.start_ms != 0);
+    let flag = |set: bool, bit: u8| if set { bit } else { 0 };
+    out.push(
+        open | flag(series.late.is_some(), HAS_LATE)
+            | flag(starts.is_some(), OPEN_STARTS)
+            | flag(late_starts, LATE_STARTS),
+    );
     match &series.open {
         None => {}
         Some((epoch_ms, Open::Float(chunk))) => {
             put_varint(out, zigzag(*epoch_ms));
             chunk.save(out);
+        }
+        Some((epoch_ms, Open::Started(open))) => {
+            put_varint(out, zigzag(*epoch_ms));
+            open.chunk.save(out);
         }
         Some((epoch_ms, Open::Histogram(chunk))) => {
             put_varint(out, zigzag(*epoch_ms));
@@ -144,12 +162,18 @@ fn put_state(out: &mut Vec<u8>, id: SeriesId, series: &Series) {
             out.extend_from_slice(&bytes);
         }
     }
+    if let Some(starts) = starts {
+        starts::put_before(&starts.to_bytes(), &[], out);
+    }
     if let Some(late) = &series.late {
         put_varint(out, late.len() as u64);
         for s in late.iter() {
             put_varint(out, zigzag(s.epoch_ms));
             put_varint(out, zigzag(s.t_ms));
             out.extend_from_slice(&s.value.to_le_bytes());
+            if late_starts {
+                put_varint(out, zigzag(s.start_ms));
+            }
         }
     }
 }
@@ -209,7 +233,7 @@ fn read_states(payload: &[u8], sink: &mut dyn FnMut(SeriesId, OpenOf, Vec<LateSa
     while !rest.is_empty() {
         let id = take_id(&mut rest)?;
         let flags = take_byte(&mut rest)?;
-        let open = match flags & !HAS_LATE {
+        let mut open = match flags & !(HAS_LATE | OPEN_STARTS | LATE_STARTS) {
             0 => None,
             OPEN_FLOAT => {
                 let epoch_ms = unzigzag(take_varint(&mut rest)?);
@@ -218,10 +242,13 @@ fn read_states(payload: &[u8], sink: &mut dyn FnMut(SeriesId, OpenOf, Vec<LateSa
             OPEN_HISTOGRAM => Some(take_open_histograms(&mut rest)?),
             _ => return Err(bad("unknown flags of a series")),
         };
+        if flags & OPEN_STARTS != 0 {
+            open = take_starts(&mut rest, open)?;
+        }
         let mut late = Vec::new();
         if flags & HAS_LATE != 0 {
             for _ in 0..take_varint(&mut rest)? {
-                late.push(take_late(&mut rest)?);
+                late.push(take_late(&mut rest, flags & LATE_STARTS != 0)?);
             }
         }
         sink(id, open, late);
@@ -236,6 +263,7 @@ struct SavedChunk<'a> {
     count: u16,
     kind: ChunkKind,
     late: bool,
+    has_starts: bool,
 }
 
 /// Hands over the chunks that a frame of an epoch has, with the numbers of their series.
@@ -248,12 +276,13 @@ fn read_chunks(payload: &[u8], sink: &mut dyn FnMut(SeriesId, SavedChunk<'_>)) -
         let start_ms = unzigzag(take_varint(&mut rest)?);
         let end_ms = start_ms.wrapping_add(unzigzag(take_varint(&mut rest)?));
         let bytes = take_bytes(&mut rest)?;
-        if end_ms < start_ms || flags & !(HISTOGRAM | LATE) != 0 {
+        if end_ms < start_ms || flags & !(HISTOGRAM | LATE | STARTS) != 0 {
             return Err(bad("a chunk cannot be"));
         }
         let kind = if flags & HISTOGRAM != 0 { ChunkKind::Histogram } else { ChunkKind::Float };
         let time = TimeRange::new(start_ms, end_ms);
-        sink(id, SavedChunk { bytes, time, count, kind, late: flags & LATE != 0 });
+        let (late, has_starts) = (flags & LATE != 0, flags & STARTS != 0);
+        sink(id, SavedChunk { bytes, time, count, kind, late, has_starts });
     }
     Ok(())
 }
@@ -360,6 +389,7 @@ impl Restored {
                 kind: chunk.kind,
                 late: chunk.late,
                 saved: true,
+                has_starts: chunk.has_starts,
             });
             let growth = super::Growth { chunks: 1, closed_bytes: chunk.bytes.len() };
             self.head.note(epoch_ms, chunk.time, growth);
@@ -401,18 +431,38 @@ fn take_open_histograms(rest: &mut &[u8]) -> Result<(i64, Open)> {
     sealed::decode_timestamps(times, count, &mut timestamps)?;
     histogram::decode(encoded, count, &mut histograms)?;
     for (t_ms, h) in timestamps.into_iter().zip(&histograms) {
-        open.push(t_ms, h);
+        open.push(t_ms, h, 0);
     }
     Ok((epoch_ms, Open::Histogram(open)))
 }
 
-fn take_late(rest: &mut &[u8]) -> Result<LateSample> {
+/// An open chunk with the starts of its samples, which follow it.
+fn take_starts(rest: &mut &[u8], open: OpenOf) -> Result<OpenOf> {
+    let (encoded, tail) = starts::split(rest)?;
+    *rest = tail;
+    let Some((epoch_ms, open)) = open else { return Err(bad("there are starts of no samples")) };
+    let mut all = Vec::new();
+    starts::decode(encoded, usize::from(open.count()), &mut all)?;
+    let starts: StartRuns = all.into_iter().collect();
+    let open = match open {
+        Open::Float(chunk) => Open::Started(Box::new(OpenStarted { chunk, starts })),
+        Open::Histogram(mut open) => {
+            open.starts = Some(Box::new(starts));
+            Open::Histogram(open)
+        }
+        Open::Started(open) => Open::Started(open),
+    };
+    Ok(Some((epoch_ms, open)))
+}
+
+fn take_late(rest: &mut &[u8], with_start: bool) -> Result<LateSample> {
     let epoch_ms = unzigzag(take_varint(rest)?);
     let t_ms = unzigzag(take_varint(rest)?);
     let (value, tail) = rest.split_first_chunk().ok_or_else(|| bad("a late sample is cut off"))?;
     let value = f64::from_le_bytes(*value);
     *rest = tail;
-    Ok(LateSample { epoch_ms, t_ms, value })
+    let start_ms = if with_start { unzigzag(take_varint(rest)?) } else { 0 };
+    Ok(LateSample { epoch_ms, t_ms, value, start_ms })
 }
 
 /// What follows the version.

@@ -3,7 +3,7 @@
 use base::{Histogram, Labels, TimeRange};
 
 use super::chunk::{HeadChunk, LateSample, Open, late_chunks};
-use crate::limits::{HEAD_CHUNK_SAMPLES, LATE_SAMPLES};
+use crate::limits::LATE_SAMPLES;
 
 /// What a series says to a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,29 +128,33 @@ impl Series {
     }
 
     /// Adds an admitted sample.
-    pub(crate) fn push(&mut self, epoch_ms: i64, t_ms: i64, value: f64) -> Growth {
+    pub(crate) fn push(&mut self, epoch_ms: i64, t_ms: i64, value: f64, start_ms: i64) -> Growth {
         self.pending = self.pending.saturating_sub(1);
-        if let Some((end_ms, Open::Float(open))) = &mut self.open
+        if let Some((end_ms, open)) = &mut self.open
             && *end_ms == epoch_ms
-            && open.count() < HEAD_CHUNK_SAMPLES
+            && open.push(t_ms, value, start_ms)
         {
-            open.push(t_ms, value);
             return Growth::default();
         }
-        self.reopen(epoch_ms, Open::float(t_ms, value))
+        self.reopen(epoch_ms, Open::float(t_ms, value, start_ms))
     }
 
     /// Adds an admitted histogram.
-    pub(crate) fn push_histogram(&mut self, epoch_ms: i64, t_ms: i64, h: &Histogram) -> Growth {
+    pub(crate) fn push_histogram(
+        &mut self,
+        epoch_ms: i64,
+        t_ms: i64,
+        h: &Histogram,
+        start_ms: i64,
+    ) -> Growth {
         self.pending = self.pending.saturating_sub(1);
-        if let Some((end_ms, Open::Histogram(open))) = &mut self.open
+        if let Some((end_ms, open)) = &mut self.open
             && *end_ms == epoch_ms
-            && !open.is_full()
+            && open.push_histogram(t_ms, h, start_ms)
         {
-            open.push(t_ms, h);
             return Growth::default();
         }
-        self.reopen(epoch_ms, Open::histogram(t_ms, h))
+        self.reopen(epoch_ms, Open::histogram(t_ms, h, start_ms))
     }
 
     fn reopen(&mut self, epoch_ms: i64, open: Open) -> Growth {
@@ -163,12 +167,12 @@ impl Series {
     }
 
     /// Adds a late sample; of two with one time the first stays.
-    pub(crate) fn push_late(&mut self, epoch_ms: i64, t_ms: i64, value: f64) -> Growth {
+    pub(crate) fn push_late(&mut self, epoch_ms: i64, t_ms: i64, value: f64, start_ms: i64) -> Growth {
         self.pending = self.pending.saturating_sub(1);
         let (chunks, bytes) = self.size();
         let late = self.late.get_or_insert_default();
         if let Err(at) = late.binary_search_by_key(&(epoch_ms, t_ms), |s| (s.epoch_ms, s.t_ms)) {
-            late.insert(at, LateSample { epoch_ms, t_ms, value });
+            late.insert(at, LateSample { epoch_ms, t_ms, value, start_ms });
         }
         if late.len() >= LATE_SAMPLES {
             self.closed.extend(late_chunks(late));
@@ -179,9 +183,15 @@ impl Series {
     }
 
     /// Adds a late histogram.
-    pub(crate) fn push_late_histogram(&mut self, epoch_ms: i64, t_ms: i64, h: &Histogram) -> Growth {
+    pub(crate) fn push_late_histogram(
+        &mut self,
+        epoch_ms: i64,
+        t_ms: i64,
+        h: &Histogram,
+        start_ms: i64,
+    ) -> Growth {
         self.pending = self.pending.saturating_sub(1);
-        let chunk = HeadChunk { late: true, ..Open::histogram(t_ms, h).to_chunk(epoch_ms) };
+        let chunk = HeadChunk { late: true, ..Open::histogram(t_ms, h, start_ms).to_chunk(epoch_ms) };
         let growth = Growth { chunks: 1, closed_bytes: chunk.bytes.len() };
         self.closed.push(chunk);
         growth

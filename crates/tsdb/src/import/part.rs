@@ -68,7 +68,7 @@ impl PartWriter {
             self.timestamps.extend(chunk.iter().map(|s| s.t_ms));
             self.values.clear();
             self.values.extend(chunk.iter().map(|s| s.value));
-            self.chunk.floats(&self.timestamps, &self.values, Effort::Thorough);
+            self.chunk.floats(&self.timestamps, &self.values, &[], Effort::Thorough);
             self.chunk.write(labels.into(), &mut self.rows);
             self.added(chunk.len())?;
         }
@@ -77,7 +77,7 @@ impl PartWriter {
             self.timestamps.extend(chunk.iter().map(|(t_ms, _)| *t_ms));
             self.histograms.clear();
             self.histograms.extend(chunk.iter().map(|(_, h)| h.clone()));
-            self.chunk.histograms(&self.timestamps, &self.histograms, Effort::Thorough);
+            self.chunk.histograms(&self.timestamps, &self.histograms, &[], Effort::Thorough);
             self.chunk.write(labels.into(), &mut self.rows);
             self.added(chunk.len())?;
         }

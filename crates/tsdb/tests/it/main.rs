@@ -23,4 +23,5 @@ mod memory;
 mod model;
 mod rollup;
 mod rollup_passes;
+mod starts;
 mod tail;

@@ -30,7 +30,7 @@ pub(crate) fn labels(metric: &str, instance: &str) -> Labels {
 }
 
 pub(crate) fn sample(labels: &Labels, t_ms: i64, value: f64) -> SeriesSample {
-    SeriesSample { labels: labels.clone(), sample: Sample { t_ms, value } }
+    SeriesSample { labels: labels.clone(), sample: Sample { t_ms, value }, start_ms: 0 }
 }
 
 /// Appends and counts; which sample was refused first is left out.

@@ -16,6 +16,8 @@ struct Seen {
     names: HashMap<u32, Labels>,
     samples: BTreeMap<Labels, Vec<(i64, u64)>>,
     histograms: usize,
+    /// Times and starts of what has one, histograms too.
+    starts: Vec<(i64, i64)>,
     /// Where the log is done once all of that is.
     done: Option<Position>,
     again: usize,
@@ -30,12 +32,14 @@ impl TailSink for Seen {
         self.names.remove(&series).expect("it was given");
     }
 
-    fn float(&mut self, series: u32, t_ms: i64, value: f64) {
+    fn float(&mut self, series: u32, t_ms: i64, value: f64, start_ms: i64) {
+        self.starts.extend((start_ms != 0).then_some((t_ms, start_ms)));
         let labels = self.names.get(&series).expect("labels come first").clone();
         self.samples.entry(labels).or_default().push((t_ms, value.to_bits()));
     }
 
-    fn histogram(&mut self, _: u32, _: i64, _: &Histogram) {
+    fn histogram(&mut self, _: u32, t_ms: i64, _: &Histogram, start_ms: i64) {
+        self.starts.extend((start_ms != 0).then_some((t_ms, start_ms)));
         self.histograms += 1;
     }
 
@@ -91,6 +95,27 @@ fn expect(seen: &Seen, scrapes: &[(std::ops::Range<u32>, i64)]) {
 async fn start(folder: &std::path::Path, t_ms: i64) -> (MetricStore, Arc<ManualClock>) {
     let clock = clock_at(t_ms);
     (open(folder, &clock).await, clock)
+}
+
+#[tokio::test]
+async fn starts_are_handed_over_with_their_samples() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = start(dir.path(), START_MS).await;
+    let mut reader = Reader::new(&store);
+    let mut batch = WriteBatch::new();
+    for (n, start_ms) in [(0, 5), (1, 0), (2, START_MS), (3, START_MS)] {
+        batch.begin(&labels("m", &n.to_string()));
+        batch.sample_since(START_MS + n, 0.5, start_ms);
+    }
+    batch.begin(&labels("h", "1"));
+    batch.histogram_since(START_MS + 9, Histogram::default(), 7);
+    store.append(batch).await.unwrap();
+    append(&store, &scrape(0..2, START_MS + 10)).await.unwrap();
+    reader.read();
+    let seen = &reader.seen;
+    assert_eq!((seen.samples.len(), seen.histograms), (6, 1));
+    let want = [(0, 5), (2, START_MS), (3, START_MS), (9, 7)];
+    assert_eq!(seen.starts, want.map(|(after, start)| (START_MS + after, start)));
 }
 
 #[tokio::test]

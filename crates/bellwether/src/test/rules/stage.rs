@@ -49,6 +49,7 @@ impl Series {
             default_subquery_step: evaluation_interval,
             delayed_name_removal: features.has("promql-delayed-name-removal"),
             type_and_unit_labels: features.has("type-and-unit-labels"),
+            use_start_timestamps: features.has("use-start-timestamps"),
             ..EvalOptions::default()
         };
         let language = features.language();
