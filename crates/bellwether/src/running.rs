@@ -154,6 +154,8 @@ impl Running {
         let mut pools = checked.pools(&self.hostname);
         for pool in &mut pools {
             pool.type_and_unit_labels = self.features.has("type-and-unit-labels");
+            pool.start_zeros = self.features.has("created-timestamp-zero-ingestion");
+            pool.starts = self.features.has("st-storage");
         }
         self.manager.apply(pools.clone()).await?;
         self.alerts.apply(checked, rules).await;

@@ -67,6 +67,10 @@ pub struct ScrapeConfig {
     /// Whether series get the labels `__type__` and `__unit__` with what the target says of their metrics (feature
     /// `type-and-unit-labels`).
     pub type_and_unit_labels: bool,
+    /// Whether a zero is stored where the counting of a series began (feature `created-timestamp-zero-ingestion`).
+    pub start_zeros: bool,
+    /// Whether samples are stored with when their counting began (feature `st-storage`).
+    pub starts: bool,
     /// What one scrape, or the pool, may bring in.
     pub limits: ScrapeLimits,
 }
@@ -95,6 +99,8 @@ impl ScrapeConfig {
             relabel_configs: Vec::new(),
             metric_relabel_configs: Vec::new(),
             type_and_unit_labels: false,
+            start_zeros: false,
+            starts: false,
             limits: ScrapeLimits::default(),
         }
     }

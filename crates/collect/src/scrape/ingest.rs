@@ -14,6 +14,7 @@ use super::cache::{Lookup, SeriesCache, Slot};
 use super::family::Family;
 use super::metadata::MetadataCache;
 use super::metrics::ScrapeMetrics;
+use super::starts::{Starts, Zeros};
 use super::transport::FetchedBody;
 use crate::config::{NameValidation, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
 use crate::exposition::{self, Event, Format, Parser, Series};
@@ -42,6 +43,9 @@ pub(super) struct Ingest {
     exemplars: Vec<SeriesExemplar>,
     /// Only followed where series are labelled with it.
     family: Family,
+    /// Only followed where starts are used.
+    starts: Starts,
+    zeros: Zeros,
     /// Where the key of a series is put together.
     key: Vec<u8>,
     round: u64,
@@ -57,6 +61,8 @@ struct Settings {
     validation: NameValidation,
     fallback: Option<Format>,
     type_and_unit_labels: bool,
+    start_zeros: bool,
+    store_starts: bool,
 }
 
 /// Where a body's samples go, and what was counted on the way.
@@ -93,6 +99,8 @@ impl Ingest {
             validation: config.name_validation,
             fallback,
             type_and_unit_labels: config.type_and_unit_labels,
+            start_zeros: config.start_zeros,
+            store_starts: config.starts,
         };
         Self {
             settings,
@@ -101,6 +109,8 @@ impl Ingest {
             cache: SeriesCache::new(seed, inherited),
             exemplars: Vec::new(),
             family: Family::default(),
+            starts: Starts::default(),
+            zeros: Zeros::default(),
             key: Vec::new(),
             round: 0,
         }
@@ -117,6 +127,7 @@ impl Ingest {
         let start = out.len();
         self.round += 1;
         self.exemplars.clear();
+        self.zeros.clear();
         self.cache.begin();
         let mut round = Round { now_ms, out, counts: Counts::default(), over_limit: false };
         let result = self.read(body, &mut round);
@@ -124,6 +135,7 @@ impl Ingest {
         match result {
             Ok(()) => {
                 self.metadata.finish(self.round);
+                self.use_starts(&mut out[start..]);
                 let ended = self.cache.finish();
                 mark_stale(&ended, now_ms, out);
             }
@@ -138,8 +150,24 @@ impl Ingest {
 
     /// Appends markers for every series that was live: there was no body, or nobody will scrape this target any more.
     pub(super) fn fail(&mut self, now_ms: i64, out: &mut Vec<SeriesSample>) {
+        self.zeros.clear();
         let ended = self.cache.fail();
         mark_stale(&ended, now_ms, out);
+    }
+
+    /// Makes of the starts of samples what the configuration asks for.
+    fn use_starts(&mut self, samples: &mut [SeriesSample]) {
+        if self.settings.start_zeros {
+            self.zeros.take(samples);
+        }
+        if !self.settings.store_starts {
+            samples.iter_mut().for_each(|s| s.start_ms = 0);
+        }
+    }
+
+    /// The zeros of the body that was taken last, which belong before its samples.
+    pub(super) fn zeros(&mut self) -> &mut Zeros {
+        &mut self.zeros
     }
 
     /// The exemplars of the body that was taken last.
@@ -159,12 +187,18 @@ impl Ingest {
         let format = self.settings.format_of(&body.content_type)?;
         let mut parser = Parser::new(format, &body.bytes);
         self.family.clear();
+        self.starts.clear();
+        let with_starts = format == Format::OpenMetrics && self.settings.uses_starts();
         while let Some(event) = parser.next()? {
             match event {
+                Event::Series(series) if with_starts => self.sample_or_start(&series, round)?,
                 Event::Series(series) => self.sample(&series, round)?,
                 Event::Type { metric, metric_type } => {
                     if self.settings.type_and_unit_labels {
                         self.family.set_type(metric, metric_type);
+                    }
+                    if with_starts {
+                        self.starts.set_type(metric, metric_type);
                     }
                     self.metadata.set_type(metric, metric_type, self.round);
                 }
@@ -181,6 +215,22 @@ impl Ingest {
         if round.over_limit {
             self.metrics.exceeded_sample_limit.inc();
             return Err(Error::limit("sample limit exceeded"));
+        }
+        Ok(())
+    }
+
+    /// Takes a sample, or gives those that it is about their start.
+    fn sample_or_start(&mut self, series: &Series<'_>, round: &mut Round<'_>) -> Result<()> {
+        if let Some(start_ms) = self.starts.read(series) {
+            for at in self.starts.resolve(series) {
+                round.out[at].start_ms = start_ms;
+            }
+            return Ok(());
+        }
+        let at = round.out.len();
+        self.sample(series, round)?;
+        if round.out.len() > at {
+            self.starts.note(series, at);
         }
         Ok(())
     }
@@ -261,6 +311,10 @@ impl Ingest {
 }
 
 impl Settings {
+    fn uses_starts(&self) -> bool {
+        self.start_zeros || self.store_starts
+    }
+
     fn format_of(&self, content_type: &str) -> Result<Format> {
         if let Some(format) = Format::from_content_type(content_type).or(self.fallback) {
             return Ok(format);

@@ -267,3 +267,62 @@ fn labels_tell_type_and_unit_where_that_was_asked_for() {
     let (_, _, lines) = take(&mut off, 1_000, "# TYPE g gauge\ng 1\n");
     assert_eq!(lines, [r#"g{job="j"} 1@1000"#]);
 }
+
+#[test]
+fn created_tells_when_counting_began_where_that_was_asked_for() {
+    const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0";
+    let body = "# TYPE a counter\na_total{x=\"1\",y=\"2\"} 5\na_created{y=\"2\",x=\"1\"} 0.5\na_total{x=\"2\"} 6\n\
+                # TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_count 2\nh_sum 3\n\
+                h_bucket{le=\"+Inf\",x=\"1\"} 2\nh_created 0.25\nh_created{x=\"1\"} 1.75\n\
+                # TYPE s summary\ns{quantile=\"0.5\"} 1\ns_count 1\ns_created 9\n\
+                # TYPE g gauge\ng 1\ng_created 1\n# EOF\n";
+    let run = |change: &dyn Fn(&mut ScrapeConfig)| {
+        let mut i = ingest_with(&[("job", "j")], change);
+        let mut out = Vec::new();
+        let fetched = || FetchedBody { content_type: OPENMETRICS.into(), bytes: body.into() };
+        let (counts, result) = i.take(&fetched(), 3_000, &mut out);
+        result.unwrap();
+        let show =
+            |s: &SeriesSample| format!("{} {}@{} {}", s.labels, s.sample.value, s.sample.t_ms, s.start_ms);
+        let shown = |samples: &[SeriesSample]| samples.iter().map(show).collect::<Vec<_>>();
+        let zeros = shown(i.zeros().samples());
+        i.zeros().stored();
+        i.take(&fetched(), 4_000, &mut Vec::new()).1.unwrap();
+        (counts.scraped, shown(&out), zeros, i.zeros().samples().len())
+    };
+    let (scraped, samples, zeros, new) = run(&|c| c.starts = true);
+    assert_eq!((scraped, zeros.len(), new), (11, 0, 0));
+    assert_eq!(
+        samples,
+        [
+            r#"a_total{job="j", x="1", y="2"} 5@3000 500"#,
+            r#"a_total{job="j", x="2"} 6@3000 0"#,
+            r#"h_bucket{job="j", le="1.0"} 1@3000 250"#,
+            r#"h_bucket{job="j", le="+Inf"} 2@3000 250"#,
+            r#"h_count{job="j"} 2@3000 250"#,
+            r#"h_sum{job="j"} 3@3000 250"#,
+            r#"h_bucket{job="j", le="+Inf", x="1"} 2@3000 1750"#,
+            r#"s{job="j", quantile="0.5"} 1@3000 9000"#,
+            r#"s_count{job="j"} 1@3000 9000"#,
+            r#"g{job="j"} 1@3000 0"#,
+            r#"g_created{job="j"} 1@3000 0"#,
+        ]
+    );
+    let (_, samples, zeros, new) = run(&|c| c.start_zeros = true);
+    assert!(samples.iter().all(|s| s.ends_with(" 0")), "{samples:?}");
+    // What begins after its sample is no start; at the second scrape the summary's is the same time still ahead.
+    assert_eq!(new, 0, "the zeros are stored by now");
+    assert_eq!(
+        zeros,
+        [
+            r#"a_total{job="j", x="1", y="2"} 0@500 0"#,
+            r#"h_bucket{job="j", le="1.0"} 0@250 0"#,
+            r#"h_bucket{job="j", le="+Inf"} 0@250 0"#,
+            r#"h_count{job="j"} 0@250 0"#,
+            r#"h_sum{job="j"} 0@250 0"#,
+            r#"h_bucket{job="j", le="+Inf", x="1"} 0@1750 0"#,
+        ]
+    );
+    let (scraped, samples, zeros, _) = run(&|_| ());
+    assert_eq!((scraped, samples.len(), zeros.len()), (14, 14, 0), "without it they are series");
+}

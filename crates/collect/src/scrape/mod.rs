@@ -13,6 +13,7 @@ mod pool;
 mod quantiles;
 mod runner;
 mod snapshot;
+mod starts;
 mod transport;
 
 use async_trait::async_trait;
@@ -27,8 +28,8 @@ pub use transport::{FetchRequest, FetchedBody, LocalSource, Purpose, Transport, 
 /// Takes the samples of scrapes.
 #[async_trait]
 pub trait Sink: Send + Sync {
-    /// Called once for each scrape, with everything that it brought in, reports and staleness markers included. The
-    /// loop waits for the answer before its next scrape, and after an error logs and goes on: these samples are lost.
+    /// Called once for each scrape, with everything that it brought in, reports and staleness markers included; before that
+    /// with zeros where counters began, if there are new ones. The loop waits for the answer before its next scrape, and after an error logs and goes on: these samples are lost.
     /// A series may come twice in one call with different timestamps. Exemplars belong to series of the samples; a target
     /// exposes one until it has another, so that most come again and again. The slices may not be kept.
     async fn append(&self, samples: &[SeriesSample], exemplars: &[SeriesExemplar]) -> base::Result<()>;

@@ -260,6 +260,7 @@ impl Runner {
         if self.samples.is_empty() {
             return;
         }
+        self.append_zeros().await;
         let taken = self.context.sink.append(&self.samples, self.ingest.exemplars()).await;
         self.ingest.exemplars().clear();
         if let Err(e) = taken {
@@ -271,6 +272,19 @@ impl Runner {
             self.samples.shrink_to(2 * self.samples.len());
         }
         self.samples.clear();
+    }
+
+    /// Stores zeros where counters began: before the samples, behind which they would come too late.
+    async fn append_zeros(&mut self) {
+        let zeros = self.ingest.zeros();
+        if zeros.samples().is_empty() {
+            return;
+        }
+        match self.context.sink.append(zeros.samples(), &[]).await {
+            Ok(()) => zeros.stored(),
+            // The next scrape brings them again.
+            Err(e) => warn!(target = %self.target.url, error = %e, "cannot store zeros where counters began"),
+        }
     }
 
     /// Labels that the target's series get.
