@@ -38,3 +38,4 @@ mod remote_write_send;
 mod remote_write_v2;
 mod schema;
 mod shapes;
+mod starts;

@@ -34,7 +34,7 @@ fn send(b: &Bellwether, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, 
     (answer.status().as_u16(), content_type.unwrap_or_default(), bytes)
 }
 
-fn post(b: &Bellwether, message: &[u8]) -> (u16, String, Vec<u8>) {
+pub(crate) fn post(b: &Bellwether, message: &[u8]) -> (u16, String, Vec<u8>) {
     send(b, &[("Content-Type", PROTOBUF)], message)
 }
 

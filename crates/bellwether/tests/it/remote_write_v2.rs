@@ -6,10 +6,10 @@ use ingest::testing::{RequestWriter, RequestWriterV2, compress};
 use crate::harness::Bellwether;
 use crate::remote_write::{ENABLED, HEADERS, now_ms, receiver};
 
-const MESSAGE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
+pub(crate) const MESSAGE: &str = "application/x-protobuf;proto=io.prometheus.write.v2.Request";
 
 /// Status, text, and what the headers say was written: samples, histograms, exemplars.
-fn send(b: &Bellwether, content_type: &str, body: &[u8]) -> (u16, String, Option<[u64; 3]>) {
+pub(crate) fn send(b: &Bellwether, content_type: &str, body: &[u8]) -> (u16, String, Option<[u64; 3]>) {
     let mut answer = ureq::post(format!("{}/api/v1/write", b.url))
         .config()
         .http_status_as_error(false)
