@@ -35,7 +35,7 @@ async fn engine(folder: &TempDir) -> Arc<Engine> {
             let (job, instance) = (format!("j{}", i % 7), format!("i{i}"));
             let labels = [("__name__", "x_seconds"), ("job", job.as_str()), ("instance", instance.as_str())];
             let sample = Sample { t_ms: n * 60_000, value: (n * (i % 13) as i64) as f64 / 7.0 };
-            SeriesSample { labels: Labels::from_pairs(labels), sample }
+            SeriesSample { labels: Labels::from_pairs(labels), sample, start_ms: 0 }
         };
         let samples: Vec<_> = (0..SERIES).map(sample).collect();
         store.append(samples.as_slice().into()).await.unwrap();
