@@ -501,3 +501,31 @@ fn take_bytes<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8]> {
 pub(crate) fn bad(what: &str) -> Error {
     Error::corrupt(format!("cannot read checkpoint: {what}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_without_starts_have_the_bytes_that_they_had() {
+        let chunk = Open::float(1, 0.5, 0).to_chunk(10);
+        let mut out = Vec::new();
+        put_chunk(&mut out, 3, &chunk);
+        // Number, flags, count, times and length take a byte each.
+        assert_eq!((out[1], out.len()), (0, 6 + chunk.bytes().len()));
+        let mut series = Series::new(Labels::empty());
+        series.push(10, 1, 0.5, 0);
+        series.push_late(10, 0, 0.5, 0);
+        let mut open = Vec::new();
+        let Some((_, Open::Float(of_series))) = &series.open else { panic!("{series:?}") };
+        of_series.save(&mut open);
+        out.clear();
+        put_state(&mut out, 3, &series);
+        // The number, flags and epoch; of late samples how many there are, and epoch, time and value.
+        assert_eq!((out[1], out.len()), (OPEN_FLOAT | HAS_LATE, 3 + open.len() + 1 + 2 + 8));
+        series.push_late(10, -1, 0.5, 7);
+        out.clear();
+        put_state(&mut out, 3, &series);
+        assert_eq!(out[1], OPEN_FLOAT | HAS_LATE | LATE_STARTS);
+    }
+}

@@ -77,7 +77,7 @@ proptest! {
 
     #[test]
     fn decoders_take_any_bytes(
-        kind in 0x0fu8..0x15,
+        kind in 0x0fu8..0x17,
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
         count in 0usize..9000,
     ) {
@@ -93,7 +93,9 @@ proptest! {
         flip in 1u8..,
         cut in any::<prop::sample::Index>(),
     ) {
-        for mut bytes in [sealed::encode_timestamps(&timestamps, Effort::Thorough), sealed::encode_values(&values, Effort::Thorough)] {
+        let encoded = sealed::encode_values(&values, Effort::Thorough);
+        let started = sealed::with_starts(encoded.clone(), &timestamps);
+        for mut bytes in [sealed::encode_timestamps(&timestamps, Effort::Thorough), encoded, started] {
             let i = at.index(bytes.len());
             bytes[i] ^= flip;
             decode_all(&bytes, timestamps.len());
@@ -116,6 +118,25 @@ fn decode_all(bytes: &[u8], count: usize) {
     if sealed::decode_values(bytes, count, &mut v).is_ok() {
         assert_eq!(v.len(), count);
     }
+    let mut starts = Vec::new();
+    if sealed::decode_starts(bytes, count, &mut starts).is_ok() {
+        assert_eq!(starts.len(), count);
+    }
+}
+
+#[test]
+fn values_without_starts_have_the_bytes_that_they_had() {
+    let values = [1.5, 2.5, 2.5];
+    let bytes = sealed::encode_values(&values, Effort::Thorough);
+    assert_eq!(sealed::with_starts(bytes.clone(), &[]), bytes);
+    assert_eq!(sealed::with_starts(bytes.clone(), &[0; 3]), bytes);
+    let started = sealed::with_starts(bytes.clone(), &[0, 7, 7]);
+    assert!(sealed::has_starts(&started) && !sealed::has_starts(&bytes));
+    let (mut got, mut starts) = (Vec::new(), Vec::new());
+    sealed::decode_values(&started, 3, &mut got).unwrap();
+    sealed::decode_starts(&started, 3, &mut starts).unwrap();
+    sealed::decode_starts(&bytes, 3, &mut starts).unwrap();
+    assert_eq!((&got[..], &starts[..]), (&values[..], &[0, 7, 7, 0, 0, 0][..]));
 }
 
 #[test]
