@@ -324,5 +324,5 @@ fn created_tells_when_counting_began_where_that_was_asked_for() {
         ]
     );
     let (scraped, samples, zeros, _) = run(&|_| ());
-    assert_eq!((scraped, samples.len(), zeros.len()), (14, 14, 0), "without it they are series");
+    assert_eq!((scraped, samples.len(), zeros.len()), (15, 15, 0), "without it they are series");
 }
