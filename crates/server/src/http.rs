@@ -20,13 +20,14 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_service::Service;
 
 use crate::client::ClientAddress;
+use crate::connection::Connection;
 use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, SHUTDOWN_GRACE};
 use crate::state::ServerState;
 use crate::{assets, cors, exposition, federate, lifecycle, metrics, otlp, prometheus};
@@ -178,7 +179,7 @@ impl HttpServer {
             let (builder, watcher, mut stopped) = (builder.clone(), graceful.watcher(), stopped.clone());
             tokio::spawn(async move {
                 let has_begun = tokio::select! {
-                    in_time = tokio::time::timeout(head, has_begun(&connection.stream)) => in_time.is_ok(),
+                    in_time = tokio::time::timeout(head, has_begun(connection.stream())) => in_time.is_ok(),
                     _ = stopped.changed() => false,
                 };
                 if !has_begun {
@@ -248,66 +249,13 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (Connection, S
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "cannot set TCP_NODELAY");
                 }
-                return (Connection { stream, _permit: permit }, address);
+                return (Connection::new(stream, permit), address);
             }
             Err(error) => {
                 // Most often the process is out of file descriptors; trying again at once would only burn a core.
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-        }
-    }
-}
-
-/// A connection, and its place among those allowed.
-struct Connection {
-    stream: TcpStream,
-    _permit: OwnedSemaphorePermit,
-}
-
-mod io {
-    //! Passes everything to the stream.
-    use std::io::{IoSlice, Result};
-    use std::pin::Pin;
-    use std::task::{Context, Poll};
-
-    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-    use super::Connection;
-
-    impl AsyncRead for Connection {
-        fn poll_read(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            buf: &mut ReadBuf<'_>,
-        ) -> Poll<Result<()>> {
-            Pin::new(&mut self.stream).poll_read(cx, buf)
-        }
-    }
-
-    impl AsyncWrite for Connection {
-        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-            Pin::new(&mut self.stream).poll_write(cx, buf)
-        }
-
-        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-            Pin::new(&mut self.stream).poll_flush(cx)
-        }
-
-        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
-            Pin::new(&mut self.stream).poll_shutdown(cx)
-        }
-
-        fn poll_write_vectored(
-            mut self: Pin<&mut Self>,
-            cx: &mut Context<'_>,
-            bufs: &[IoSlice<'_>],
-        ) -> Poll<Result<usize>> {
-            Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-        }
-
-        fn is_write_vectored(&self) -> bool {
-            self.stream.is_write_vectored()
         }
     }
 }
@@ -365,5 +313,38 @@ mod tests {
         let mut rest = Vec::new();
         let ended = tokio::time::timeout(SHUTDOWN_GRACE / 2, idle.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the connection stays open");
+    }
+
+    /// Sends bytes in pieces of a size, and takes what comes until the end.
+    async fn asked(address: SocketAddr, sent: &[u8], piece: usize) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        for part in sent.chunks(piece) {
+            stream.write_all(part).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8(answer).unwrap()
+    }
+
+    #[tokio::test]
+    async fn raw_quotes_in_a_request_line_are_taken() {
+        let (address, _stop) = serving(HEADER_READ_TIMEOUT).await;
+        let head = |end: &str| {
+            format!("GET /-/healthy?q=up{{a=\"<é>\"}} HTTP/1.1\r\nHost: a\r\n{end}\r\n").into_bytes()
+        };
+        let [open, last] = [head(""), head("Connection: close\r\n")];
+        for piece in [1, 13, usize::MAX] {
+            let answers = asked(address, &[&open[..], &open, &last].concat(), piece).await;
+            assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 3, "in pieces of {piece}: {answers}");
+        }
+        // Far longer than what is read at once: the answer is about the length, not about a byte.
+        let long = [&b"GET /-/healthy?q="[..], &b"\"".repeat(100_000), b" HTTP/1.1\r\n\r\n"].concat();
+        let answer = asked(address, &long, usize::MAX).await;
+        assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+        let fits = [&b"GET /-/healthy?q="[..], &b"\"".repeat(20_000), b" HTTP/1.0\r\n\r\n"].concat();
+        let answer = asked(address, &fits, usize::MAX).await;
+        assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod assets;
 mod client;
+mod connection;
 mod cors;
 mod error;
 mod exposition;
@@ -19,6 +20,7 @@ mod params;
 pub mod process;
 mod prometheus;
 mod push;
+mod request_line;
 mod state;
 
 pub use self::otlp::OtlpReceiver;

@@ -53,6 +53,28 @@ fn a_form_post_is_a_query_too() {
     assert_eq!((status, &body["data"]["result"][0]["value"][1]), (200, &json!("2")));
 }
 
+/// `curl -g` sends a query as it was typed, with quotes that no URI has; Go's server takes them.
+#[test]
+fn a_query_is_taken_as_it_was_typed() {
+    use std::io::{Read, Write};
+
+    let b = started();
+    let address = b.url.strip_prefix("http://").expect("a plain address");
+    let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+    let ask = |query: &str, more: &str| {
+        format!("GET /api/v1/query?query={query} HTTP/1.1\r\nHost: {address}\r\n{more}\r\n")
+    };
+    let typed = [
+        ask("count(up{job=\"node\"}<2)", ""),
+        ask("label_replace(vector(7),\"é\",\"#`\",\"\",\"\")", "Connection: close\r\n"),
+    ];
+    stream.write_all(typed.concat().as_bytes()).expect("it is sent");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).expect("it answers");
+    assert_eq!(answers.matches("HTTP/1.1 200 ").count(), 2, "{answers}");
+    assert!(answers.contains(",\"1\"]") && answers.contains("{\"é\":\"#`\"}"), "{answers}");
+}
+
 #[test]
 fn a_query_is_explained() {
     let b = started();
