@@ -64,6 +64,9 @@ pub struct SampleTail {
     /// What each file has defined.
     files: FxHashMap<(i64, u64), Vec<u32>>,
     slots: Slots,
+    /// What was not told yet of samples whose labels were lost, and of records that cannot be read.
+    orphans: u64,
+    damaged: usize,
 }
 
 /// A reference without a meaning.
@@ -87,6 +90,8 @@ impl MetricStore {
             bases: BTreeMap::new(),
             files: FxHashMap::default(),
             slots: Slots::default(),
+            orphans: 0,
+            damaged: 0,
         })
     }
 
@@ -121,8 +126,7 @@ impl SampleTail {
     /// Hands over records of about `max_bytes` of the log. Blocks on files.
     pub fn read(&mut self, max_bytes: usize, sink: &mut dyn TailSink) -> Result<TailLook> {
         self.forget_unused(sink);
-        let Self { reader, names, bases, files, slots } = self;
-        let (mut orphans, mut damaged) = (0, 0);
+        let Self { reader, names, bases, files, slots, orphans, damaged } = self;
         let mut current: Option<(Origin, Arc<Vec<u32>>)> = None;
         let look = reader.read(max_bytes, &mut |found| {
             let origin = found.origin;
@@ -147,9 +151,9 @@ impl SampleTail {
             // A record that cannot be read costs its samples, not those behind it.
             if let Err(error) = decode(found.payload, &mut entries) {
                 tracing::error!("{error}");
-                damaged += 1;
+                *damaged += 1;
             }
-            orphans += entries.orphans;
+            *orphans += entries.orphans;
             if !known {
                 sink.record(found.mark, found.again);
             }
@@ -158,7 +162,9 @@ impl SampleTail {
         for origin in &look.finished {
             self.files.remove(&(origin.epoch, origin.file));
         }
-        Ok(TailLook { more: look.more, lost_files: look.lost, damaged: look.damaged + damaged, orphans })
+        let damaged = look.damaged + std::mem::take(&mut self.damaged);
+        let orphans = std::mem::take(&mut self.orphans);
+        Ok(TailLook { more: look.more, lost_files: look.lost, damaged, orphans })
     }
 
     /// Forgets series that no file and no names refer to any more, once there are many of them.

@@ -59,6 +59,8 @@ pub(super) struct Files {
     clock: Arc<dyn Clock>,
     metrics: WalMetrics,
     state: Mutex<State>,
+    /// Held while the file of a reader changes, so that none comes back that was removed. Taken before the state.
+    positions: Mutex<()>,
     changed: watch::Sender<()>,
 }
 
@@ -85,6 +87,7 @@ impl Files {
             clock: options.clock.clone(),
             metrics: options.metrics.clone(),
             state: Mutex::new(state),
+            positions: Mutex::new(()),
             changed: watch::Sender::new(()),
         };
         this.sweep();
@@ -207,6 +210,7 @@ impl Files {
 
     /// The position of a reader; a new one begins with what comes from now on.
     pub(super) fn register(&self, name: &str) -> Result<Position> {
+        let _writing = self.positions.lock();
         let mut state = self.state.lock();
         if let Some(known) = state.readers.get(name) {
             return Ok(known.clone());
@@ -222,14 +226,18 @@ impl Files {
         Ok(position)
     }
 
-    /// Notes how far a reader is done, and lets go what it was the last to want.
+    /// Notes how far a reader is done, and lets go what it was the last to want. Of one that is forgotten nothing is noted: its file would
+    /// make the next start hold the log for it.
     pub(super) fn done(&self, name: &str, position: &Position, durable: bool) -> Result<()> {
+        let writing = self.positions.lock();
+        if !self.state.lock().readers.contains_key(name) {
+            return Ok(());
+        }
         position
             .save(self.fs.as_ref(), &self.dir, name, durable)
             .map_err(|e| Error::unavailable(format!("cannot write the position of reader {name}: {e}")))?;
-        if let Some(known) = self.state.lock().readers.get_mut(name) {
-            *known = position.clone();
-        }
+        self.state.lock().readers.insert(name.to_owned(), position.clone());
+        drop(writing);
         self.sweep();
         Ok(())
     }
@@ -241,8 +249,10 @@ impl Files {
 
     /// Forgets a reader and lets go what it wanted.
     pub(super) fn forget(&self, name: &str) -> Result<()> {
+        let writing = self.positions.lock();
         self.state.lock().readers.remove(name);
         let removed = self.fs.remove(&self.dir.join(filenames::reader_file(name)));
+        drop(writing);
         self.sweep();
         match removed {
             Err(e) if e.kind() != ErrorKind::NotFound => {

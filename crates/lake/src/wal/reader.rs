@@ -59,6 +59,8 @@ pub struct LogReader {
     changed: watch::Receiver<()>,
     /// What happened since the last record, to be noted with the next one.
     pending: Mark,
+    /// What a look that ended with an error did not tell; the next one does.
+    untold: Look,
 }
 
 impl LogReader {
@@ -66,9 +68,18 @@ impl LogReader {
         let changed = files.subscribe();
         let opened_with = files.snapshot();
         let position = files.register(name)?;
-        let (name, readers) = (name.to_owned(), BTreeMap::new());
         let looked_at = opened_with.clone();
-        Ok(Self { files, name, position, opened_with, looked_at, readers, changed, pending: Mark::default() })
+        Ok(Self {
+            files,
+            name: name.to_owned(),
+            position,
+            opened_with,
+            looked_at,
+            readers: BTreeMap::new(),
+            changed,
+            pending: Mark::default(),
+            untold: Look::default(),
+        })
     }
 
     /// How far was read.
@@ -82,25 +93,41 @@ impl LogReader {
     }
 
     /// Hands over records of about `max_bytes`, more if one is larger. Blocks on files. A record that the sink has an error for is not read:
-    /// the next call gives it again, behind what is known of its file.
+    /// the next call gives it again, behind what is known of its file, and tells what happened in this one.
     pub fn read(&mut self, max_bytes: usize, sink: &mut dyn FnMut(Found<'_>) -> Result<()>) -> Result<Look> {
+        let mut look = std::mem::take(&mut self.untold);
+        match self.look(max_bytes, &mut look, sink) {
+            Ok(more) => Ok(Look { more, ..look }),
+            Err(e) => {
+                self.untold = look;
+                Err(e)
+            }
+        }
+    }
+
+    /// Reads; tells whether there is more than was asked for.
+    fn look(
+        &mut self,
+        max_bytes: usize,
+        look: &mut Look,
+        sink: &mut dyn FnMut(Found<'_>) -> Result<()>,
+    ) -> Result<bool> {
         self.changed.mark_unchanged();
         let log = self.files.snapshot();
-        let mut look = Look::default();
-        self.meet(&log, &mut look);
+        self.meet(&log, look);
         self.looked_at = log.clone();
         let mut budget = max_bytes;
         let keys: Vec<(i64, u64)> = self.position.files.keys().copied().collect();
         for key in keys {
             let Some(file) = log.files.get(&key) else { continue };
             let end = file.bytes;
-            let read = self.read_file(key, (end, file.open), &mut budget, &mut look, sink);
+            let read = self.read_file(key, (end, file.open), &mut budget, look, sink);
             match read {
                 Ok(()) => {}
                 Err(ReadError::Io(e)) if e.kind() == io::ErrorKind::NotFound => {
                     // Dropped between the look at the list and the look at the file.
                     look.lost += 1;
-                    self.finish(key, &mut look);
+                    self.finish(key, look);
                     continue;
                 }
                 Err(ReadError::Io(e)) => {
@@ -111,14 +138,13 @@ impl LogReader {
             }
             let at = self.position.files.get(&key).copied().unwrap_or(0);
             if at < end {
-                look.more = true;
-                break;
+                return Ok(true);
             }
             if !file.open {
-                self.finish(key, &mut look);
+                self.finish(key, look);
             }
         }
-        Ok(look)
+        Ok(false)
     }
 
     /// Takes new files into the position, and those out that are gone.

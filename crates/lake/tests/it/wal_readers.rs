@@ -172,6 +172,47 @@ async fn what_its_reader_could_not_take_is_given_again() {
 }
 
 #[tokio::test]
+async fn files_that_end_before_a_record_that_is_not_taken_are_told_of_later() {
+    let log = Log::start(&FaultFs::new(Faults::none()), 0, 0);
+    let mut reader = log.wal.reader("r").unwrap();
+    log.append(10, "a").await;
+    log.append(20, "b").await;
+    log.wal.rotate().await.unwrap();
+    log.append(30, "c").await;
+    let mut done = reader.position().clone();
+    let said = reader.read(ALL, &mut |found| match found.payload {
+        b"c" => Err(base::Error::unavailable("not now")),
+        _ => {
+            done.advance(&found.mark);
+            Ok(())
+        }
+    });
+    assert_eq!(said.unwrap_err().message(), "not now");
+    let (texts, _, look) = read(&mut reader, ALL);
+    assert_eq!(texts, ["c"]);
+    let epochs: Vec<i64> = look.finished.iter().map(|origin| origin.epoch).collect();
+    assert_eq!(epochs, [10, 20]);
+    assert_eq!(read(&mut reader, ALL).2, Look::default(), "it is told once");
+}
+
+#[tokio::test]
+async fn a_reader_that_was_forgotten_does_not_come_back_by_what_it_still_notes() {
+    let fs = FaultFs::new(Faults::none());
+    let log = Log::start(&fs, 0, 0);
+    let mut reader = log.wal.reader("r").unwrap();
+    log.append(10, "a").await;
+    let (_, position, _) = read(&mut reader, ALL);
+    log.wal.forget_reader("r").unwrap();
+    reader.handle().done(&position, true).unwrap();
+    drop((reader, log));
+    let log = Log::start(&fs, 0, 0);
+    assert_eq!(log.wal.readers(), [""; 0]);
+    log.append(20, "b").await;
+    log.wal.delete_up_to(20).await.unwrap();
+    assert_eq!(log.files(), 0, "nothing is held for it");
+}
+
+#[tokio::test]
 async fn files_are_held_for_a_reader_until_it_is_done_with_them() {
     let fs = FaultFs::new(Faults::none());
     let log = Log::start(&fs, 0, 0);
