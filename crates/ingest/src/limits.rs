@@ -34,6 +34,9 @@ pub(crate) const STARTS_KNOWN: usize = 1_000_000;
 /// Lists and maps within each other in one attribute. People write two or three.
 pub const ATTRIBUTE_DEPTH: usize = 32;
 
+/// Bytes that a byte of deflate may stand for: two bits repeat 258 bytes (RFC 1951, section 3.2.5).
+pub(crate) const DEFLATE_UNFOLDS: usize = 1032;
+
 /// Bytes of memory that a byte of JSON may take while it is turned into protobuf: itself, and four for a number of a list.
 pub const JSON_UNFOLDS: usize = 5;
 

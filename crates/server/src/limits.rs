@@ -37,6 +37,9 @@ pub(crate) const WRITE_BODY_BYTES: usize = 2 * ingest::limits::COMPRESSED_BYTES;
 /// Bytes that those requests unfold to, from decompressing until they are stored. Two of the largest, a hundred of usual ones.
 pub(crate) const WRITE_DECODED_BYTES: usize = 2 * ingest::limits::DECOMPRESSED_BYTES;
 
+/// Room that a pushed body of unknown length begins with, in bytes: a usual request has less, and it doubles for others.
+pub(crate) const WRITE_GROWING_BYTES: usize = 64 << 10;
+
 /// Least room for remote write requests, in bytes, however little memory there is: one of a usual size has to fit.
 pub(crate) const WRITE_ROOM_LEAST_BYTES: usize = 6 << 20;
 

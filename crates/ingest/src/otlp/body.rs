@@ -4,9 +4,10 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use base::{Error, Result};
+use flate2::bufread::GzDecoder;
 
 use super::json;
-use crate::limits::{COMPRESSED_BYTES, DECOMPRESSED_BYTES, JSON_UNFOLDS};
+use crate::limits::{COMPRESSED_BYTES, DECOMPRESSED_BYTES, DEFLATE_UNFOLDS, JSON_UNFOLDS};
 
 /// How a request is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +49,22 @@ pub fn unfold(body: &[u8], gzip: bool, format: Format) -> Result<Cow<'_, [u8]>> 
     }
 }
 
-/// The last four bytes of a gzip file are the length of its content.
+/// Why a gzip body beyond some limit is none: what was cut short ends with any four bytes, which say nothing of its length. Unfolds as much as
+/// a request may have, and keeps nothing of it.
+pub fn check_gzip(body: &[u8]) -> Result<()> {
+    let mut content = GzDecoder::new(body).take(DECOMPRESSED_BYTES as u64 + 1);
+    std::io::copy(&mut content, &mut std::io::sink()).map_err(corrupt)?;
+    Ok(())
+}
+
+/// The last four bytes of a gzip file are the length of its content. What no content can be folded to so few bytes is not the end of one.
 fn claimed_len(body: &[u8]) -> Result<usize> {
     let (_, len) = body.split_last_chunk::<4>().ok_or_else(|| corrupt("unexpected EOF"))?;
-    Ok(u32::from_le_bytes(*len) as usize)
+    let len = u32::from_le_bytes(*len) as usize;
+    if len / DEFLATE_UNFOLDS > body.len() {
+        return Err(corrupt("unexpected EOF"));
+    }
+    Ok(len)
 }
 
 fn gunzip(body: &[u8]) -> Result<Vec<u8>> {
@@ -59,9 +72,13 @@ fn gunzip(body: &[u8]) -> Result<Vec<u8>> {
     // A content begins small: what is no gzip at all does not get what its last bytes ask for.
     let mut content = Vec::new();
     let one_more = claimed as u64 + 1;
-    flate2::read::GzDecoder::new(body).take(one_more).read_to_end(&mut content).map_err(corrupt)?;
+    let mut reading = GzDecoder::new(body).take(one_more);
+    reading.read_to_end(&mut content).map_err(corrupt)?;
     if content.len() != claimed {
         return Err(corrupt(format!("it says that it has {claimed} bytes, and does not")));
+    }
+    if !reading.into_inner().into_inner().is_empty() {
+        return Err(corrupt("something follows its end"));
     }
     Ok(content)
 }
@@ -110,9 +127,27 @@ mod tests {
     #[test]
     fn what_is_no_gzip_is_refused() {
         let whole = gzip(b"some content");
+        let invalid =
+            |body: &[u8]| unfold(body, true, Format::Protobuf).unwrap_err().kind() == ErrorKind::Invalid;
         for cut in 0..whole.len() {
-            assert!(unfold(&whole[..cut], true, Format::Protobuf).is_err(), "cut at {cut}");
+            assert!(invalid(&whole[..cut]), "cut at {cut}");
         }
-        assert!(unfold(b"no gzip\0\0\0\0", true, Format::Protobuf).is_err());
+        assert!(invalid(b"no gzip\0\0\0\0"));
+        assert!(invalid(&whole.repeat(2)), "the second would be lost");
+    }
+
+    /// Whatever the four bytes before a cut say: it is a mistake of the sender's, and no request that is too large.
+    #[test]
+    fn a_large_body_that_is_cut_is_told_from_a_bomb() {
+        let noise: Vec<u8> =
+            (0..100_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+        let mut cut = gzip(&noise);
+        cut.truncate(cut.len() / 2);
+        cut.extend(u32::to_le_bytes(DECOMPRESSED_BYTES as u32 + 1));
+        assert_eq!(unfolded_len(&cut, true, Format::Protobuf).unwrap_err().kind(), ErrorKind::Limit);
+        assert_eq!(check_gzip(&cut).unwrap_err().kind(), ErrorKind::Invalid);
+        let bomb = gzip(&vec![0; DECOMPRESSED_BYTES + 1]);
+        assert_eq!((bomb.len() > 1000, check_gzip(&bomb)), (true, Ok(())));
+        assert_eq!(unfolded_len(&bomb, true, Format::Protobuf).unwrap_err().kind(), ErrorKind::Limit);
     }
 }

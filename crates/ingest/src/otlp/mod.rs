@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use base::{Error, Result};
 
-pub use body::{Format, unfold, unfolded_len};
+pub use body::{Format, check_gzip, unfold, unfolded_len};
 pub use delta::Accumulator;
 
 use crate::decoded::{Decoded, Intake, Stop};

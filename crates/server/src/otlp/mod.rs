@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use base::{Error, Result};
 use bytes::Bytes;
 use engine::AppendOutcome;
-use ingest::otlp::{Format, Settings, decode, unfold, unfolded_len};
+use ingest::otlp::{Format, Settings, check_gzip, decode, unfold, unfolded_len};
 use ingest::{Decoded, LabelLimits};
 use parking_lot::RwLock;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
@@ -108,8 +108,12 @@ pub(crate) async fn take(
     receiver: &Arc<OtlpReceiver>,
     body: Body,
 ) -> Result<Partial, PushFailure> {
-    let len = unfolded_len(&body.bytes, body.gzip, body.format).map_err(|e| PushFailure::of_request(&e))?;
-    let _decoded_room = receiver.room.for_decoded(len).await?;
+    let (len, _decoded_room) = match make_room(receiver, &body).await {
+        Err(failure) if body.gzip && failure.status == StatusCode::PAYLOAD_TOO_LARGE => {
+            return Err(why_too_large(receiver, body, failure).await);
+        }
+        room => room?,
+    };
     let now_ms = state.clock.now_ms();
     let decoded = if len <= INLINE_DECODE_BYTES {
         let decoded = receiver.decode(&body, now_ms);
@@ -127,6 +131,29 @@ pub(crate) async fn take(
     state.pushed_metadata.learn(std::mem::take(&mut decoded.metadata));
     receiver.count(&decoded, exemplars, &outcome);
     refused(&decoded, &outcome)
+}
+
+/// Room for what a body unfolds to, and how much that is.
+async fn make_room(
+    receiver: &OtlpReceiver,
+    body: &Body,
+) -> Result<(usize, OwnedSemaphorePermit), PushFailure> {
+    let len = unfolded_len(&body.bytes, body.gzip, body.format).map_err(|e| PushFailure::of_request(&e))?;
+    Ok((len, receiver.room.for_decoded(len).await?))
+}
+
+/// How large a compressed body is, is said by its end, which one that was cut short does not have. It takes the time of a large request to tell
+/// the two apart, and so the room of one.
+async fn why_too_large(receiver: &OtlpReceiver, body: Body, failure: PushFailure) -> PushFailure {
+    let _time = match receiver.room.for_decoded(receiver.room.most_decoded()).await {
+        Ok(room) => room,
+        Err(failure) => return failure,
+    };
+    match tokio::task::spawn_blocking(move || check_gzip(&body.bytes)).await {
+        Ok(Ok(())) => failure,
+        Ok(Err(e)) => PushFailure::of_request(&e),
+        Err(e) => PushFailure::of(&Error::internal(format!("cannot decode OTLP request: {e}"))),
+    }
 }
 
 /// Appends what was decoded, and what it implies: at the same time, so that both are durable with one sync of the log, but for zeros
@@ -216,5 +243,36 @@ mod tests {
         assert_eq!(partial, Partial { rejected: 5, text: "a\nb".into() });
         let failure = refused(&decoded, &AppendOutcome::default()).unwrap_err();
         assert_eq!((failure.status, failure.text.as_str()), (StatusCode::BAD_REQUEST, "a\nb"));
+    }
+
+    /// Ends with the four bytes that would tell a length, as whatever a cut leaves there does.
+    #[tokio::test]
+    async fn what_is_cut_short_is_not_too_large() {
+        let room = Arc::new(Room::register(256 << 20, &Registry::new()).unwrap());
+        let settings = Settings::default();
+        let receiver = OtlpReceiver::register(
+            settings,
+            LabelLimits::default(),
+            Arc::clone(&room),
+            true,
+            &Registry::new(),
+        )
+        .unwrap();
+        let status = async |bytes: Vec<u8>, says: u32| {
+            let bytes = Bytes::from([&bytes[..], &says.to_le_bytes()].concat());
+            let permit = room.for_body(bytes.len()).await.unwrap();
+            let body = Body { bytes, gzip: true, format: Format::Protobuf, _room: permit };
+            match make_room(&receiver, &body).await {
+                Ok((len, _)) => panic!("room for {len}"),
+                Err(failure) => why_too_large(&receiver, body, failure).await.status,
+            }
+        };
+        // Stored blocks are the plainest gzip: a header of ten bytes, then blocks of up to 65,535 bytes behind five.
+        let block = [&[0, 0xFF, 0xFF, 0, 0][..], &[7; 0xFFFF]].concat();
+        let stored =
+            |blocks: usize| [&[0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF][..], &block.repeat(blocks)].concat();
+        let most = u32::try_from(room.most_decoded()).unwrap();
+        assert_eq!(status(stored(3), most + 1).await, StatusCode::BAD_REQUEST);
+        assert_eq!(status(stored(3), u32::MAX).await, StatusCode::BAD_REQUEST);
     }
 }
