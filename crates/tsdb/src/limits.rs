@@ -151,6 +151,13 @@ pub const EXEMPLAR_SEAL_AGE: Duration = Duration::from_secs(3600);
 /// Bytes of exemplars in memory at which appends are refused, because seals fail or cannot follow.
 pub const EXEMPLAR_HEAD_BYTES: usize = 64 << 20;
 
+/// Bytes of exemplars that one append may store, their series' labels included: half of what memory takes until they are sealed, so that no sender
+/// alone makes the appends of others be refused. A scrape with an exemplar for each of a hundred thousand series has as much.
+pub const EXEMPLAR_BURST_BYTES: usize = EXEMPLAR_HEAD_BYTES / 2;
+
+/// Bytes of exemplars that go to the log at once: each row spells out its series' labels, which all exemplars of a series share before.
+pub const EXEMPLAR_BATCH_BYTES: usize = 4 << 20;
+
 /// Exemplars that one selection returns, the newest: as many as Prometheus keeps by default, so that an answer here is no larger.
 pub const EXEMPLARS_PER_SELECT: usize = 100_000;
 

@@ -9,6 +9,7 @@ pub(super) struct ExemplarMetrics {
     pub(super) appended: IntCounter,
     pub(super) out_of_order: IntCounter,
     pub(super) invalid: IntCounter,
+    pub(super) beyond_burst: IntCounter,
     in_memory: IntGauge,
     series: IntGauge,
     next_to_go_seconds: Gauge,
@@ -35,6 +36,10 @@ impl ExemplarMetrics {
                 "bellwether_exemplars_invalid_total",
                 "Exemplars refused because of the length of their labels, or because their time cannot be stored or lies too far ahead.",
             )?,
+            beyond_burst: IntCounter::new(
+                "bellwether_exemplars_beyond_burst_total",
+                "Exemplars refused because others that came with them have as many bytes as one append may store.",
+            )?,
             in_memory: IntGauge::new(
                 "prometheus_tsdb_exemplar_exemplars_in_storage",
                 "Number of exemplars kept in memory.",
@@ -55,6 +60,7 @@ impl ExemplarMetrics {
         registry.register(Box::new(metrics.appended.clone()))?;
         registry.register(Box::new(metrics.out_of_order.clone()))?;
         registry.register(Box::new(metrics.invalid.clone()))?;
+        registry.register(Box::new(metrics.beyond_burst.clone()))?;
         registry.register(Box::new(metrics.in_memory.clone()))?;
         registry.register(Box::new(metrics.series.clone()))?;
         registry.register(Box::new(metrics.next_to_go_seconds.clone()))?;

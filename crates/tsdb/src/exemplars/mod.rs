@@ -18,7 +18,8 @@ use parking_lot::RwLock;
 use prometheus::Registry;
 
 use crate::limits::{
-    EXEMPLAR_HEAD_BYTES, EXEMPLAR_SEAL_AGE, EXEMPLAR_SEAL_BYTES, EXEMPLARS_PER_SELECT, MAX_AHEAD,
+    EXEMPLAR_BATCH_BYTES, EXEMPLAR_BURST_BYTES, EXEMPLAR_HEAD_BYTES, EXEMPLAR_SEAL_AGE, EXEMPLAR_SEAL_BYTES,
+    EXEMPLARS_PER_SELECT, MAX_AHEAD,
 };
 use crate::store::millis;
 use metrics::ExemplarMetrics;
@@ -49,6 +50,8 @@ pub struct ExemplarOutcome {
     pub out_of_order: u64,
     /// Refused: their labels have too many characters, or their time cannot be stored or lies too far ahead.
     pub invalid: u64,
+    /// Refused: they came with as many others as one append may store.
+    pub beyond_burst: u64,
     /// Not taken, because none are.
     pub disabled: u64,
 }
@@ -78,6 +81,13 @@ struct Terms {
     out_of_order_ms: i64,
     /// The latest that it may be.
     latest_ms: i64,
+}
+
+/// What of an append is to be stored so far.
+struct Fresh {
+    /// What is refused is not stored: those of one append come one after the other, too.
+    ring: Ring,
+    bytes: usize,
 }
 
 /// The exemplars of one tenant: durable once appended.
@@ -135,20 +145,32 @@ impl ExemplarStore {
         };
         let new: Vec<SeriesExemplar> = {
             let ring = self.ring.read();
-            // What is refused is not stored: those of one append come one after the other, too.
-            let mut fresh = Ring::new(usize::MAX, i64::MIN);
+            let mut fresh = Fresh { ring: Ring::new(usize::MAX, i64::MIN), bytes: 0 };
             exemplars.into_iter().filter(|e| self.admit(&ring, &mut fresh, e, terms, &mut outcome)).collect()
         };
-        if new.is_empty() {
-            return Ok(outcome);
+        let mut rest = new.into_iter().peekable();
+        while rest.peek().is_some() {
+            self.append_admitted(rows::take_batch(&mut rest, EXEMPLAR_BATCH_BYTES), terms, &mut outcome)
+                .await?;
         }
-        let batch = rows::encode(&new)?;
+        Ok(outcome)
+    }
+
+    /// Stores exemplars that are to be stored, and puts them into memory.
+    async fn append_admitted(
+        &self,
+        exemplars: Vec<SeriesExemplar>,
+        terms: Terms,
+        outcome: &mut ExemplarOutcome,
+    ) -> Result<()> {
+        let batch = rows::encode(&exemplars)?;
         let appending = Box::pin(self.rows.append(&self.tenant, &batch));
         appending.await.map_err(|e| e.context("cannot store exemplars"))?;
         let mut ring = self.ring.write();
-        for e in new {
+        let before = outcome.accepted;
+        for e in exemplars {
             // What another append brought meanwhile is known by now.
-            match ring.judge(&e.labels, &e.exemplar, out_of_order_ms) {
+            match ring.judge(&e.labels, &e.exemplar, terms.out_of_order_ms) {
                 Verdict::New => {
                     ring.insert(e.labels, e.exemplar);
                     outcome.accepted += 1;
@@ -160,16 +182,16 @@ impl ExemplarStore {
                 }
             }
         }
-        self.metrics.appended.inc_by(outcome.accepted);
+        self.metrics.appended.inc_by(outcome.accepted - before);
         self.metrics.show(&ring);
-        Ok(outcome)
+        Ok(())
     }
 
     /// Whether an exemplar is to be stored; if not it is counted. `fresh` has those before it of the same append.
     fn admit(
         &self,
         ring: &Ring,
-        fresh: &mut Ring,
+        fresh: &mut Fresh,
         e: &SeriesExemplar,
         terms: Terms,
         outcome: &mut ExemplarOutcome,
@@ -185,9 +207,14 @@ impl ExemplarStore {
             return false;
         }
         let judge = |ring: &Ring| ring.judge(&e.labels, &e.exemplar, terms.out_of_order_ms);
-        match Some(judge(ring)).filter(|known| *known != Verdict::New).unwrap_or_else(|| judge(fresh)) {
+        match Some(judge(ring)).filter(|known| *known != Verdict::New).unwrap_or_else(|| judge(&fresh.ring)) {
+            Verdict::New if fresh.bytes + rows::size_bytes(e) > EXEMPLAR_BURST_BYTES => {
+                outcome.beyond_burst += 1;
+                self.metrics.beyond_burst.inc();
+            }
             Verdict::New => {
-                fresh.insert(e.labels.clone(), e.exemplar.clone());
+                fresh.bytes += rows::size_bytes(e);
+                fresh.ring.insert(e.labels.clone(), e.exemplar.clone());
                 return true;
             }
             Verdict::Repeated => outcome.repeated += 1,

@@ -31,7 +31,7 @@ struct Numbered {
 pub(super) struct Ring {
     capacity: usize,
     /// In order of time.
-    series: FxHashMap<Labels, Vec<Numbered>>,
+    series: FxHashMap<Labels, VecDeque<Numbered>>,
     /// In order of coming; the first has the number `first`.
     order: VecDeque<Labels>,
     first: u64,
@@ -76,7 +76,7 @@ impl Ring {
     /// is stored once.
     pub(super) fn judge(&self, series: &Labels, e: &Exemplar, out_of_order_ms: i64) -> Verdict {
         let Some(of) = self.series.get(series) else { return Verdict::New };
-        let Some(newest) = of.last().map(|n| &n.exemplar) else { return Verdict::New };
+        let Some(newest) = of.back().map(|n| &n.exemplar) else { return Verdict::New };
         let late = match e.t_ms.cmp(&newest.t_ms) {
             Ordering::Greater => return Verdict::New,
             Ordering::Less => e.t_ms <= newest.t_ms.saturating_sub(out_of_order_ms),
@@ -118,8 +118,8 @@ impl Ring {
         self.first += 1;
         let Some(of) = self.series.get_mut(&labels) else { return };
         if let Some(at) = of.iter().position(|n| n.number == number) {
-            let gone = of.remove(at);
-            self.complete_from_ms = self.complete_from_ms.max(gone.exemplar.t_ms.saturating_add(1));
+            let gone_ms = of.remove(at).map_or(i64::MIN, |gone| gone.exemplar.t_ms);
+            self.complete_from_ms = self.complete_from_ms.max(gone_ms.saturating_add(1));
         }
         if of.is_empty() {
             self.series.remove(&labels);

@@ -3,6 +3,7 @@
 //! A `trace_id` or `span_id` that is as the columns of that name want it stands there, where it can be searched for; any other is a label
 //! among the others.
 
+use std::iter::Peekable;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -28,6 +29,28 @@ pub(super) const COLUMNS: [&str; 6] =
 /// Whether a time has nanoseconds in 64 bits, and lies after 1970.
 pub(super) fn can_hold(t_ms: i64) -> bool {
     (0..=i64::MAX / NANOS_PER_MS).contains(&t_ms)
+}
+
+/// Bytes of the columns of one row that are not labels, with the offsets of the others.
+const ROW_BYTES: usize = 128;
+
+/// About how many bytes an exemplar takes as a row, where its series' labels are spelled out.
+pub(super) fn size_bytes(e: &SeriesExemplar) -> usize {
+    ROW_BYTES + e.labels.size_bytes() + e.exemplar.labels.size_bytes()
+}
+
+/// The next exemplars whose rows have so many bytes together; one at least.
+pub(super) fn take_batch(
+    rest: &mut Peekable<impl Iterator<Item = SeriesExemplar>>,
+    max_bytes: usize,
+) -> Vec<SeriesExemplar> {
+    let mut batch = Vec::from_iter(rest.next());
+    let mut bytes: usize = batch.iter().map(size_bytes).sum();
+    while let Some(next) = rest.next_if(|next| bytes + size_bytes(next) <= max_bytes) {
+        bytes += size_bytes(&next);
+        batch.push(next);
+    }
+    batch
 }
 
 /// The rows of some exemplars, whose times can be held.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Exemplar, Labels, Matcher, SeriesExemplar, TimeRange};
+use tsdb::limits::EXEMPLAR_BURST_BYTES;
 use tsdb::{ExemplarOptions, ExemplarOutcome, ExemplarStore};
 
 use crate::support::*;
@@ -52,4 +53,22 @@ async fn a_time_far_ahead_does_not_keep_out_what_comes_later() {
     assert_eq!(outcome, ExemplarOutcome { accepted: 1, invalid: 1, ..ExemplarOutcome::default() });
     assert_eq!(store.append(vec![exemplar(600_000, 3.0)]).await.unwrap().accepted, 1);
     assert_eq!(stored(&store).await, [(0, 2.0), (600_000, 3.0)]);
+}
+
+/// Of one series with large labels, which a row for each exemplar spells out.
+#[tokio::test]
+async fn an_append_stores_no_more_than_a_burst() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path()).await;
+    let large = "v".repeat(200 << 10);
+    let series = Labels::from_pairs([("__name__", "m"), ("large", &large)]);
+    let of = |at: i64| SeriesExemplar { labels: series.clone(), ..exemplar(at, 1.0) };
+    let most = EXEMPLAR_BURST_BYTES / large.len();
+    let outcome = store.append((0..2 * most as i64).map(of).collect()).await.unwrap();
+    assert_eq!(outcome.accepted + outcome.beyond_burst, 2 * most as u64);
+    assert!((most as u64 - 1..=most as u64).contains(&outcome.accepted), "{outcome:?}");
+    let kept = store.select(&[vec![Matcher::equal("__name__", "m")]], TimeRange::ALL).await.unwrap();
+    assert_eq!(kept.series[0].exemplars.len() as u64, outcome.accepted, "what is accepted is stored");
+    // Others find room.
+    assert_eq!(store.append(vec![exemplar(1, 1.0)]).await.unwrap().accepted, 1);
 }
