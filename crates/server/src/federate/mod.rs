@@ -14,8 +14,8 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use base::{Histogram, Labels, Regexes, TimeRange};
-use engine::{Latest, LatestSample};
+use base::{Error, Histogram, Labels, Regexes, Result, TimeRange};
+use engine::{Latest, LatestSample, Reservation};
 
 use crate::error::ApiError;
 use crate::params::Params;
@@ -38,37 +38,58 @@ pub(crate) async fn federate(
     let now_ms = state.clock.now_ms();
     let lookback_ms = i64::try_from(state.engine.options().lookback.as_millis()).unwrap_or(i64::MAX);
     let range = TimeRange::new(now_ms.saturating_sub(lookback_ms), now_ms);
-    let found = match state.engine.latest(&sets, range).await {
+    let (found, memory) = match state.engine.latest(&sets, range).await {
         Ok(found) => found,
-        Err(e) => {
-            state.http_metrics.federation_errors.inc();
-            let status = ApiError::from(e.clone()).status();
-            return plain(status, e.message());
-        }
+        Err(e) => return failed(&state, &e),
     };
     let external = state.process.external_labels();
     let (format, escaping) = format::negotiate(&headers);
     // There may be millions of series, which other requests should not wait for.
-    let write = move || write(&families(found, &external, format, escaping), format);
-    match tokio::task::spawn_blocking(write).await {
+    let write = move || write(found, &external, (format, escaping), memory);
+    let written = tokio::task::spawn_blocking(write).await;
+    match written.unwrap_or_else(|e| Err(Error::internal(e.to_string()))) {
         Ok(body) => ([(header::CONTENT_TYPE, format.content_type(escaping))], body).into_response(),
-        Err(e) => {
-            let text = format!("cannot write samples for federation: {e}");
-            tracing::error!("{text}");
-            state.http_metrics.federation_errors.inc();
-            plain(StatusCode::INTERNAL_SERVER_ERROR, &text)
-        }
+        Err(e) => failed(&state, &e.context("cannot write samples for federation")),
     }
 }
 
-fn write(families: &[Family], format: Format) -> Vec<u8> {
+fn failed(state: &ServerState, e: &Error) -> Response {
+    state.http_metrics.federation_errors.inc();
+    let status = ApiError::from(e.clone()).status();
+    if status == StatusCode::INTERNAL_SERVER_ERROR {
+        tracing::error!("{e}");
+    }
+    plain(status, e.message())
+}
+
+/// Told how many bytes there are so far; an error ends what makes more of them.
+type Hold<'a> = dyn FnMut(usize) -> Result<()> + 'a;
+
+/// The body of an answer, within the memory for queries: samples, what is made of them and the body are there at the same time.
+fn write(
+    found: Vec<LatestSample>,
+    external: &Labels,
+    (format, escaping): (Format, Escaping),
+    mut memory: Reservation,
+) -> Result<Vec<u8>> {
+    let mut before = memory.bytes();
+    let families = {
+        let mut hold = |bytes: usize| memory.grow((before + bytes).saturating_sub(memory.bytes()));
+        families(found, external, (format, escaping), &mut hold)?
+    };
+    before = memory.bytes();
+    let mut hold = |bytes: usize| memory.grow((before + bytes).saturating_sub(memory.bytes()));
+    body(&families, format, &mut hold)
+}
+
+fn body(families: &[Family], format: Format, hold: &mut Hold<'_>) -> Result<Vec<u8>> {
     let mut body = Vec::new();
     match format {
-        Format::Text(_) => families.iter().for_each(|f| text::write(f, &mut body)),
-        Format::OpenMetrics(_) => openmetrics::write(families, &mut body),
-        Format::Protobuf => families.iter().for_each(|f| protobuf::write(f, &mut body)),
+        Format::Text(_) => families.iter().try_for_each(|f| text::write(f, &mut body, hold))?,
+        Format::OpenMetrics(_) => openmetrics::write(families, &mut body, hold)?,
+        Format::Protobuf => families.iter().try_for_each(|f| protobuf::write(f, &mut body, hold))?,
     }
-    body
+    Ok(body)
 }
 
 fn plain(status: StatusCode, text: &str) -> Response {
@@ -104,16 +125,16 @@ struct Metric {
 fn families(
     mut found: Vec<LatestSample>,
     external: &Labels,
-    format: Format,
-    escaping: Escaping,
-) -> Vec<Family> {
+    (format, escaping): (Format, Escaping),
+    hold: &mut Hold<'_>,
+) -> Result<Vec<Family>> {
     found.sort_by(|a, b| a.labels.metric().cmp(b.labels.metric()));
     let mut added: Vec<(&str, &str)> = external.iter().collect();
     if external.get("instance").is_none() {
         added.push(("instance", ""));
     }
     added.sort_unstable();
-    let mut all: Vec<Family> = Vec::new();
+    let (mut all, mut bytes): (Vec<Family>, usize) = (Vec::new(), 0);
     for LatestSample { labels, t_ms, value } in found {
         if labels.metric().is_empty() {
             continue;
@@ -131,13 +152,24 @@ fn families(
         let own = labels.iter().filter(|(name, _)| *name != base::METRIC_NAME);
         let others = added.iter().filter(|(name, _)| labels.get(name).is_none());
         let metric = Metric { labels: own.chain(others.copied()).map(pair).collect(), t_ms, value };
+        bytes += metric.size_bytes();
+        hold(bytes)?;
         let name = escaping.apply(labels.metric());
         match all.last_mut() {
             Some(family) if family.name == name && family.kind == kind => family.metrics.push(metric),
             _ => all.push(Family { name: name.into_owned(), kind, metrics: vec![metric] }),
         }
     }
-    all
+    Ok(all)
+}
+
+impl Metric {
+    /// Bytes of the metric in a list that has room to grow; the value was there before.
+    fn size_bytes(&self) -> usize {
+        let labels: usize =
+            self.labels.iter().map(|pair| size_of_val(pair) + pair.0.len() + pair.1.len()).sum();
+        2 * size_of::<Self>() + labels
+    }
 }
 
 /// A histogram with custom bounds as one of old: for each bound how many observations are up to it.

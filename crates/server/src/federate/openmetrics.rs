@@ -1,12 +1,13 @@
 //! OpenMetrics text.
 
+use base::Result;
 use engine::Latest;
 
 use super::text::{write_name, write_series};
-use super::{Family, Kind, Metric, cumulative, write_go_float};
+use super::{Family, Hold, Kind, Metric, cumulative, write_go_float};
 
 /// Writes a whole answer.
-pub(super) fn write(families: &[Family], out: &mut Vec<u8>) {
+pub(super) fn write(families: &[Family], out: &mut Vec<u8>, hold: &mut Hold<'_>) -> Result<()> {
     for family in families {
         let kind = match family.kind {
             Kind::Float => "unknown",
@@ -18,9 +19,11 @@ pub(super) fn write(families: &[Family], out: &mut Vec<u8>) {
         out.extend_from_slice(format!(" {kind}\n").as_bytes());
         for metric in &family.metrics {
             write_metric(family, metric, out);
+            hold(out.len())?;
         }
     }
     out.extend_from_slice(b"# EOF\n");
+    Ok(())
 }
 
 fn write_metric(family: &Family, metric: &Metric, out: &mut Vec<u8>) {

@@ -1,10 +1,10 @@
 //! `io.prometheus.client.MetricFamily` messages, each after its length.
 
-use base::{Histogram, Span};
+use base::{Histogram, Result, Span};
 use engine::Latest;
 use ingest::put;
 
-use super::{Family, Kind, Metric, cumulative};
+use super::{Family, Hold, Kind, Metric, cumulative};
 
 /// Numbers of the types of metrics.
 const UNTYPED: u64 = 3;
@@ -12,7 +12,7 @@ const HISTOGRAM: u64 = 4;
 const GAUGE_HISTOGRAM: u64 = 5;
 
 /// Writes a family.
-pub(super) fn write(family: &Family, out: &mut Vec<u8>) {
+pub(super) fn write(family: &Family, out: &mut Vec<u8>, hold: &mut Hold<'_>) -> Result<()> {
     let mut message = Vec::new();
     put::bytes(&mut message, 1, family.name.as_bytes());
     let kind = match family.kind {
@@ -23,9 +23,12 @@ pub(super) fn write(family: &Family, out: &mut Vec<u8>) {
     put::number(&mut message, 3, kind);
     for metric in &family.metrics {
         put::message(&mut message, 4, |out| write_metric(metric, out));
+        // It is copied once it is whole.
+        hold(out.len() + 2 * message.len())?;
     }
     put::varint(out, message.len() as u64);
     out.extend_from_slice(&message);
+    Ok(())
 }
 
 fn write_metric(metric: &Metric, out: &mut Vec<u8>) {

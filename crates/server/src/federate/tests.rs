@@ -24,14 +24,31 @@ fn histogram(name: &str, schema: i32, hint: CounterResetHint) -> LatestSample {
 }
 
 fn body(found: Vec<LatestSample>, external: &[(&str, &str)], format: Format, escaping: Escaping) -> String {
-    let families = families(found, &Labels::from_pairs(external.iter().copied()), format, escaping);
-    let mut out = Vec::new();
-    match format {
-        Format::Text(_) => families.iter().for_each(|f| text::write(f, &mut out)),
-        Format::OpenMetrics(_) => openmetrics::write(&families, &mut out),
-        Format::Protobuf => families.iter().for_each(|f| protobuf::write(f, &mut out)),
+    let (external, hold) = (Labels::from_pairs(external.iter().copied()), &mut |_| Ok(()));
+    let families = families(found, &external, (format, escaping), hold).unwrap();
+    String::from_utf8_lossy(&super::body(&families, format, hold).unwrap()).into_owned()
+}
+
+/// Whoever writes asks for memory before there is much more than it has.
+#[test]
+fn an_answer_that_finds_no_memory_ends() {
+    let found: Vec<_> =
+        (0..100).map(|n| float(&[("__name__", "m"), ("n", &n.to_string())], 1000, 1.0)).collect();
+    let no_more = |most: usize| {
+        move |bytes: usize| match bytes > most {
+            true => Err(Error::limit("no more")),
+            false => Ok(()),
+        }
+    };
+    for format in [Format::Text("0.0.4"), Format::OpenMetrics("1.0.0"), Format::Protobuf] {
+        let how = (format, Escaping::Underscores);
+        let made = families(found.clone(), &Labels::empty(), how, &mut |_| Ok(())).unwrap();
+        let whole = super::body(&made, format, &mut |_| Ok(())).unwrap().len();
+        assert!(whole > 1000);
+        assert!(super::body(&made, format, &mut no_more(2 * whole)).is_ok());
+        assert!(super::body(&made, format, &mut no_more(whole / 2)).is_err());
+        assert!(families(found.clone(), &Labels::empty(), how, &mut no_more(whole / 2)).is_err());
     }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! Prometheus' text format.
 
-use base::{is_legacy_label_name, is_legacy_metric_name};
+use base::{Result, is_legacy_label_name, is_legacy_metric_name};
 use engine::Latest;
 
-use super::{Family, Kind, Metric, cumulative, write_go_float};
+use super::{Family, Hold, Kind, Metric, cumulative, write_go_float};
 
 /// Writes a family.
-pub(super) fn write(family: &Family, out: &mut Vec<u8>) {
+pub(super) fn write(family: &Family, out: &mut Vec<u8>, hold: &mut Hold<'_>) -> Result<()> {
     let kind = match family.kind {
         Kind::Float => "untyped",
         Kind::Histogram | Kind::GaugeHistogram => "histogram",
@@ -16,7 +16,9 @@ pub(super) fn write(family: &Family, out: &mut Vec<u8>) {
     out.extend_from_slice(format!(" {kind}\n").as_bytes());
     for metric in &family.metrics {
         write_metric(&family.name, metric, out);
+        hold(out.len())?;
     }
+    Ok(())
 }
 
 fn write_metric(name: &str, metric: &Metric, out: &mut Vec<u8>) {
