@@ -37,7 +37,7 @@ pub(crate) async fn serve(
 ) -> Response {
     let path = uri.path().trim_start_matches('/');
     let is_read = matches!(method, Method::GET | Method::HEAD);
-    if path.starts_with("api/") || path.starts_with("-/") || !is_read {
+    if is_endpoint(path) || !is_read {
         let message = format!("cannot find {}: no such endpoint", uri.path());
         return ApiError { error_type: ApiErrorType::NotFound, message }.into_response();
     }
@@ -64,4 +64,28 @@ pub(crate) async fn serve(
         (header::ETAG, etag),
     ];
     (headers, bytes::Bytes::from(asset.content.into_owned())).into_response()
+}
+
+/// Whether a path is asked for by programs, here or at other servers, for which a page in its place would be a wrong answer: `promtool debug`
+/// would keep it as a profile, and a check behind a wrong prefix would say that all is well.
+fn is_endpoint(path: &str) -> bool {
+    let begins = ["api/", "-/", "debug/", "v1/"].iter().any(|prefix| path.starts_with(prefix));
+    begins || path.contains("/api/v1/") || path.contains("/-/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_programs_ask_for_is_no_page() {
+        for path in
+            ["api/v1/nope", "-/nope", "debug/pprof/heap", "v1/logs", "wrong/api/v1/query", "wrong/-/ready"]
+        {
+            assert!(is_endpoint(path), "{path}");
+        }
+        for path in ["", "hosts", "explore", "graph", "status", "targets", "alerts", "assets/index-api.js"] {
+            assert!(!is_endpoint(path), "{path}");
+        }
+    }
 }
