@@ -42,8 +42,12 @@ pub const BLOCK_CELLS: usize = 1 << 18;
 /// Series that are computed at a time, at most.
 pub const BLOCK_SERIES: usize = 4096;
 
-/// Series that are computed at a time, at least, however many steps there are.
+/// Series that are computed at a time, at least, however many samples they have. Their rows have no more than [`BLOCK_CELLS`] cells, but
+/// for a single series; a native histogram counts as a cell for each byte that it takes encoded, for decoded it takes some eight.
 pub const MIN_BLOCK_SERIES: usize = 16;
 
 /// Bytes of a leaf that comes from elsewhere, at most: numbers of functions at as many steps as a query may have, in their longest form.
 pub const MAX_LEAF_BYTES: usize = 16 << 20;
+
+/// Steps of a leaf that comes from elsewhere, at most: 8 MiB a row. Queries of the API have 11,000, subqueries more.
+pub const MAX_LEAF_STEPS: usize = 1 << 20;

@@ -141,6 +141,11 @@ pub trait SeriesSet: Send + Sync {
     /// About how many samples they have, by which it is decided how many series are computed at a time, and by how many threads.
     fn samples(&self) -> u64;
 
+    /// About how many bytes these take as they are stored; 0 if that is not known. Of native histograms fewer series are computed at a time.
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+
     /// Replaces the content of `columns` by the samples in the range of the series at a position, which may be none.
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels>;
 }
@@ -152,6 +157,10 @@ impl<T: SeriesSet + ?Sized> SeriesSet for &T {
 
     fn samples(&self) -> u64 {
         (**self).samples()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        (**self).size_bytes()
     }
 
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {

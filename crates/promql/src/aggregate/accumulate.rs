@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use base::{Histogram, Labels, Result};
+use base::{Error, Histogram, Labels, Result};
 
 use super::Grouping;
 use super::histograms::Totals;
@@ -25,25 +25,25 @@ pub(crate) fn evaluate(
     let steps = node.steps.count;
     let mut groups = Groups::new(ast.op, Grouping::new(ast), steps);
     let mut held = 0;
-    let mut hold = |ev: &mut Evaluator<'_>, groups: usize| {
-        let more = (groups - std::mem::replace(&mut held, groups)) * steps;
-        if more > 0 { ev.hold_samples(more as u64) } else { Ok(()) }
+    let mut hold = |ev: &mut Evaluator<'_>, samples: u64| {
+        let more = samples - std::mem::replace(&mut held, samples);
+        if more > 0 { ev.hold_samples(more) } else { Ok(()) }
     };
     match ev.leaf(input)?.filter(|leaf| leaf.may_be_grouped()) {
         Some(mut leaf) => {
             let (names, without) = (ast.grouping.clone(), ast.without);
             leaf.grouping = Some(leaf::Grouping { op: ast.op, names, without });
             ev.run_leaf(input, &leaf, &mut |ev, block| {
-                groups.merge(block, &mut ev.annotations, input.span);
-                hold(ev, groups.len())
+                groups.merge(block, &mut ev.annotations, input.span)?;
+                hold(ev, groups.size_in_samples())
             })?;
         }
         None => ev.stream(input, &mut |ev, column| {
             groups.add(&column, &mut ev.annotations, input.span);
-            hold(ev, groups.len())
+            hold(ev, groups.size_in_samples())
         })?,
     }
-    ev.release_samples((steps * groups.len()) as u64);
+    ev.release_samples(groups.size_in_samples());
     Ok(groups.finish(&mut ev.annotations, input.span))
 }
 
@@ -53,15 +53,18 @@ pub(crate) struct Groups<'g> {
     steps: usize,
     grouping: Grouping<'g>,
     groups: Vec<Group>,
+    /// What their histograms count as.
+    histogram_samples: u64,
 }
 
 impl<'g> Groups<'g> {
     pub(crate) fn new(op: AggregateOp, grouping: Grouping<'g>, steps: usize) -> Self {
-        Self { op, steps, grouping, groups: Vec::new() }
+        Self { op, steps, grouping, groups: Vec::new(), histogram_samples: 0 }
     }
 
-    fn len(&self) -> usize {
-        self.groups.len()
+    /// How many samples they count as.
+    pub(crate) fn size_in_samples(&self) -> u64 {
+        (self.groups.len() * self.steps) as u64 + self.histogram_samples
     }
 
     /// The group of a series, or of a group's part.
@@ -76,9 +79,10 @@ impl<'g> Groups<'g> {
     }
 
     /// Takes a series in.
-    fn add(&mut self, column: &Column, annotations: &mut AnnotationSet, span: Span) {
+    pub(crate) fn add(&mut self, column: &Column, annotations: &mut AnnotationSet, span: Span) {
         let op = self.op;
-        self.of(&column.labels, column.drop_name).add_column(annotations, op, column, span);
+        let group = self.of(&column.labels, column.drop_name);
+        self.histogram_samples += group.add_column(annotations, op, column, span);
     }
 
     /// Takes a series in that has no native histograms.
@@ -88,9 +92,19 @@ impl<'g> Groups<'g> {
     }
 
     /// Takes in what a leaf gave: series, or parts of groups.
-    fn merge(&mut self, mut block: Block, annotations: &mut AnnotationSet, span: Span) {
+    pub(crate) fn merge(
+        &mut self,
+        mut block: Block,
+        annotations: &mut AnnotationSet,
+        span: Span,
+    ) -> Result<()> {
         let op = self.op;
         let partial = block.partial.take();
+        let (extra, count) = Parts::needs(op);
+        let lacks = |p: &Partial| (extra && p.extra.is_empty()) || (count && p.count.is_empty());
+        if !block.values.is_empty() && partial.as_ref().is_some_and(lacks) {
+            return Err(Error::internal("cannot read a block of a leaf: its groups lack a column"));
+        }
         for row in 0..block.rows() {
             let Some(partial) = &partial else {
                 let column = block.column(row);
@@ -104,6 +118,7 @@ impl<'g> Groups<'g> {
             let part = Parts { value, extra, count, mean };
             self.of(&block.labels[row], block.drop_names[row]).merge(op, part);
         }
+        Ok(())
     }
 
     /// The groups as parts, to be brought together with others.
@@ -127,7 +142,7 @@ impl<'g> Groups<'g> {
         block
     }
 
-    fn finish(self, annotations: &mut AnnotationSet, span: Span) -> Frame {
+    pub(crate) fn finish(self, annotations: &mut AnnotationSet, span: Span) -> Frame {
         self.groups.into_iter().map(|g| g.finish(self.op, annotations, span)).collect()
     }
 }
@@ -158,17 +173,23 @@ impl Group {
         Self { labels, drop_name: false, parts: Parts::new(op, steps), histograms: None }
     }
 
-    /// Takes in a column that may have native histograms.
-    fn add_column(&mut self, annotations: &mut AnnotationSet, op: AggregateOp, column: &Column, span: Span) {
+    /// Takes in a column that may have native histograms. Returns how many samples those count as that are kept of it.
+    fn add_column(
+        &mut self,
+        annotations: &mut AnnotationSet,
+        op: AggregateOp,
+        column: &Column,
+        span: Span,
+    ) -> u64 {
         self.add(op, &column.values);
         if !column.has_histograms() {
-            return;
+            return 0;
         }
         match op {
             AggregateOp::Sum | AggregateOp::Avg => {
                 let steps = self.parts.value.len();
                 let totals = self.histograms.get_or_insert_with(|| Box::new(Totals::new(steps)));
-                totals.add(op, column, &self.parts.value, annotations, span);
+                return totals.add(op, column, &self.parts.value, annotations, span);
             }
             AggregateOp::Count | AggregateOp::Group => {
                 let present = |h: &Option<Arc<Histogram>>| if h.is_some() { 1.0 } else { ABSENT };
@@ -180,6 +201,7 @@ impl Group {
             }
             _ => {}
         }
+        0
     }
 
     /// Takes in floats, where these still count.
@@ -209,14 +231,15 @@ impl Group {
 impl Parts {
     fn new(op: AggregateOp, steps: usize) -> Self {
         let if_needed = |needed: bool| if needed { vec![0.0; steps] } else { Vec::new() };
-        let spread = matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar);
-        let mean = op == AggregateOp::Avg;
-        Self {
-            value: vec![ABSENT; steps],
-            extra: if_needed(spread || mean || op == AggregateOp::Sum),
-            count: if_needed(spread || mean),
-            mean: Vec::new(),
-        }
+        let (extra, count) = Self::needs(op);
+        let (extra, count) = (if_needed(extra), if_needed(count));
+        Self { value: vec![ABSENT; steps], extra, count, mean: Vec::new() }
+    }
+
+    /// Whether an operator needs `extra` and `count`.
+    fn needs(op: AggregateOp) -> (bool, bool) {
+        let count = matches!(op, AggregateOp::Stddev | AggregateOp::Stdvar | AggregateOp::Avg);
+        (count || op == AggregateOp::Sum, count)
     }
 
     fn add(&mut self, op: AggregateOp, column: &[f64]) {

@@ -7,7 +7,7 @@ use base::{CounterResetHint, Histogram};
 use crate::ast::{AggregateOp, Span};
 use crate::eval::annotation::{AnnotationSet, Bringing};
 use crate::eval::column::{ABSENT, Column, Histograms, is_present};
-use crate::histogram::{Incompatible, Mean, Noted, Sum, compact};
+use crate::histogram::{Incompatible, Mean, Noted, Sum, compact, size_in_samples};
 
 /// The histograms of a group.
 pub(super) struct Totals {
@@ -38,7 +38,8 @@ impl Totals {
         Self { cells: vec![Cell::default(); steps] }
     }
 
-    /// Takes the histograms of a column in. `floats` are those of the group so far.
+    /// Takes the histograms of a column in. `floats` are those of the group so far. Returns how many samples the totals that are new
+    /// count as.
     pub(super) fn add(
         &mut self,
         op: AggregateOp,
@@ -46,7 +47,8 @@ impl Totals {
         floats: &[f64],
         annotations: &mut AnnotationSet,
         span: Span,
-    ) {
+    ) -> u64 {
+        let mut more = 0;
         for (step, cell) in self.cells.iter_mut().enumerate() {
             let Some(h) = column.histogram(step).filter(|_| !cell.incompatible) else { continue };
             let first = !cell.seen;
@@ -62,6 +64,7 @@ impl Totals {
             }
             let added = match &mut cell.total {
                 None if first => {
+                    more += size_in_samples(h);
                     cell.total = Some(match op {
                         AggregateOp::Avg => Total::Mean(Box::new(Mean::new(h))),
                         _ => Total::Sum(Box::new(Sum::new(h))),
@@ -84,6 +87,7 @@ impl Totals {
                 }
             }
         }
+        more
     }
 
     /// The floats of a column where they still count.

@@ -75,6 +75,12 @@ impl Steps {
         self.start_ms.saturating_add(self.step_ms.saturating_mul(self.count.saturating_sub(1) as i64))
     }
 
+    /// Whether all times can be told, which those of a query can.
+    pub(crate) fn is_possible(self) -> bool {
+        let last = i64::try_from(self.count.saturating_sub(1)).ok().and_then(|n| n.checked_mul(self.step_ms));
+        self.step_ms > 0 && last.is_some_and(|after| self.start_ms.checked_add(after).is_some())
+    }
+
     /// All times.
     pub(crate) fn times(self) -> impl Iterator<Item = i64> {
         (0..self.count).map(move |i| self.at(i))

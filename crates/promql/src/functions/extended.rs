@@ -23,17 +23,28 @@ pub(crate) enum Mode {
     Smoothed,
 }
 
+impl Mode {
+    /// Whether a function can be used with it.
+    pub(crate) fn is_for(self, function: Function) -> bool {
+        let rates = matches!(function, Function::Rate | Function::Increase | Function::Delta);
+        match self {
+            Self::Plain => true,
+            Self::Anchored => rates || matches!(function, Function::Resets | Function::Changes),
+            Self::Smoothed => rates,
+        }
+    }
+}
+
 /// The mode of a selector, if the function can be used with it.
 pub(crate) fn mode(function: Function, selector: &VectorSelector) -> Result<Mode> {
-    let rates = matches!(function, Function::Rate | Function::Increase | Function::Delta);
     let refuse = |modifier: &str, list: &str| {
         let name = function.name();
         Err(Error::invalid(format!("{modifier} modifier can only be used with: {list} - not with {name}")))
     };
     match (selector.anchored, selector.smoothed) {
-        (true, _) if rates || matches!(function, Function::Resets | Function::Changes) => Ok(Mode::Anchored),
+        (true, _) if Mode::Anchored.is_for(function) => Ok(Mode::Anchored),
         (true, _) => refuse("anchored", "changes, delta, increase, rate, resets"),
-        (_, true) if rates => Ok(Mode::Smoothed),
+        (_, true) if Mode::Smoothed.is_for(function) => Ok(Mode::Smoothed),
         (_, true) => refuse("smoothed", "delta, increase, rate"),
         _ => Ok(Mode::Plain),
     }

@@ -10,7 +10,7 @@ use super::{Grouping, Leaf, Operation, Settings, Told};
 use crate::ast::{AggregateOp, Span};
 use crate::eval::plan::Window;
 use crate::eval::steps::Steps;
-use crate::limits::{DEFAULT_MAX_SAMPLES, MAX_LEAF_BYTES};
+use crate::limits::{MAX_LEAF_BYTES, MAX_LEAF_STEPS};
 use crate::usage::Usage;
 use crate::{Function, Selection};
 
@@ -150,11 +150,16 @@ impl Leaf {
             matchers.push(Matcher::new(name, op, value)?);
         }
         let Wire { window, steps, span, operation, statistics_only, settings, grouping, .. } = wire;
-        if steps.step_ms <= 0 || steps.count as u64 > DEFAULT_MAX_SAMPLES {
+        if steps.count > MAX_LEAF_STEPS {
+            let limit = format_args!("it has more than {MAX_LEAF_STEPS} steps (limit max_leaf_steps)");
+            return Err(refuse(&limit));
+        }
+        if !steps.is_possible() {
             return Err(refuse(&"its steps are not those of a query"));
         }
-        if let Operation::Range { function, numbers, .. } = &operation
+        if let Operation::Range { function, numbers, mode } = &operation
             && (!crate::functions::rollup::is_rollup(*function)
+                || !mode.is_for(*function)
                 || numbers.len() + 1 != function.arg_types().len()
                 || numbers.iter().any(|n| n.len() != steps.count))
         {
@@ -181,10 +186,16 @@ impl Told {
 
 #[cfg(test)]
 mod tests {
+    use base::{Histogram, Labels};
+    use proptest::prelude::*;
+
     use super::*;
     use crate::eval::select::Want;
     use crate::functions::extended::Mode;
+    use crate::functions::rollup::is_rollup;
+    use crate::leaf::Around;
     use crate::usage::Need;
+    use crate::{Columns, Interrupt, SeriesSet};
 
     fn leaf(operation: Operation) -> Leaf {
         let window = Window { range_ms: 300_000, offset_ms: -5, at_ms: Some(7), before_ms: 1, after_ms: 2 };
@@ -218,7 +229,8 @@ mod tests {
         let numbers = vec![Numbers(vec![f64::NAN, f64::NEG_INFINITY])];
         for operation in [
             Operation::Newest { want: Want::Start, smoothed: true },
-            Operation::Range { function: Function::QuantileOverTime, numbers, mode: Mode::Anchored },
+            Operation::Range { function: Function::QuantileOverTime, numbers, mode: Mode::Plain },
+            Operation::Range { function: Function::Resets, numbers: Vec::new(), mode: Mode::Anchored },
         ] {
             let leaf = leaf(operation);
             assert_eq!(Leaf::from_bytes(&leaf.to_bytes().unwrap()).unwrap(), leaf);
@@ -234,14 +246,23 @@ mod tests {
             (Function::QuantileOverTime, numbers(1)),
             (Function::Rate, numbers(2)),
             (Function::Abs, Vec::new()),
+            (Function::AbsentOverTime, Vec::new()),
         ] {
             let leaf = leaf(Operation::Range { function, numbers, mode });
             let error = Leaf::from_bytes(&leaf.to_bytes().unwrap()).unwrap_err();
             assert!(error.message().contains("arguments"), "{error}");
         }
-        let mut odd = leaf(Operation::Newest { want: Want::Value, smoothed: false });
-        odd.steps.step_ms = 0;
-        assert!(Leaf::from_bytes(&odd.to_bytes().unwrap()).is_err());
+        let smoothed =
+            Operation::Range { function: Function::Resets, numbers: Vec::new(), mode: Mode::Smoothed };
+        assert!(Leaf::from_bytes(&leaf(smoothed).to_bytes().unwrap()).is_err());
+        for (start_ms, step_ms, count) in
+            [(0, 0, 2), (0, -1, 2), (i64::MAX, 1, 2), (0, i64::MAX, 3), (0, 1, MAX_LEAF_STEPS + 1)]
+        {
+            let mut odd = leaf(Operation::Newest { want: Want::Value, smoothed: false });
+            odd.steps = Steps { start_ms, step_ms, count };
+            let error = Leaf::from_bytes(&odd.to_bytes().unwrap()).unwrap_err();
+            assert!(error.message().contains("steps"), "{error}");
+        }
         let text = leaf(Operation::Newest { want: Want::Value, smoothed: false }).to_bytes().unwrap();
         let text = String::from_utf8(text).unwrap();
         for (good, bad) in [("!~", "!!"), ("stddev", "topk"), ("b|", "b(")] {
@@ -251,5 +272,81 @@ mod tests {
             assert!(Leaf::from_bytes(&text.as_bytes()[..cut]).is_err());
         }
         assert!(Leaf::from_bytes(&vec![b' '; MAX_LEAF_BYTES + 1]).is_err());
+    }
+
+    /// Two series: floats with starts, and native histograms.
+    struct Two;
+
+    impl SeriesSet for Two {
+        fn count(&self) -> usize {
+            2
+        }
+
+        fn samples(&self) -> u64 {
+            20
+        }
+
+        fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
+            columns.clear();
+            let times = (0..10).map(|n| n * 100);
+            if at == 0 {
+                columns.timestamps_ms.extend(times);
+                columns.values.extend((0..10).map(|n| f64::from(n % 4)));
+                columns.starts_ms.extend((0..10).map(|n| n / 4 * 400));
+            } else {
+                columns.histograms.timestamps_ms.extend(times);
+                let h = |n: u8| Histogram { count: f64::from(n), sum: 1.0, ..Histogram::default() };
+                columns.histograms.values.extend((0..10).map(|n| Arc::new(h(n % 4))));
+            }
+            Ok(Labels::from_pairs([("__name__", "x"), ("at", at.to_string().as_str())]))
+        }
+    }
+
+    struct Never;
+
+    impl Interrupt for Never {
+        fn check(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_leaves_say_is_refused_or_done(
+            seed in prop::collection::vec((any::<prop::sample::Index>(), 0usize..9), 1..4),
+            function in any::<prop::sample::Index>(),
+            mode in 0usize..3,
+            smoothed in any::<bool>(),
+        ) {
+            let functions: Vec<Function> = Function::ALL.iter().copied().filter(|f| is_rollup(*f)).collect();
+            let function = functions[function.index(functions.len())];
+            let numbers = vec![Numbers(vec![0.5, f64::NAN]); function.arg_types().len() - 1];
+            let mode = [Mode::Plain, Mode::Anchored, Mode::Smoothed][mode];
+            let range = Operation::Range { function, numbers, mode };
+            for operation in [range, Operation::Newest { want: Want::Value, smoothed }] {
+                let text = String::from_utf8(leaf(operation).to_bytes().unwrap()).unwrap();
+                let places: Vec<_> = text.match_indices(|c: char| c.is_ascii_digit()).map(|(at, _)| at).collect();
+                for (at, with) in &seed {
+                    let with = [
+                        "0", "-1", "1", "3", "1000000", "9223372036854775807", "-9223372036854775808",
+                        "18446744073709551615", "1e300",
+                    ][*with];
+                    let place = places[at.index(places.len())];
+                    let (head, tail) = text.split_at(place);
+                    let tail = tail.trim_start_matches(|c: char| c.is_ascii_digit());
+                    let head = head.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
+                    let odd = format!("{head}{with}{tail}");
+                    let Ok(read) = Leaf::from_bytes(odd.as_bytes()) else { continue };
+                    if read.steps() > 10_000 {
+                        continue;
+                    }
+                    let around = Around { interrupt: &Never, clock: None };
+                    let _ = read.run(&Two, around, &mut |block| {
+                        block.check(read.steps()).unwrap();
+                        Ok(())
+                    });
+                }
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::eval::steps::Steps;
 use crate::eval::tally::Tally;
 use crate::functions::extended::Mode;
 use crate::functions::rollup::Roller;
-use crate::limits::{BLOCK_CELLS, BLOCK_SERIES, MIN_BLOCK_SERIES};
+use crate::limits::{BLOCK_CELLS, BLOCK_SERIES, MIN_BLOCK_SERIES, SAMPLE_BYTES};
 use crate::{Columns, Function, Interrupt, Selection, SeriesSet};
 
 /// A part of a query that is computed of stored series.
@@ -137,9 +137,14 @@ impl Leaf {
 
     /// The blocks that its series are computed in. They do not depend on who computes them.
     pub fn blocks(&self, set: &dyn SeriesSet) -> Blocks {
-        let series = set.count();
-        let each = (set.samples() as usize / series.max(1)).max(self.steps.count).max(1);
-        Blocks { series, size: (BLOCK_CELLS / each).clamp(MIN_BLOCK_SERIES, BLOCK_SERIES) }
+        let (series, samples, steps) = (set.count(), set.samples(), self.steps.count.max(1));
+        let each = (samples as usize / series.max(1)).max(steps);
+        let size = (BLOCK_CELLS / each).clamp(MIN_BLOCK_SERIES, BLOCK_SERIES);
+        // However few series those are, their rows have to fit, too. What takes more than a float could are native histograms.
+        let bytes_each = set.size_bytes() / samples.max(1);
+        let weight = if bytes_each > SAMPLE_BYTES { bytes_each as usize } else { 1 };
+        let rows = (BLOCK_CELLS / steps.saturating_mul(weight)).max(1);
+        Blocks { series, size: size.min(rows) }
     }
 
     /// Computes a block, each series by itself.
@@ -275,5 +280,59 @@ impl Blocks {
 
     fn try_for_each(&self, f: impl FnMut(Range<usize>) -> Result<()>) -> Result<()> {
         (0..self.count()).map(|block| self.at(block)).try_for_each(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Series, samples and bytes.
+    struct Sized(usize, u64, u64);
+
+    impl SeriesSet for Sized {
+        fn count(&self) -> usize {
+            self.0
+        }
+
+        fn samples(&self) -> u64 {
+            self.1
+        }
+
+        fn size_bytes(&self) -> u64 {
+            self.2
+        }
+
+        fn read(&self, _: usize, _: &mut Columns) -> Result<Labels> {
+            Err(base::Error::internal("nothing is read"))
+        }
+    }
+
+    #[test]
+    fn rows_of_a_block_fit_into_memory() {
+        let size = |steps: usize, set: &Sized| {
+            let bytes = format!(
+                "{}{steps}{}",
+                r#"{"matchers":[],"range":[0,1],"usages":[],"window":{"range_ms":1,"offset_ms":0,"at_ms":null,"before_ms":0,"after_ms":0},
+                "steps":{"start_ms":0,"step_ms":1,"count":"#,
+                r#"},"span":{"start":0,"end":0},"operation":{"Newest":{"want":"Value","smoothed":false}},"statistics_only":false,"settings":
+                {"delayed_name_removal":false,"use_start_timestamps":false,"type_and_unit_labels":false,"counts_steps":false},"grouping":null}"#
+            );
+            let blocks = Leaf::from_bytes(bytes.as_bytes()).unwrap().blocks(set);
+            assert_eq!((0..blocks.count()).map(|b| blocks.at(b).len()).sum::<usize>(), set.0);
+            blocks.at(0).len()
+        };
+        let floats = |each: u64| Sized(10_000, 10_000 * each, 20_000 * each);
+        assert_eq!(size(1, &floats(20)), BLOCK_SERIES);
+        assert_eq!(size(1000, &floats(100)), BLOCK_CELLS / 1000);
+        assert_eq!(size(11_000, &floats(100)), BLOCK_CELLS / 11_000);
+        // Decoding takes a series at a time, rows all of them.
+        assert_eq!(size(100, &floats(1_000_000)), MIN_BLOCK_SERIES);
+        assert_eq!(size(100_000, &floats(100)), BLOCK_CELLS / 100_000);
+        assert_eq!(size(1_000_000, &floats(100)), 1);
+        let histograms = Sized(10_000, 1_000_000, 200_000_000);
+        assert_eq!(size(100, &histograms), BLOCK_CELLS / 100 / 200);
+        assert_eq!(size(11_000, &histograms), 1);
+        assert_eq!(size(1, &Sized(3, 0, 0)), 3);
     }
 }
