@@ -12,6 +12,7 @@ node_wheel=24.19.0 # the newest long-term release of Node that PyPI's nodejs-whe
 # What the tests run beside: a client library, an S3 server, and engines that read the tables.
 python_packages=(prometheus-client==0.22.1 "moto[server]==5.2.5" deltalake==1.6.6 duckdb==2.0.0 pyarrow==26.0.1 pyspark==4.3.0
     opentelemetry-sdk==1.45.2 opentelemetry-exporter-otlp-proto-http==1.45.2 opentelemetry-exporter-otlp-proto-grpc==1.45.2)
+azurite=3.35.0 # an Azure Blob Storage server
 python_modules="prometheus_client, moto.server, flask, deltalake, duckdb, pyarrow, pyspark, opentelemetry.exporter.otlp.proto.http, opentelemetry.exporter.otlp.proto.grpc"
 
 stop() {
@@ -82,6 +83,13 @@ if $need_node; then
     mkdir -p "$tools/bin"
     for program in node npm npx; do ln -sfn "$tools/node/bin/$program" "$tools/bin/$program"; done
     node_is_new_enough || stop "please install Node 20.19 or later"
+fi
+if [ "$purpose" = test ] && ! grep -qs "\"version\": \"$azurite\"" "$tools/azurite/node_modules/azurite/package.json"; then
+    echo "setup: installing azurite $azurite into $tools"
+    mkdir -p "$tools/bin"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$tools/azurite" "azurite@$azurite" ||
+        stop "cannot install azurite $azurite from npm into $tools/azurite"
+    ln -sfn "$tools/azurite/node_modules/.bin/azurite-blob" "$tools/bin/azurite-blob"
 fi
 if $need_python; then
     echo "setup: installing ${python_packages[*]} into $tools"

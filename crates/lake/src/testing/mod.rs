@@ -9,6 +9,7 @@
     reason = "a test starts real programs, waits for them in real time, and says what it skips on standard error"
 )]
 
+mod azure_server;
 mod fault_fs;
 mod fault_store;
 mod proxy;
@@ -21,6 +22,7 @@ use std::{fs, io};
 
 use parking_lot::Mutex;
 
+pub use azure_server::AzureServer;
 pub use fault_fs::FaultFs;
 pub use fault_store::FaultStore;
 pub use proxy::{Action, Proxy};

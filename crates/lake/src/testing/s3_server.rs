@@ -1,4 +1,7 @@
 //! An S3 server that others wrote: PyPI's `moto`, as a process on loopback.
+//!
+//! Google Cloud Storage's XML API is S3's protocol with other names for conditions and credentials, so the same server stands in for it; no
+//! emulator of Google's that can be installed here takes uploads through that API.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,16 +15,24 @@ use crate::remote::Environment;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts moto's server, with one change: it looks whether an object exists and stores it in two steps, between which another
-/// of its threads may do the same, so that under load two conditional writes of one object both succeed. S3 promises one step.
+/// of its threads may do the same, so that under load two conditional writes of one object both succeed. S3 promises one step. What
+/// Google calls the generation 0 of an object is S3's condition that there is none.
 const MOTO: &str = "
 import sys, threading
 from moto.s3.responses import S3Response
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication
 from moto.server import main
 put, one_step = S3Response.put_object, threading.Lock()
 def put_in_one_step(self):
     with one_step:
         return put(self)
 S3Response.put_object = put_in_one_step
+dispatch = DomainDispatcherApplication.__call__
+def understand_google(self, environ, start_response):
+    if environ.get('HTTP_X_GOOG_IF_GENERATION_MATCH') == '0':
+        environ['HTTP_IF_NONE_MATCH'] = '*'
+    return dispatch(self, environ, start_response)
+DomainDispatcherApplication.__call__ = understand_google
 main(sys.argv[1:])
 ";
 
@@ -70,7 +81,12 @@ impl S3Server {
         .to_vec()
     }
 
-    /// The same, as a lake takes it.
+    /// The variables that lead Google's tools to it.
+    pub fn google_variables(port: u16) -> Vec<(String, String)> {
+        vec![("STORAGE_EMULATOR_HOST".into(), format!("http://127.0.0.1:{port}"))]
+    }
+
+    /// Those of AWS, as a lake takes them.
     pub fn environment(port: u16) -> Environment {
         Environment::new(Self::variables(port), None)
     }

@@ -6,23 +6,41 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use base::{ErrorKind, ManualClock, Result, TimeRange};
-use lake::testing::{Action, Proxy, Random, S3Server};
-use lake::{Lake, Location, Scan, Table};
+use lake::testing::{Action, AzureServer, Proxy, Random, S3Server};
+use lake::{Environment, Lake, Location, Scan, Table};
 
 use crate::table::{ROWS, read, rows, segment, spec};
 
 const START_MS: i64 = 1_767_225_600_000;
 
 async fn lake_at(url: &str, folder: &Path, port: u16) -> Result<Lake> {
-    let Ok(Location::Bucket(bucket)) = url.parse() else { panic!("{url} is a bucket") };
-    let clock = Arc::new(ManualClock::new(START_MS));
-    Lake::open_bucket(&bucket, folder, &S3Server::environment(port), clock).await
+    Cloud { url: url.into(), variables: S3Server::variables(port) }.lake(folder).await
 }
 
 async fn table(folder: &Path, port: u16) -> (Lake, Table) {
-    let lake = lake_at("s3://bucket/some/prefix", folder, port).await.unwrap();
-    let table = lake.table(spec()).await.unwrap();
-    (lake, table)
+    let url = "s3://bucket/some/prefix".into();
+    Cloud { url, variables: S3Server::variables(port) }.table(folder).await
+}
+
+/// A bucket somewhere, with the variables that lead to it.
+#[derive(Clone)]
+struct Cloud {
+    url: String,
+    variables: Vec<(String, String)>,
+}
+
+impl Cloud {
+    async fn lake(&self, folder: &Path) -> Result<Lake> {
+        let Ok(Location::Bucket(bucket)) = self.url.parse() else { panic!("{} is a bucket", self.url) };
+        let clock = Arc::new(ManualClock::new(START_MS));
+        Lake::open_bucket(&bucket, folder, &Environment::new(self.variables.clone(), None), clock).await
+    }
+
+    async fn table(&self, folder: &Path) -> (Lake, Table) {
+        let lake = self.lake(folder).await.unwrap();
+        let table = lake.table(spec()).await.unwrap();
+        (lake, table)
+    }
 }
 
 fn all() -> Scan {
@@ -64,15 +82,30 @@ async fn a_table_lies_in_a_bucket_and_is_read_with_few_requests() {
 #[tokio::test(flavor = "multi_thread")]
 async fn large_segments_are_uploaded_in_parts() {
     let Some(server) = S3Server::start("large_segments_are_uploaded_in_parts") else { return };
-    let proxy = Proxy::start(server.port());
+    let s3 = |port| Cloud { url: "s3://bucket/x".into(), variables: S3Server::variables(port) };
+    large_segments(server.port(), s3, "partNumber=").await;
+    let google = |port| Cloud { url: "gs://bucket/x".into(), variables: S3Server::google_variables(port) };
+    large_segments(server.port(), google, "partNumber=").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_segments_are_uploaded_to_azure_in_blocks() {
+    let Some(server) = AzureServer::start("large_segments_are_uploaded_to_azure_in_blocks") else { return };
+    let azure = |port| Cloud { url: "az://bucket/x".into(), variables: AzureServer::variables(port) };
+    large_segments(server.port(), azure, "comp=block&").await;
+}
+
+/// A segment of several parts is uploaded in such requests, and reads back.
+async fn large_segments(port: u16, cloud: impl Fn(u16) -> Cloud, part: &'static str) {
+    let proxy = Proxy::start(port);
     let parts = Arc::new(AtomicU64::new(0));
     let seen = parts.clone();
     proxy.rule(move |request| {
-        seen.fetch_add(u64::from(request.contains("partNumber=")), Ordering::SeqCst);
+        seen.fetch_add(u64::from(request.contains(part)), Ordering::SeqCst);
         Action::Pass
     });
     let folder = tempfile::tempdir().unwrap();
-    let (_lake, table) = table(folder.path(), proxy.port()).await;
+    let (_lake, table) = cloud(proxy.port()).table(folder.path()).await;
     let mut random = Random::new(7);
     let mut writer = table.segment_writer("t", "2026-01-01", 1).unwrap();
     let mut written = Vec::new();
@@ -138,15 +171,35 @@ async fn a_bucket_that_cannot_be_used_is_refused_with_advice() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writers_in_one_bucket_lose_nothing_in_a_race() {
-    const EPOCHS: i64 = 12;
     let Some(server) = S3Server::start("writers_in_one_bucket_lose_nothing") else { return };
+    let variables = S3Server::variables(server.port());
+    race(Cloud { url: "s3://bucket/race".into(), variables }).await;
+    let variables = S3Server::google_variables(server.port());
+    race(Cloud { url: "gs://bucket/google".into(), variables }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_in_one_container_of_azure_lose_nothing_in_a_race() {
+    let Some(server) = AzureServer::start("writers_in_one_container_of_azure_lose_nothing") else { return };
+    let variables = AzureServer::variables(server.port());
+    race(Cloud { url: "az://bucket/race".into(), variables: variables.clone() }).await;
+    let nobodys = Cloud { url: "az://nobodys/x".into(), variables };
+    let e = nobodys.lake(tempfile::tempdir().unwrap().path()).await.err().unwrap();
+    assert_eq!(
+        e.message(),
+        "cannot open bucket az://nobodys/x: the bucket does not exist; create it, or correct its name"
+    );
+}
+
+async fn race(cloud: Cloud) {
+    const EPOCHS: i64 = 12;
     let folders: Vec<_> = (0..3).map(|_| tempfile::tempdir().unwrap()).collect();
     let writers: Vec<_> = folders
         .iter()
         .map(|folder| {
-            let (folder, port) = (folder.path().to_owned(), server.port());
+            let (folder, cloud) = (folder.path().to_owned(), cloud.clone());
             tokio::spawn(async move {
-                let (lake, table) = table(&folder, port).await;
+                let (lake, table) = cloud.table(&folder).await;
                 for epoch in 1..=EPOCHS {
                     let new = segment(&table, epoch, 10).await;
                     table.commit_seal(epoch, &[new]).await.unwrap();
@@ -160,7 +213,7 @@ async fn writers_in_one_bucket_lose_nothing_in_a_race() {
         let view = table.refresh().await.unwrap();
         assert!(view.sealed_until == EPOCHS && view.segments.len() >= EPOCHS as usize);
     }
-    let (_lake, table) = table(folders[0].path(), server.port()).await;
+    let (_lake, table) = cloud.table(folders[0].path()).await;
     let view = table.view();
     assert_eq!((view.segments.len(), view.sealed_until), (3 * EPOCHS as usize, EPOCHS));
     let mut found = 0;
