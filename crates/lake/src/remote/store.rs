@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
@@ -109,7 +109,10 @@ impl ObjectStore for RemoteStore {
         offset: &Path,
     ) -> BoxStream<'static, Result<ObjectMeta>> {
         self.metrics.requests.with_label_values(&["list"]).inc();
-        self.inner.list_with_offset(prefix, offset)
+        // A server that does not know where to begin lists everything, and a log would seem to begin before the offset.
+        let offset = offset.clone();
+        let listed = self.inner.list_with_offset(prefix, &offset);
+        listed.try_filter(move |f| futures::future::ready(f.location > offset)).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

@@ -16,7 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Starts moto's server, with one change: it looks whether an object exists and stores it in two steps, between which another
 /// of its threads may do the same, so that under load two conditional writes of one object both succeed. S3 promises one step. What
-/// Google calls the generation 0 of an object is S3's condition that there is none.
+/// Google calls the generation 0 of an object is S3's condition that there is none, and who comes without credentials, as one does to an
+/// emulator of Google's, is given some.
 const MOTO: &str = "
 import sys, threading
 from moto.s3.responses import S3Response
@@ -31,6 +32,10 @@ dispatch = DomainDispatcherApplication.__call__
 def understand_google(self, environ, start_response):
     if environ.get('HTTP_X_GOOG_IF_GENERATION_MATCH') == '0':
         environ['HTTP_IF_NONE_MATCH'] = '*'
+    if environ.get('HTTP_AUTHORIZATION', '').startswith('Bearer'):
+        environ['HTTP_AUTHORIZATION'] = 'AWS4-HMAC-SHA256 Credential=google/20260101/us-east-1/s3/aws4_request, Signature='
+    signed = 'AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0'
+    environ.setdefault('HTTP_AUTHORIZATION', signed)
     return dispatch(self, environ, start_response)
 DomainDispatcherApplication.__call__ = understand_google
 main(sys.argv[1:])

@@ -187,7 +187,7 @@ async fn writers_in_one_container_of_azure_lose_nothing_in_a_race() {
     let e = nobodys.lake(tempfile::tempdir().unwrap().path()).await.err().unwrap();
     assert_eq!(
         e.message(),
-        "cannot open bucket az://nobodys/x: the bucket does not exist; create it, or correct its name"
+        "cannot open bucket az://nobodys/x: the container does not exist; create it, or correct its name"
     );
 }
 
