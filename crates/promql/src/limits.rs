@@ -51,3 +51,6 @@ pub const MAX_LEAF_BYTES: usize = 16 << 20;
 
 /// Steps of a leaf that comes from elsewhere, at most: 8 MiB a row. Queries of the API have 11,000, subqueries more.
 pub const MAX_LEAF_STEPS: usize = 1 << 20;
+
+/// Filters of a leaf, at most: more comparisons than anybody writes one after the other.
+pub const MAX_LEAF_FILTERS: usize = 8;

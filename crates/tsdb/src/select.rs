@@ -140,11 +140,18 @@ impl SelectedSeries {
         timestamps.clear();
         values.clear();
         let (labels, of) = &self.series[at];
+        // Times ascend within a chunk.
+        let mut ascends = true;
         for chunk in &of.chunks {
+            let start = timestamps.len();
             decode(chunk, timestamps, values)
                 .map_err(|e| e.context(format!("cannot read series {labels}")))?;
+            ascends &= start == 0 || timestamps.get(start).is_none_or(|t| *t > timestamps[start - 1]);
         }
-        in_order(timestamps, values, self.range);
+        if !ascends {
+            order(timestamps, values);
+        }
+        clip(timestamps, values, self.range);
         of.hidden.drop_from(timestamps, values);
         Ok(())
     }
@@ -208,6 +215,11 @@ pub(crate) fn decode_segment_floats(
 /// Orders samples of several chunks by time, each time once, and keeps those in a range.
 pub(crate) fn in_order<T>(timestamps: &mut Vec<i64>, values: &mut Vec<T>, range: TimeRange) {
     order(timestamps, values);
+    clip(timestamps, values, range);
+}
+
+/// Keeps samples in order that are in a range.
+fn clip<T>(timestamps: &mut Vec<i64>, values: &mut Vec<T>, range: TimeRange) {
     let start = timestamps.partition_point(|t| *t < range.start_ms);
     let end = timestamps.partition_point(|t| *t <= range.end_ms);
     timestamps.truncate(end);
@@ -234,7 +246,11 @@ const SPARSE: usize = 4;
 
 /// Gathers a selection within a bound of bytes.
 pub(crate) struct Gather {
-    series: FxHashMap<Labels, Of>,
+    /// In the order in which they came: sources have series in order of labels, and sorting runs that are in order is quick.
+    series: Vec<(Labels, Of)>,
+    places: FxHashMap<Labels, usize>,
+    /// The last one that was added to.
+    last: usize,
     visibility: Visibility,
     size_bytes: usize,
     limit_bytes: usize,
@@ -246,7 +262,15 @@ impl Gather {
     pub(crate) const COLUMNS: [&'static str; 6] = [LABELS, T_MIN, T_MAX, COUNT, TIMESTAMPS, VALUES];
 
     pub(crate) fn new(limit_bytes: usize, visibility: Visibility, memory: Reservation) -> Self {
-        Self { series: FxHashMap::default(), visibility, size_bytes: 0, limit_bytes, memory }
+        Self {
+            series: Vec::new(),
+            places: FxHashMap::default(),
+            last: 0,
+            visibility,
+            size_bytes: 0,
+            limit_bytes,
+            memory,
+        }
     }
 
     pub(crate) fn add_head(&mut self, found: Vec<(Labels, Vec<HeadChunk>)>) -> Result<()> {
@@ -303,9 +327,9 @@ impl Gather {
     }
 
     pub(crate) fn finish(self, range: TimeRange) -> SelectedSeries {
-        let mut series: Vec<(Labels, Of)> =
-            self.series.into_iter().filter(|(_, of)| !of.chunks.is_empty()).collect();
-        series.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut series = self.series;
+        series.retain(|(_, of)| !of.chunks.is_empty());
+        series.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (_, of) in &mut series {
             of.chunks.sort_by_key(|c| c.time.start_ms);
         }
@@ -313,9 +337,19 @@ impl Gather {
     }
 
     fn of(&mut self, labels: &Labels) -> &mut Of {
-        let visibility = &self.visibility;
-        let hidden = || if visibility.is_clear() { Hidden::default() } else { visibility.of(labels) };
-        self.series.entry(labels.clone()).or_insert_with(|| Of { hidden: hidden(), chunks: Vec::new() })
+        // Chunks of a series follow each other, and segments have mostly the same series.
+        let is_at = |at: &usize| self.series.get(*at).is_some_and(|(known, _)| known == labels);
+        if let Some(at) = [self.last, self.last + 1].into_iter().find(is_at) {
+            self.last = at;
+            return &mut self.series[at].1;
+        }
+        self.last = *self.places.entry(labels.clone()).or_insert_with(|| {
+            let clear = self.visibility.is_clear();
+            let hidden = if clear { Hidden::default() } else { self.visibility.of(labels) };
+            self.series.push((labels.clone(), Of { hidden, chunks: Vec::new() }));
+            self.series.len() - 1
+        });
+        &mut self.series[self.last].1
     }
 
     fn charge(&mut self, bytes: usize) -> Result<()> {

@@ -122,12 +122,38 @@ async fn neither_threads_nor_bytes_change_results_or_what_is_told() {
         "max_over_time(rate(x_seconds[3m])[6m:1m])",
         "sum(x_seconds) + on() group_left() sum(x_seconds offset 1m)",
         "sum(timestamp(x_seconds))",
+        "count by (job) (x_seconds > 0.9)",
+        "0.9 >= (rate(x_seconds[5m]) != scalar(x_seconds{instance=\"i3\"}))",
         "sum(absent)",
     ] {
         let one = ask(&engine, text, By::Threads(1), 0).await.unwrap();
         for by in [By::Threads(2), By::Threads(4), By::Bytes] {
             assert_eq!(ask(&engine, text, by, 0).await.unwrap(), one, "{text}");
         }
+    }
+}
+
+#[tokio::test]
+async fn filters_of_leaves_do_what_operators_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder).await;
+    // What is computed is no leaf.
+    for (leaf, operator) in [
+        ("count by (job) (x_seconds > 0.9)", "count by (job) (x_seconds * 1 > 0.9)"),
+        ("sum(0.9 > x_seconds)", "sum(0.9 > x_seconds * 1)"),
+        (
+            "max by (job) (1 < (rate(x_seconds[5m]) != time()) * 1000)",
+            "max by (job) (rate(x_seconds[5m]) * 1000 > 1)",
+        ),
+        (
+            "min(max_over_time(x_seconds[5m]) == scalar(x_seconds{instance=\"i6\"}))",
+            "min(max_over_time(x_seconds{instance=~\"i6|i19\"}[5m]))",
+        ),
+        ("count(x_seconds < -1) or vector(7)", "vector(7)"),
+    ] {
+        let [leaf, operator] = [leaf, operator].map(|text| ask(&engine, text, By::Threads(2), 0));
+        let (leaf, operator) = (leaf.await.unwrap().value, operator.await.unwrap().value);
+        assert_eq!(leaf, operator);
     }
 }
 

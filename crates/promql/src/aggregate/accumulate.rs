@@ -29,7 +29,8 @@ pub(crate) fn evaluate(
         let more = samples - std::mem::replace(&mut held, samples);
         if more > 0 { ev.hold_samples(more) } else { Ok(()) }
     };
-    match ev.leaf(input)?.filter(|leaf| leaf.may_be_grouped()) {
+    let leaf = if ev.stays_apart(input) { ev.leaf(input)? } else { None };
+    match leaf {
         Some(mut leaf) => {
             let (names, without) = (ast.grouping.clone(), ast.without);
             leaf.grouping = Some(leaf::Grouping { op: ast.op, names, without });

@@ -17,10 +17,11 @@ use super::steps::Steps;
 use super::tally::Tally;
 use super::trace::{Measured, Read, Trace};
 use super::{EvalOptions, Interrupt};
+use crate::binary::scalar;
 use crate::functions::rollup;
 use crate::histogram::multiply;
-use crate::leaf::{Around, Block, Leaf, Settings, Told};
-use crate::limits::{CELL_BYTES, CELLS_PER_SAMPLE, SAMPLE_BYTES, TELL_BYTES};
+use crate::leaf::{Around, Block, Filter, Leaf, Numbers, Settings, Told};
+use crate::limits::{CELL_BYTES, CELLS_PER_SAMPLE, MAX_LEAF_FILTERS, SAMPLE_BYTES, TELL_BYTES};
 use crate::{Columns, QueryStats, Selection, SeriesSource, ValueType};
 
 /// Takes columns as they come.
@@ -162,7 +163,12 @@ impl<'a> Evaluator<'a> {
                 crate::functions::stream(self, node, *function, args, sink)
             }
             Kind::Binary { ast, lhs, rhs } if node.ty == ValueType::Vector && lhs.ty != rhs.ty => {
-                crate::binary::scalar::stream(self, node, ast, lhs, rhs, sink)
+                let Some(leaf) = self.leaf(node)? else {
+                    return scalar::stream(self, node, ast, (lhs, rhs), sink);
+                };
+                self.run_leaf(node, &leaf, &mut |ev, mut block| {
+                    (0..block.rows()).try_for_each(|row| sink(ev, block.column(row)))
+                })
             }
             Kind::Invariant(inner) if node.ty == ValueType::Vector => {
                 let outside = self.count_apart(None)?;
@@ -199,6 +205,24 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Whether the series of a node stay apart: it is a leaf, and no two of its series can become the same by losing the metric's name,
+    /// which would be an error. Such a leaf may be filtered and grouped before all of its series are known.
+    pub(crate) fn stays_apart(&self, node: &Node<'_>) -> bool {
+        self.filters(node).is_some_and(|filters| filters <= MAX_LEAF_FILTERS)
+    }
+
+    /// The number of filters that a leaf has whose series stay apart; `None` if they may not, or it is none.
+    fn filters(&self, node: &Node<'_>) -> Option<usize> {
+        match &node.kind {
+            Kind::Selector(_) => Some(0),
+            Kind::Call { function, args, .. } => rollup::stays_apart(self, *function, args).then_some(0),
+            Kind::Binary { ast, lhs, rhs } if scalar::is_filter(ast) => {
+                scalar::sides(lhs, rhs).and_then(|(vector, _)| self.filters(vector)).map(|below| below + 1)
+            }
+            _ => None,
+        }
+    }
+
     /// The leaf that a node is, if it is one.
     pub(crate) fn leaf(&mut self, node: &Node<'_>) -> Result<Option<Leaf>> {
         match &node.kind {
@@ -208,6 +232,14 @@ impl<'a> Evaluator<'a> {
             Kind::Call { function, args, .. } if rollup::is_rollup(*function) => {
                 self.check_steps(node)?;
                 rollup::leaf(self, node, *function, args)
+            }
+            Kind::Binary { ast, lhs, rhs } if self.stays_apart(node) => {
+                let Some((vector, number)) = scalar::sides(lhs, rhs) else { return Ok(None) };
+                let Some(mut leaf) = self.leaf(vector)? else { return Ok(None) };
+                let numbers = Numbers(self.scalar(number)?);
+                let vector_left = lhs.ty == ValueType::Vector;
+                leaf.filters.push(Filter { op: ast.op, numbers, vector_left, span: node.span });
+                Ok(Some(leaf))
             }
             _ => Ok(None),
         }
@@ -369,7 +401,7 @@ impl<'a> Evaluator<'a> {
             Kind::Binary { ast, lhs, rhs } => {
                 let (mut a, b) = (self.scalar(lhs)?, self.scalar(rhs)?);
                 for (x, y) in a.iter_mut().zip(b) {
-                    *x = crate::binary::scalar::apply(ast.op, *x, y)?;
+                    *x = scalar::apply(ast.op, *x, y)?;
                 }
                 a
             }

@@ -102,6 +102,12 @@ impl Window {
         self.end_ms(t_ms).saturating_sub(self.range_ms).saturating_sub(self.before_ms)
     }
 
+    /// What a step sees is after the first of these times, and not after the second.
+    #[inline]
+    pub(crate) fn bounds(&self, t_ms: i64) -> (i64, i64) {
+        (self.open_ms(t_ms), self.end_ms(t_ms).saturating_add(self.after_ms))
+    }
+
     fn time_range(&self, steps: Steps) -> TimeRange {
         TimeRange::new(
             self.open_ms(steps.start_ms).saturating_add(1),

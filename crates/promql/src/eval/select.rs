@@ -11,6 +11,7 @@ use super::plan::Window;
 use super::steps::Steps;
 use crate::ast::Span;
 use crate::functions::extended::interpolate_histograms;
+use crate::functions::windows::SameTimes;
 use crate::usage::Parts;
 use crate::{Columns, HistogramColumns};
 
@@ -45,40 +46,42 @@ impl Picked {
 }
 
 /// The newest sample in the window of each step; nothing where that one marks the series as stale.
-pub(crate) fn pick(columns: &Columns, window: &Window, steps: Steps, want: Want) -> Picked {
-    let Some(coarse) = &columns.coarse else { return pick_samples(columns, window, steps, want) };
+pub(crate) fn pick(
+    columns: &Columns,
+    window: &Window,
+    steps: Steps,
+    want: Want,
+    same: &mut SameTimes,
+) -> Picked {
+    let Some(coarse) = &columns.coarse else { return pick_samples(columns, window, steps, want, same) };
     let (before, after) = steps.split(coarse.steps(window, steps));
     let newest = Columns { histograms: columns.histograms.clone(), ..coarse.newest() };
-    let mut out = pick_samples(&newest, &coarse.lookback(window, before), before, want);
-    out.append(pick_samples(columns, window, after, want));
+    let mut out = pick_samples(&newest, &coarse.lookback(window, before), before, want, same);
+    out.append(pick_samples(columns, window, after, want, same));
     out
 }
 
-fn pick_samples(columns: &Columns, window: &Window, steps: Steps, want: Want) -> Picked {
+fn pick_samples(
+    columns: &Columns,
+    window: &Window,
+    steps: Steps,
+    want: Want,
+    same: &mut SameTimes,
+) -> Picked {
     if !columns.histograms.is_empty() {
         return pick_mixed(columns, window, steps, want);
     }
     let times = &columns.timestamps_ms[..];
     let values = &columns.values[..times.len()];
-    let mut out = Vec::with_capacity(steps.count);
-    let mut next = 0;
-    for t in steps.times() {
-        let end = window.end_ms(t);
-        while next < times.len() && times[next] <= end {
-            next += 1;
-        }
-        // The marker of staleness and absence are one bit pattern.
-        out.push(match next.checked_sub(1) {
-            Some(i) if times[i] > end.saturating_sub(window.range_ms) => match want {
-                Want::Value => values[i],
-                Want::Time if is_present(values[i]) => times[i] as f64,
-                Want::Start if is_present(values[i]) => columns.starts_ms.get(i).map_or(0.0, |t| *t as f64),
-                Want::Time | Want::Start => ABSENT,
-            },
-            _ => ABSENT,
-        });
-    }
-    Picked { values: out, histograms: Histograms::new() }
+    let windows = same.windows(times, window, steps, false);
+    // The marker of staleness and absence are one bit pattern.
+    let newest = |i: usize| match want {
+        Want::Value => values[i],
+        Want::Time if is_present(values[i]) => times[i] as f64,
+        Want::Start if is_present(values[i]) => columns.starts_ms.get(i).map_or(0.0, |t| *t as f64),
+        Want::Time | Want::Start => ABSENT,
+    };
+    Picked { values: windows.values(|_, to, _| newest(to - 1)), histograms: Histograms::new() }
 }
 
 /// As [`pick_samples`] of a series that has native histograms; the later sample counts, of either kind.
@@ -266,16 +269,17 @@ mod tests {
     #[test]
     fn a_sample_exactly_as_old_as_the_lookback_is_gone() {
         let c = columns(&[(0, 1.0)]);
-        let out = pick(&c, &WINDOW, Steps::between(299, 300, 1), Want::Value).values;
+        let out =
+            pick(&c, &WINDOW, Steps::between(299, 300, 1), Want::Value, &mut SameTimes::default()).values;
         assert_eq!((out[0], is_present(out[1])), (1.0, false));
     }
 
     #[test]
     fn a_stale_marker_ends_the_series() {
         let c = columns(&[(0, 1.0), (10, f64::from_bits(STALE_NAN)), (20, 3.0)]);
-        let out = pick(&c, &WINDOW, Steps::between(0, 20, 10), Want::Value).values;
+        let out = pick(&c, &WINDOW, Steps::between(0, 20, 10), Want::Value, &mut SameTimes::default()).values;
         assert_eq!((out[0], is_present(out[1]), out[2]), (1.0, false, 3.0));
-        let out = pick(&c, &WINDOW, Steps::between(0, 20, 10), Want::Time).values;
+        let out = pick(&c, &WINDOW, Steps::between(0, 20, 10), Want::Time, &mut SameTimes::default()).values;
         assert_eq!((out[0], is_present(out[1]), out[2]), (0.0, false, 20.0));
         let mut c = c;
         drop_stale(&mut c);
@@ -299,11 +303,11 @@ mod tests {
         let mut c = columns(&[(0, 1.0), (20, 3.0)]);
         c.histograms.timestamps_ms = vec![10, 30, 40];
         c.histograms.values = vec![histogram(1.0), histogram(2.0), Arc::new(Histogram::stale())];
-        let out = pick(&c, &WINDOW, Steps::between(0, 40, 10), Want::Value);
+        let out = pick(&c, &WINDOW, Steps::between(0, 40, 10), Want::Value, &mut SameTimes::default());
         assert_eq!((out.values[0], out.values[2]), (1.0, 3.0));
         let sums: Vec<_> = out.histograms.iter().map(|h| h.as_ref().map(|h| h.sum)).collect();
         assert_eq!(sums, [None, Some(1.0), None, Some(2.0), None]);
-        let times = pick(&c, &WINDOW, Steps::between(0, 30, 10), Want::Time);
+        let times = pick(&c, &WINDOW, Steps::between(0, 30, 10), Want::Time, &mut SameTimes::default());
         assert_eq!(times.values, [0.0, 10.0, 20.0, 30.0]);
         drop_stale(&mut c);
         assert_eq!(c.histograms.timestamps_ms, [10, 30]);

@@ -81,6 +81,16 @@ impl Steps {
         self.step_ms > 0 && last.is_some_and(|after| self.start_ms.checked_add(after).is_some())
     }
 
+    /// The first step for which a condition that holds up to some step does not hold; the number of steps if it holds for all.
+    pub(crate) fn partition_point(self, holds: impl Fn(usize) -> bool) -> usize {
+        let (mut from, mut to) = (0, self.count);
+        while from < to {
+            let middle = from + (to - from) / 2;
+            if holds(middle) { from = middle + 1 } else { to = middle }
+        }
+        from
+    }
+
     /// All times.
     pub(crate) fn times(self) -> impl Iterator<Item = i64> {
         (0..self.count).map(move |i| self.at(i))

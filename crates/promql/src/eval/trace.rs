@@ -10,6 +10,7 @@ use base::Clock;
 use super::plan::{Kind, Node, Plan};
 use super::share::inputs;
 use crate::ast::Span;
+use crate::binary::scalar;
 use crate::leaf::{Leaf, Told};
 use crate::{Selection, print};
 
@@ -99,12 +100,19 @@ impl<'a> Trace<'a> {
     /// Adds what a leaf told to what is known of its node and of its selection.
     pub(crate) fn note_leaf(&mut self, node: &Node<'_>, leaf: &Leaf, told: &Told) {
         let Some(selection) = self.selections.iter().position(|s| s == leaf.selection()) else { return };
-        let (series, samples, time) = (told.series, told.samples, told.read_time);
-        self.note_read(node, Read { selection, series, samples, time });
-        if leaf.is_grouped() {
+        let time = told.read_time + told.compute_time;
+        let mut below = node;
+        while let Kind::Binary { lhs, rhs, .. } = &below.kind {
             // What is not grouped is noted where it streams.
-            let time = told.read_time + told.compute_time;
-            self.note(node, Measured { series: told.rows, points: told.points, time });
+            if leaf.is_grouped() || !std::ptr::eq(below, node) {
+                self.note(below, Measured { series: told.kept_rows, points: told.kept_points, time });
+            }
+            below = scalar::sides(lhs, rhs).map_or(lhs, |(vector, _)| vector);
+        }
+        let (series, samples) = (told.series, told.samples);
+        self.note_read(below, Read { selection, series, samples, time: told.read_time });
+        if leaf.is_grouped() || !std::ptr::eq(below, node) {
+            self.note(below, Measured { series: told.rows, points: told.points, time });
         }
     }
 

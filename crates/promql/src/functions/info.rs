@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use base::{Error, Labels, LabelsBuilder, METRIC_NAME, MatchOp, Matcher, Result};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::windows::SameTimes;
 use crate::Expr;
 use crate::ast::ExprKind;
 use crate::eval::column::{Column, Frame, is_present, merge_same_labels, show_labels};
@@ -97,7 +98,7 @@ fn read(
     source: &InfoSource,
     known: &FxHashSet<(usize, String)>,
 ) -> Result<Vec<Info>> {
-    let mut infos = Vec::new();
+    let (mut infos, mut same) = (Vec::new(), SameTimes::default());
     let mut held = 0;
     let identified = [0, 1].map(|i| known.iter().any(|(k, _)| *k == i));
     ev.read(node, source.selection, &mut |ev, labels, columns| {
@@ -107,14 +108,14 @@ fn read(
                 !identified[i] || known.contains(&(i, labels.get_or_empty(name).to_owned()))
             });
         if wanted {
-            let picked = select::pick(columns, &source.window, node.steps, Want::Value);
+            let picked = select::pick(columns, &source.window, node.steps, Want::Value, &mut same);
             if picked.histograms.iter().any(Option::is_some) {
                 let series = show_labels(&labels);
                 return Err(Error::invalid(format!(
                     "this should be an info metric, with float samples: {series}"
                 )));
             }
-            let times = select::pick(columns, &source.window, node.steps, Want::Time).values;
+            let times = select::pick(columns, &source.window, node.steps, Want::Time, &mut same).values;
             let column = Column::floats(labels, false, times);
             let tally = Tally::of_column(&column, ev.tally.counts_steps());
             ev.tally.add(&tally);

@@ -17,6 +17,7 @@ pub(crate) mod rollup;
 pub(crate) mod sort;
 pub(crate) mod starts;
 pub(crate) mod time;
+pub(crate) mod windows;
 
 use base::{Error, Labels, Result};
 

@@ -17,37 +17,54 @@ use crate::histogram::{Incompatible, Noted, add, compact, in_schema, subtract};
 pub(crate) fn extrapolated(series: &Series<'_>, is_counter: bool, is_rate: bool) -> Rolled {
     let (times, values) = (series.times, series.values);
     // Resets are rare; those in a window are found by two more indexes.
-    let resets: Vec<usize> = if is_counter {
-        let is_reset =
-            |i: &usize| is_reset(values[i - 1], values[*i]) || starts::is_reset(times, series.starts, *i);
-        (1..values.len()).filter(is_reset).collect()
-    } else {
-        Vec::new()
-    };
+    let resets = if is_counter { resets_of(series) } else { Vec::new() };
     let mut first_reset = 0;
-    series.slide(|from, to, step| {
+    let divisor = if is_rate { series.window.range_ms as f64 / 1000.0 } else { 1.0 };
+    let reach = |from: usize, to: usize, step, begun_ms| {
         let (start_ms, end_ms) = series.range(step);
-        let begun_ms =
-            if is_counter { starts::begun_within(times, series.starts, from, start_ms) } else { None };
-        if to - from < 2 && begun_ms.is_none() {
-            return ABSENT;
-        }
-        let last = to - 1;
-        let mut result = values[last] - values[from];
-        while first_reset < resets.len() && resets[first_reset] <= from {
-            first_reset += 1;
-        }
-        for reset in resets[first_reset..].iter().take_while(|r| **r < to) {
-            result += values[reset - 1];
-        }
-        if begun_ms.is_some() {
-            result += values[from];
-        }
-        let (first_ms, last_ms, samples) = (times[from], times[last], to - from);
-        let ends = Ends { start_ms, end_ms, first_ms, last_ms, samples, begun_ms };
-        let factor = ends.factor(is_counter.then_some((values[from], result)));
-        result * if is_rate { factor / (series.window.range_ms as f64 / 1000.0) } else { factor }
+        let (first_ms, last_ms, samples) = (times[from], times[to - 1], to - from);
+        Ends { start_ms, end_ms, first_ms, last_ms, samples, begun_ms }.reach(divisor)
+    };
+    series.with_windows(|windows| {
+        let reaches = windows.reaches(is_rate, |from, to, step| reach(from, to, step, None));
+        windows.map(|from, to, step| {
+            let begun_ms = match is_counter && !series.starts.is_empty() {
+                true => starts::begun_within(times, series.starts, from, series.range(step).0),
+                false => None,
+            };
+            if to - from < 2 && begun_ms.is_none() {
+                return ABSENT;
+            }
+            let mut result = values[to - 1] - values[from];
+            while first_reset < resets.len() && resets[first_reset] <= from {
+                first_reset += 1;
+            }
+            for reset in resets[first_reset..].iter().take_while(|r| **r < to) {
+                result += values[reset - 1];
+            }
+            if begun_ms.is_some() {
+                result += values[from];
+            }
+            let counter = is_counter.then_some((values[from], result));
+            result
+                * match begun_ms {
+                    None => reaches.of(step).factor(counter),
+                    begun_ms => reach(from, to, step, begun_ms).factor(counter),
+                }
+        })
     })
+}
+
+/// The samples before which a counter began anew.
+fn resets_of(series: &Series<'_>) -> Vec<usize> {
+    let (times, values, starts) = (series.times, series.values, series.starts);
+    // Without branches: hardly any series has one.
+    let falls: usize = values.windows(2).map(|pair| usize::from(is_reset(pair[0], pair[1]))).sum();
+    if falls == 0 && starts.is_empty() {
+        return Vec::new();
+    }
+    let begins_anew = |i: &usize| is_reset(values[i - 1], values[*i]) || starts::is_reset(times, starts, *i);
+    (1..values.len()).filter(begins_anew).collect()
 }
 
 /// A range, and the samples in it.
@@ -61,32 +78,64 @@ pub(crate) struct Ends {
     pub(crate) begun_ms: Option<i64>,
 }
 
+/// How far the samples of a range reach, in seconds, and how far they are taken to reach.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reach {
+    sampled: f64,
+    to_start: f64,
+    to_end: f64,
+    /// What results are divided by: the seconds of a rate, or one.
+    divisor: f64,
+    /// The factor of what is no counter.
+    factor: f64,
+}
+
 impl Ends {
     /// By what to multiply a difference between the first and last samples to cover the range; of a counter, its first
     /// value and the difference are given, as it cannot have been below zero.
     pub(crate) fn factor(&self, counter: Option<(f64, f64)>) -> f64 {
-        let mut sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
+        self.reach(1.0).factor(counter)
+    }
+
+    fn reach(&self, divisor: f64) -> Reach {
+        let sampled = (self.last_ms - self.first_ms) as f64 / 1000.0;
         let average = if self.samples > 1 { sampled / (self.samples - 1) as f64 } else { 0.0 };
         let threshold = average * 1.1;
-        let mut to_start = (self.first_ms - self.start_ms) as f64 / 1000.0;
-        let mut to_end = (self.end_ms - self.last_ms) as f64 / 1000.0;
-        if to_start >= threshold {
-            to_start = average / 2.0;
+        let within = |distance_ms: i64| {
+            let seconds = distance_ms as f64 / 1000.0;
+            if seconds >= threshold { average / 2.0 } else { seconds }
+        };
+        let (to_start, to_end) = (within(self.first_ms - self.start_ms), within(self.end_ms - self.last_ms));
+        let (sampled, to_start) = match self.begun_ms {
+            Some(begun_ms) => ((self.last_ms - begun_ms) as f64 / 1000.0, 0.0),
+            None => (sampled, to_start),
+        };
+        let reach = Reach { sampled, to_start, to_end, divisor, factor: 0.0 };
+        Reach { factor: reach.factor_from(to_start), ..reach }
+    }
+}
+
+impl Reach {
+    /// As [`Ends::factor`], by the divisor.
+    #[inline]
+    fn factor(&self, counter: Option<(f64, f64)>) -> f64 {
+        match counter {
+            // One that begins above what it grew by was at zero before the samples began to reach.
+            Some((first, difference))
+                if difference > 0.0
+                    && first >= 0.0
+                    && (first < difference || self.to_start > self.sampled) =>
+            {
+                self.factor_from(self.to_start.min(self.sampled * (first / difference)))
+            }
+            _ => self.factor,
         }
-        if let Some((first, difference)) = counter
-            && difference > 0.0
-            && first >= 0.0
-        {
-            to_start = to_start.min(sampled * (first / difference));
-        }
-        if let Some(begun_ms) = self.begun_ms {
-            to_start = 0.0;
-            sampled = (self.last_ms - begun_ms) as f64 / 1000.0;
-        }
-        if to_end >= threshold {
-            to_end = average / 2.0;
-        }
-        if sampled == 0.0 { 1.0 } else { (sampled + to_start + to_end) / sampled }
+    }
+
+    fn factor_from(&self, to_start: f64) -> f64 {
+        let factor =
+            if self.sampled == 0.0 { 1.0 } else { (self.sampled + to_start + self.to_end) / self.sampled };
+        factor / self.divisor
     }
 }
 

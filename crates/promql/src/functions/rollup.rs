@@ -1,16 +1,17 @@
 //! Range functions: a window of samples slides along each series.
 //!
-//! Both ends of the window are indexes that only move forward, so a series costs its samples once, plus what the
-//! function does per step. Owns the sliding and the labels of the result; the functions are in the files beside.
+//! Owns what a function sees of a series and the labels of the result; where windows begin and end, and the functions, are in the files
+//! beside.
 
 use std::sync::Arc;
 
-use base::{CounterResetHint, Error, Histogram, Labels, Result};
+use base::{CounterResetHint, Error, Histogram, Labels, MatchOp, Matcher, Result};
 use rustc_hash::FxHashSet;
 
+use super::windows::{SameTimes, Windows};
 use super::{buckets, extended, mixed, over_time, rate, regression, starts};
 use crate::ast::Span;
-use crate::eval::column::{ABSENT, Column, Histograms, is_present, same_labelset_error, without_metadata};
+use crate::eval::column::{Column, Histograms, is_present, same_labelset_error, without_metadata};
 use crate::eval::evaluator::{Evaluator, Sink};
 use crate::eval::plan::{Kind, Node, Window};
 use crate::eval::select::Notes;
@@ -37,6 +38,8 @@ pub(crate) struct Series<'c> {
     pub(crate) steps: Steps,
     /// Whether samples are counted for each step, too.
     pub(crate) counts_steps: bool,
+    /// Its windows, if they are known.
+    pub(crate) windows: Option<&'c Windows>,
 }
 
 /// A range function's column, and what it cost.
@@ -44,9 +47,9 @@ pub(crate) struct Rolled {
     pub(crate) values: Vec<f64>,
     pub(crate) histograms: Histograms,
     /// The lengths of all windows.
-    tally: Tally,
+    pub(crate) tally: Tally,
     /// Length of the longest window.
-    widest: u64,
+    pub(crate) widest: u64,
 }
 
 impl Rolled {
@@ -76,7 +79,16 @@ impl Rolled {
 impl<'c> Series<'c> {
     /// A series without start timestamps.
     pub(crate) fn new(times: &'c [i64], values: &'c [f64], window: &'c Window, steps: Steps) -> Self {
-        Self { times, values, starts: &[], uses_starts: false, window, steps, counts_steps: false }
+        Self {
+            times,
+            values,
+            starts: &[],
+            uses_starts: false,
+            window,
+            steps,
+            counts_steps: false,
+            windows: None,
+        }
     }
 
     /// Counts samples for each step, if that is wanted.
@@ -87,39 +99,21 @@ impl<'c> Series<'c> {
     /// What a step sees is after the first of these times, and not after the second.
     #[inline]
     pub(crate) fn bounds(&self, step: usize) -> (i64, i64) {
-        let end = self.window.end_ms(self.steps.at(step));
-        let open = end.saturating_sub(self.window.range_ms).saturating_sub(self.window.before_ms);
-        (open, end.saturating_add(self.window.after_ms))
+        self.window.bounds(self.steps.at(step))
+    }
+
+    /// Hands its windows to `f`.
+    pub(crate) fn with_windows<T>(&self, f: impl FnOnce(&Windows) -> T) -> T {
+        match self.windows {
+            Some(windows) => f(windows),
+            None => f(&Windows::of(self.times, self.window, self.steps, self.counts_steps)),
+        }
     }
 
     /// Calls `f` for each step whose window has samples, with first, end (excluded) and step.
     #[inline]
-    pub(crate) fn slide(&self, mut f: impl FnMut(usize, usize, usize) -> f64) -> Rolled {
-        let times = self.times;
-        let (mut from, mut to) = (0, 0);
-        let values = Vec::with_capacity(self.steps.count);
-        let tally = Tally::default();
-        let mut rolled = Rolled { values, histograms: Histograms::new(), tally, widest: 0 };
-        for step in 0..self.steps.count {
-            let (open, close) = self.bounds(step);
-            while from < times.len() && times[from] <= open {
-                from += 1;
-            }
-            to = to.max(from);
-            let seen = to;
-            while to < times.len() && times[to] <= close {
-                to += 1;
-            }
-            let (length, read) = ((to - from) as u64, (to - seen) as u64);
-            rolled.tally.used += length;
-            rolled.tally.read += read;
-            if self.counts_steps {
-                rolled.tally.steps.push(StepTally { used: length, read });
-            }
-            rolled.widest = rolled.widest.max(length);
-            rolled.values.push(if length == 0 { ABSENT } else { f(from, to, step) });
-        }
-        rolled
+    pub(crate) fn slide(&self, f: impl FnMut(usize, usize, usize) -> f64) -> Rolled {
+        self.with_windows(|windows| windows.map(f))
     }
 
     /// Beginning and end of the range at a step.
@@ -158,7 +152,7 @@ pub(crate) fn stream(
             let frame = ev.frame(inner)?;
             let within = ev.count_on(outside);
             ev.tally.add_subquery(&within, inner.steps, node.steps, window);
-            let mut columns = Columns::default();
+            let (mut columns, mut same) = (Columns::default(), SameTimes::default());
             for column in frame {
                 ev.check_interrupt()?;
                 columns.clear();
@@ -175,7 +169,14 @@ pub(crate) fn stream(
                 let mode = extended::Mode::Plain;
                 let (labels, mut told) =
                     (column.labels.clone(), Told::counting(settings.counts_steps, steps));
-                let rolled = roller.column(labels, column.drop_name, &columns, window, mode, &mut told)?;
+                let rolled = roller.column(
+                    labels,
+                    column.drop_name,
+                    &columns,
+                    window,
+                    mode,
+                    (&mut told, &mut same),
+                )?;
                 told.tally.read = 0;
                 told.tally.steps.iter_mut().for_each(|step| step.read = 0);
                 ev.take_in(told)?;
@@ -221,8 +222,25 @@ pub(crate) fn leaf(
         operation: Operation::Range { function, numbers, mode },
         statistics_only: selector.statistics_only,
         settings: ev.settings(),
+        filters: Vec::new(),
         grouping: None,
     }))
+}
+
+/// Whether a range function of stored samples cannot make two series the same.
+pub(crate) fn stays_apart(ev: &Evaluator<'_>, function: Function, args: &[Node<'_>]) -> bool {
+    if !is_rollup(function) {
+        return false;
+    }
+    let selector = match range(args).map(|range| &range.kind) {
+        Ok(Kind::Range(selector)) => selector,
+        _ => return false,
+    };
+    let is_name = |m: &Matcher| m.name() == base::METRIC_NAME && m.op() == MatchOp::Equal;
+    let has_one_name = || ev.selection(selector.selection).is_some_and(|s| s.matchers.iter().any(is_name));
+    ev.options.delayed_name_removal
+        || !super::drops_name(function)
+        || (!ev.options.type_and_unit_labels && has_one_name())
 }
 
 /// The label sets given out, by their hashes, to find those that fall together without their name.
@@ -258,12 +276,12 @@ impl Roller<'_> {
         columns: &Columns,
         window: &Window,
         mode: extended::Mode,
-        told: &mut Told,
+        (told, same): (&mut Told, &mut SameTimes),
     ) -> Result<Option<Column>> {
         if columns.size_in_samples() == 0 {
             return Ok(None);
         }
-        let rolled = self.roll_series(&labels, columns, window, mode, told)?;
+        let rolled = self.roll_series(&labels, columns, window, mode, (told, same))?;
         let Rolled { values, histograms, tally, widest } = rolled;
         told.tally.add(&tally);
         told.widest = told.widest.max(widest);
@@ -305,16 +323,20 @@ impl Roller<'_> {
         columns: &Columns,
         window: &Window,
         mode: extended::Mode,
-        told: &mut Told,
+        (told, same): (&mut Told, &mut SameTimes),
     ) -> Result<Rolled> {
         let metric = labels.metric();
         let uses_starts = self.settings.use_start_timestamps && looks_at_starts(self.function);
         let starts = if uses_starts { &columns.starts_ms[..] } else { &[] };
         let (times, values) = (&columns.timestamps_ms[..], &columns.values[..]);
         let counts_steps = self.settings.counts_steps;
-        let series = |steps| Series { times, values, starts, uses_starts, window, steps, counts_steps };
+        let series =
+            |steps| Series { times, values, starts, uses_starts, window, steps, counts_steps, windows: None };
         let mut rolled = match &columns.coarse {
-            None => self.roll(&series(self.steps), mode, 0, told)?,
+            None => {
+                let windows = Some(same.windows(times, window, self.steps, counts_steps));
+                self.roll(&Series { windows, ..series(self.steps) }, mode, 0, told)?
+            }
             Some(coarse) => {
                 let (before, after) = self.steps.split(coarse.steps(window, self.steps));
                 let mut rolled = self.roll_buckets(coarse, window, before, mode, told)?;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use base::{Error, MatchOp, Matcher, Result, TimeRange};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Grouping, Leaf, Operation, Settings, Told};
-use crate::ast::{AggregateOp, Span};
+use super::{Filter, Grouping, Leaf, Operation, Settings, Told};
+use crate::ast::{AggregateOp, BinaryOp, Span};
 use crate::eval::plan::Window;
 use crate::eval::steps::Steps;
-use crate::limits::{MAX_LEAF_BYTES, MAX_LEAF_STEPS};
+use crate::limits::{MAX_LEAF_BYTES, MAX_LEAF_FILTERS, MAX_LEAF_STEPS};
 use crate::usage::Usage;
 use crate::{Function, Selection};
 
@@ -84,6 +84,24 @@ impl<'de> Deserialize<'de> for AggregateOp {
     }
 }
 
+impl Serialize for BinaryOp {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(self.as_str())
+    }
+}
+
+/// The operators that a leaf may filter with.
+const FILTERING: [BinaryOp; 6] =
+    [BinaryOp::Eq, BinaryOp::Ne, BinaryOp::Lt, BinaryOp::Le, BinaryOp::Gt, BinaryOp::Ge];
+
+impl<'de> Deserialize<'de> for BinaryOp {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(from)?;
+        let op = FILTERING.into_iter().find(|op| op.as_str() == name);
+        op.ok_or_else(|| serde::de::Error::custom(format!("{name:?} does not filter values")))
+    }
+}
+
 /// Names of labels.
 pub(super) mod names {
     use super::*;
@@ -110,6 +128,7 @@ struct Wire {
     operation: Operation,
     statistics_only: bool,
     settings: Settings,
+    filters: Vec<Filter>,
     grouping: Option<Grouping>,
 }
 
@@ -128,6 +147,7 @@ impl Leaf {
             operation: self.operation.clone(),
             statistics_only: self.statistics_only,
             settings: self.settings,
+            filters: self.filters.clone(),
             grouping: self.grouping.clone(),
         };
         serde_json::to_vec(&wire).map_err(|e| Error::internal(format!("cannot write a leaf: {e}")))
@@ -149,7 +169,7 @@ impl Leaf {
             let op = op.ok_or_else(|| refuse(&"an operator of a matcher is unknown"))?;
             matchers.push(Matcher::new(name, op, value)?);
         }
-        let Wire { window, steps, span, operation, statistics_only, settings, grouping, .. } = wire;
+        let Wire { window, steps, span, operation, statistics_only, settings, filters, grouping, .. } = wire;
         if steps.count > MAX_LEAF_STEPS {
             let limit = format_args!("it has more than {MAX_LEAF_STEPS} steps (limit max_leaf_steps)");
             return Err(refuse(&limit));
@@ -165,9 +185,12 @@ impl Leaf {
         {
             return Err(refuse(&"its function's arguments are not those that the function takes"));
         }
+        if filters.len() > MAX_LEAF_FILTERS || filters.iter().any(|f| f.numbers.len() != steps.count) {
+            return Err(refuse(&"its filters are not those of a query"));
+        }
         let range = TimeRange::new(wire.range.0, wire.range.1);
         let selection = Selection { matchers, range, usages: wire.usages };
-        Ok(Self { selection, window, steps, span, operation, statistics_only, settings, grouping })
+        Ok(Self { selection, window, steps, span, operation, statistics_only, settings, filters, grouping })
     }
 }
 
@@ -216,6 +239,12 @@ mod tests {
                 type_and_unit_labels: true,
                 counts_steps: true,
             },
+            filters: vec![Filter {
+                op: BinaryOp::Le,
+                numbers: Numbers(vec![f64::INFINITY, 0.5]),
+                vector_left: false,
+                span: Span { start: 1, end: 2 },
+            }],
             grouping: Some(Grouping {
                 op: AggregateOp::Stddev,
                 names: vec![Arc::from("job")],
@@ -263,6 +292,11 @@ mod tests {
             let error = Leaf::from_bytes(&odd.to_bytes().unwrap()).unwrap_err();
             assert!(error.message().contains("steps"), "{error}");
         }
+        let mut odd = leaf(Operation::Newest { want: Want::Value, smoothed: false });
+        odd.filters[0].numbers.0.pop();
+        assert!(Leaf::from_bytes(&odd.to_bytes().unwrap()).is_err());
+        odd.filters[0].op = BinaryOp::Add;
+        assert!(Leaf::from_bytes(&odd.to_bytes().unwrap()).is_err());
         let text = leaf(Operation::Newest { want: Want::Value, smoothed: false }).to_bytes().unwrap();
         let text = String::from_utf8(text).unwrap();
         for (good, bad) in [("!~", "!!"), ("stddev", "topk"), ("b|", "b(")] {

@@ -6,6 +6,7 @@
 
 mod block;
 mod codec;
+mod filter;
 mod group;
 mod told;
 
@@ -14,11 +15,12 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Labels, MatchOp, Matcher, Result};
+use base::{Clock, Labels, Result};
 use serde::{Deserialize, Serialize};
 
 pub use self::block::{Block, Partial};
 pub(crate) use self::codec::Numbers;
+pub(crate) use self::filter::Filter;
 pub use self::told::Told;
 use crate::ast::{AggregateOp, Span};
 use crate::eval::column::Column;
@@ -28,6 +30,7 @@ use crate::eval::steps::Steps;
 use crate::eval::tally::Tally;
 use crate::functions::extended::Mode;
 use crate::functions::rollup::Roller;
+use crate::functions::windows::SameTimes;
 use crate::limits::{BLOCK_CELLS, BLOCK_SERIES, MIN_BLOCK_SERIES, SAMPLE_BYTES};
 use crate::{Columns, Function, Interrupt, Selection, SeriesSet};
 
@@ -43,6 +46,8 @@ pub struct Leaf {
     /// Whether of native histograms count and sum are enough.
     pub(crate) statistics_only: bool,
     pub(crate) settings: Settings,
+    /// What is kept of the values, one after the other.
+    pub(crate) filters: Vec<Filter>,
     pub(crate) grouping: Option<Grouping>,
 }
 
@@ -94,7 +99,8 @@ impl Leaf {
     ) -> Self {
         let operation = Operation::Newest { want, smoothed: selector.ast.smoothed && want == Want::Value };
         let (window, statistics_only) = (selector.window, selector.statistics_only);
-        Self { selection, window, steps, span, operation, statistics_only, settings, grouping: None }
+        let (filters, grouping) = (Vec::new(), None);
+        Self { selection, window, steps, span, operation, statistics_only, settings, filters, grouping }
     }
 
     /// What it needs of the store.
@@ -105,16 +111,6 @@ impl Leaf {
     /// Number of values of a row of its blocks.
     pub fn steps(&self) -> usize {
         self.steps.count
-    }
-
-    /// Whether its series may be grouped before all of them are known: no two of them can have become the same by losing the metric's
-    /// name, which would be an error.
-    pub(crate) fn may_be_grouped(&self) -> bool {
-        let Operation::Range { function, .. } = &self.operation else { return true };
-        let is_name = |m: &Matcher| m.name() == base::METRIC_NAME && m.op() == MatchOp::Equal;
-        self.settings.delayed_name_removal
-            || !crate::functions::drops_name(*function)
-            || (!self.settings.type_and_unit_labels && self.selection.matchers.iter().any(is_name))
     }
 
     /// Whether series are brought together in groups.
@@ -151,7 +147,7 @@ impl Leaf {
     pub fn compute(&self, set: &dyn SeriesSet, block: Range<usize>, around: Around<'_>) -> Result<Block> {
         let mut out = Block::with_capacity(block.len(), self.steps.count);
         out.told = Told::counting(self.settings.counts_steps, self.steps);
-        let mut columns = Columns::default();
+        let (mut columns, mut same) = (Columns::default(), SameTimes::default());
         let roller = match &self.operation {
             Operation::Newest { .. } => None,
             Operation::Range { function, numbers, .. } => Some(Roller {
@@ -175,20 +171,38 @@ impl Leaf {
                         columns.histograms.keep_statistics();
                     }
                     select::drop_stale(&mut columns);
-                    roller.column(labels, false, &columns, &self.window, *mode, &mut out.told)?
+                    roller.column(labels, false, &columns, &self.window, *mode, (&mut out.told, &mut same))?
                 }
                 (_, Operation::Newest { want, smoothed }) => {
-                    self.pick(labels, &mut columns, (*want, *smoothed), &mut out.told)
+                    self.pick(labels, &mut columns, (*want, *smoothed), (&mut out.told, &mut same))
                 }
                 (None, Operation::Range { .. }) => None,
             };
             if let Some(column) = column {
                 out.told.gave(column.count_present() as u64);
-                out.push(column);
+                if let Some(column) = self.filter(column, &mut out.told)? {
+                    out.push(column);
+                }
             }
             out.told.compute_time += now().saturating_sub(read);
         }
         Ok(out)
+    }
+
+    /// What the filters leave of a series, if they do.
+    fn filter(&self, mut column: Column, told: &mut Told) -> Result<Option<Column>> {
+        if self.filters.is_empty() {
+            return Ok(Some(column));
+        }
+        for filter in &self.filters {
+            filter.apply(&mut column, told)?;
+        }
+        let points = column.count_present() as u64;
+        if points == 0 {
+            return Ok(None);
+        }
+        told.kept(points);
+        Ok(Some(column))
     }
 
     /// The newest samples of a series.
@@ -197,7 +211,7 @@ impl Leaf {
         labels: Labels,
         columns: &mut Columns,
         (want, smoothed): (Want, bool),
-        told: &mut Told,
+        (told, same): (&mut Told, &mut SameTimes),
     ) -> Option<Column> {
         if self.statistics_only {
             columns.histograms.keep_statistics();
@@ -208,7 +222,7 @@ impl Leaf {
                 Notes { annotations: &mut told.annotations, metric: labels.metric(), span: self.span };
             select::smooth(columns, &self.window, self.steps, &mut notes)
         } else {
-            select::pick(columns, &self.window, self.steps, want)
+            select::pick(columns, &self.window, self.steps, want, same)
         };
         if want != Want::Value {
             values.iter_mut().filter(|v| crate::eval::column::is_present(**v)).for_each(|v| *v /= 1000.0);
@@ -256,7 +270,8 @@ impl fmt::Display for Leaf {
             Operation::Range { function, .. } => f.write_str(function.name())?,
         }
         let range = Duration::from_millis(u64::try_from(self.window.range_ms).unwrap_or(0));
-        write!(f, " of [{}]", base::format_duration(range))
+        write!(f, " of [{}]", base::format_duration(range))?;
+        self.filters.iter().try_for_each(|filter| write!(f, ", {filter}"))
     }
 }
 

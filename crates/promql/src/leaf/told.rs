@@ -20,9 +20,12 @@ pub struct Told {
     /// Series that were read, and their samples, or buckets in their place.
     pub(crate) series: u64,
     pub(crate) samples: u64,
-    /// Rows before they were brought together, and their values.
+    /// Rows before they were filtered and brought together, and their values.
     pub(crate) rows: u64,
     pub(crate) points: u64,
+    /// What filters left of them.
+    pub(crate) kept_rows: u64,
+    pub(crate) kept_points: u64,
     /// Time that reading, computing and grouping took, if it was measured.
     pub(crate) read_time: Duration,
     pub(crate) compute_time: Duration,
@@ -46,5 +49,11 @@ impl Told {
     pub(crate) fn gave(&mut self, points: u64) {
         self.rows += 1;
         self.points += points;
+    }
+
+    /// Counts a row that filters left, or a part of it.
+    pub(crate) fn kept(&mut self, points: u64) {
+        self.kept_rows += 1;
+        self.kept_points += points;
     }
 }

@@ -65,6 +65,19 @@ fn told(node: &PlanNode) -> (&str, u64, u64, u128, u128) {
 }
 
 #[test]
+fn filters_are_told_apart_from_what_they_filter() {
+    // Values are 30, 35 … 50 at the steps.
+    for (query, series) in [("count(m > 40)", 3), ("m > 40", 3)] {
+        let (_, plan) = explain(query);
+        let filter = if query == "m > 40" { &plan } else { &plan.inputs[0] };
+        assert_eq!(told(filter), (">", series, 6, 3, 0));
+        let [selector, number] = &filter.inputs[..] else { panic!("{plan:?}") };
+        assert_eq!((told(selector), told(number).0), (("m", 3, 15, 3, 3), "40"));
+        assert_eq!(selector.read.map(|r| (r.series, r.samples)), Some((3, 180)));
+    }
+}
+
+#[test]
 fn each_node_says_what_it_gave_and_what_it_took() {
     let query = "sum by (n) (rate(m{n=~\".+\"}[10m])) / 2";
     let (_, plan) = explain(query);

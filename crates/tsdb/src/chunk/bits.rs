@@ -67,16 +67,17 @@ impl<'a> BitReader<'a> {
     }
 
     /// The next `count` bits, at most 64; `None` behind the end.
+    #[inline]
     pub fn take(&mut self, count: u8) -> Option<u64> {
         if count > 56 {
             let high = self.take(count - 32)?;
             return Some(high << 32 | self.take(32)?);
         }
-        while self.have < count {
-            let (&byte, rest) = self.bytes.split_first()?;
-            self.bytes = rest;
-            self.window |= u64::from(byte) << (56 - self.have);
-            self.have += 8;
+        if self.have < count {
+            self.fill();
+            if self.have < count {
+                return None;
+            }
         }
         if count == 0 {
             return Some(0);
@@ -85,5 +86,51 @@ impl<'a> BitReader<'a> {
         self.window <<= count;
         self.have -= count;
         Some(value)
+    }
+
+    /// Takes as many whole bytes from the buffer as there is room for.
+    #[inline]
+    fn fill(&mut self) {
+        let room = usize::from((64 - self.have) / 8);
+        if let Some(next) = self.bytes.first_chunk::<8>().filter(|_| room > 0) {
+            let fresh = u64::from_be_bytes(*next) & (u64::MAX << (64 - 8 * room));
+            self.window |= fresh >> self.have;
+            self.have += 8 * room as u8;
+            self.bytes = &self.bytes[room..];
+            return;
+        }
+        while let Some((byte, rest)) = self.bytes.split_first().filter(|_| self.have <= 56) {
+            self.window |= u64::from(*byte) << (56 - self.have);
+            self.have += 8;
+            self.bytes = rest;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_put_is_taken_up_to_the_last_bit() {
+        // Widths in an order in which each meets every number of bits that are left of a byte.
+        let widths: Vec<u8> = (0..520u32).map(|i| (i * 37 % 65) as u8).collect();
+        let value = |i: usize| 0x9e37_79b9_7f4a_7c15u64.wrapping_mul(i as u64 + 1);
+        let cut = |v: u64, width: u8| if width == 0 { 0 } else { v >> (64 - width) };
+        let mut writer = BitWriter::default();
+        for (i, width) in widths.iter().enumerate() {
+            writer.put(cut(value(i), *width), *width);
+        }
+        let mut reader = BitReader::new(writer.bytes());
+        for (i, width) in widths.iter().enumerate() {
+            assert_eq!(reader.take(*width), Some(cut(value(i), *width)), "number {i}");
+        }
+        assert_eq!(reader.take(8), None);
+        for length in 0..20 {
+            let mut reader = BitReader::new(&writer.bytes()[..length]);
+            let taken = (0..).take_while(|_| reader.take(1).is_some()).count();
+            assert_eq!(taken, length * 8);
+            assert_eq!((reader.take(1), reader.take(64), reader.take(0)), (None, None, Some(0)));
+        }
     }
 }
