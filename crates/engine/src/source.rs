@@ -138,6 +138,11 @@ impl SeriesSet for FoundSeries {
         samples + self.found.rollups.as_ref().map_or(0, |r| r.buckets.size_bytes() as u64 / BUCKET_BYTES)
     }
 
+    fn size_bytes(&self) -> u64 {
+        let samples = self.found.samples.as_ref().map_or(0, SelectedSeries::size_bytes);
+        (samples + self.found.rollups.as_ref().map_or(0, |r| r.buckets.size_bytes())) as u64
+    }
+
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         columns.clear();
         let place = match &self.places {

@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Float64Array, LargeListArray,
+    Array, ArrayRef, AsArray, BinaryBuilder, BooleanArray, Float64Array, LargeBinaryArray, LargeListArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
@@ -26,7 +26,8 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         Field::new("extra", numbers.clone(), true),
         Field::new("count", numbers.clone(), true),
         Field::new("mean", numbers, true),
-        Field::new("histograms", DataType::Binary, true),
+        // A block of them may have more bytes than 32 bits count.
+        Field::new("histograms", DataType::LargeBinary, true),
         Field::new("told", DataType::Binary, true),
     ]))
 });
@@ -54,10 +55,10 @@ pub(crate) fn to_batch(block: Block) -> Result<RecordBatch> {
     let mut drop_names = block.drop_names;
     drop_names.push(false);
     let histograms = match block.histograms.is_empty() {
-        true => BinaryArray::new_null(rows + 1),
+        true => LargeBinaryArray::new_null(rows + 1),
         false => {
             let packed = block.histograms.iter().map(|row| pack(row)).chain([None]);
-            BinaryArray::from_iter(packed)
+            LargeBinaryArray::from_iter(packed)
         }
     };
     let mut last = BinaryBuilder::with_capacity(rows + 1, told.len());
@@ -108,7 +109,7 @@ pub(crate) fn from_batch(batch: &RecordBatch, steps: usize) -> Result<Block> {
         values.into_inner().into_vec::<f64>().unwrap_or_else(|shared| shared.typed_data::<f64>().to_vec())
     };
     let is_group = rows > 0 && batch.column(2).as_boolean().value(0);
-    let histograms = batch.column(7).as_binary::<i32>();
+    let histograms = batch.column(7).as_binary::<i64>();
     let histograms =
         match histograms.null_count() > rows {
             true => Vec::new(),
