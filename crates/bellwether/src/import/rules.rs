@@ -49,7 +49,11 @@ pub(super) async fn import(
     let default_end_ms = || SystemClock::new().now_ms() - DEFAULT_AGE.as_millis() as i64;
     let (start_ms, end_ms) = (options.start, options.end.unwrap_or_else(default_end_ms));
     if start_ms >= end_ms {
-        return Err(Error::invalid("cannot import rules: the start time is not before the end time"));
+        let whose =
+            if options.end.is_some() { "" } else { ", which is three hours ago unless --end names another" };
+        return Err(Error::invalid(format!(
+            "cannot import rules: the start time is not before the end time{whose}"
+        )));
     }
     let names: Vec<String> = options.files.iter().map(|f| f.display().to_string()).collect();
     let (tasks, alerts) = tasks(options, features)?;

@@ -66,6 +66,12 @@ fn rules_are_evaluated_in_the_past() {
     assert!(json["notes"].to_string().contains("what the server has"), "{json}");
     let (code, said, _) = run(&["--start", &end, "--end", &start, &rules]);
     assert_eq!((code, said.contains("the start time is not before the end time")), (Some(1), true), "{said}");
+    let (code, said, _) = run(&["--start", "2100-01-01T00:00:00Z", &rules]);
+    assert_eq!(
+        (code, said.contains("three hours ago unless --end names another")),
+        (Some(1), true),
+        "{said}"
+    );
     let at_other = Bellwether::start_in(other, Some("scrape_configs: []"));
     let count =
         |b: &Bellwether| b.value(&format!("sum(count_over_time(room:temperature:avg30m[3d] @ {end}))"));
