@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Error, Result, is_stale};
+use crate::{Error, Labels, Result, is_stale};
 
 /// The schema of histograms whose bounds are given one by one.
 pub const CUSTOM_BUCKETS_SCHEMA: i32 = -53;
@@ -150,6 +150,19 @@ fn validate_side(side: &str, spans: &[Span], buckets: &[f64]) -> Result<()> {
 
 fn invalid(what: &str) -> Error {
     Error::invalid(format!("cannot take histogram: {what}"))
+}
+
+/// A histogram at a time, with the series that it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SeriesHistogram {
+    /// The series.
+    pub labels: Labels,
+    /// Milliseconds since the Unix epoch.
+    pub t_ms: i64,
+    /// The histogram.
+    pub histogram: Histogram,
+    /// When its counting began, in milliseconds since the epoch; 0 if that is unknown.
+    pub start_ms: i64,
 }
 
 /// Equal bit by bit, so that NaN equals itself and a stored histogram equals what was stored.

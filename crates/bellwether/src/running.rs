@@ -8,7 +8,7 @@ use std::sync::Arc;
 use alerting::GroupConfig;
 use async_trait::async_trait;
 use base::{
-    Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesSample, WriteBatch, format_duration,
+    Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesHistogram, SeriesSample, WriteBatch, format_duration,
 };
 use collect::config::ScrapeConfig;
 use collect::exporters::node::NodeCollector;
@@ -40,8 +40,17 @@ pub(crate) struct EngineSink(pub(crate) Arc<Engine>);
 
 #[async_trait]
 impl Sink for EngineSink {
-    async fn append(&self, samples: &[SeriesSample], exemplars: &[SeriesExemplar]) -> Result<()> {
+    async fn append(
+        &self,
+        samples: &[SeriesSample],
+        histograms: Vec<SeriesHistogram>,
+        exemplars: &[SeriesExemplar],
+    ) -> Result<()> {
         let mut batch = WriteBatch::from(samples);
+        for SeriesHistogram { labels, t_ms, histogram, start_ms } in histograms {
+            batch.begin(&labels);
+            batch.histogram_since(t_ms, histogram, start_ms);
+        }
         for SeriesExemplar { labels, exemplar } in exemplars {
             batch.begin(labels);
             batch.exemplar(exemplar.clone());

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use base::{Error, Labels, Result};
 
+use crate::exposition::Histograms;
 use crate::relabel::Rule;
 pub use credentials::{
     AwsRole, AzureAdConfig, AzureCloud, AzureIdentity, GoogleIamConfig, Grant, JwtAlgorithm, JwtGrant,
@@ -71,6 +72,11 @@ pub struct ScrapeConfig {
     pub start_zeros: bool,
     /// Whether samples are stored with when their counting began (feature `st-storage`).
     pub starts: bool,
+    /// What becomes of histograms.
+    pub histograms: Histograms,
+    /// The least factor by which each bucket of a native histogram is wider than the one before; narrower ones are widened. Of 1 or less,
+    /// they stay.
+    pub native_bucket_factor: f64,
     /// What one scrape, or the pool, may bring in.
     pub limits: ScrapeLimits,
 }
@@ -101,6 +107,8 @@ impl ScrapeConfig {
             type_and_unit_labels: false,
             start_zeros: false,
             starts: false,
+            histograms: Histograms::default(),
+            native_bucket_factor: 0.0,
             limits: ScrapeLimits::default(),
         }
     }
@@ -182,11 +190,22 @@ pub enum ScrapeProtocol {
     OpenMetricsText0_0_1,
     /// `application/openmetrics-text;version=1.0.0`
     OpenMetricsText1_0_0,
+    /// `application/vnd.google.protobuf`, the only one with native histograms.
+    PrometheusProto,
 }
 
 impl ScrapeProtocol {
     /// What is asked for when the configuration does not say.
     pub const DEFAULT: [Self; 4] = [
+        Self::OpenMetricsText1_0_0,
+        Self::OpenMetricsText0_0_1,
+        Self::PrometheusText1_0_0,
+        Self::PrometheusText0_0_4,
+    ];
+
+    /// Likewise, where native histograms or starts are wanted.
+    pub const PROTO_FIRST: [Self; 5] = [
+        Self::PrometheusProto,
         Self::OpenMetricsText1_0_0,
         Self::OpenMetricsText0_0_1,
         Self::PrometheusText1_0_0,
@@ -200,6 +219,7 @@ impl ScrapeProtocol {
             Self::PrometheusText1_0_0 => "PrometheusText1.0.0",
             Self::OpenMetricsText0_0_1 => "OpenMetricsText0.0.1",
             Self::OpenMetricsText1_0_0 => "OpenMetricsText1.0.0",
+            Self::PrometheusProto => "PrometheusProto",
         }
     }
 
@@ -210,6 +230,9 @@ impl ScrapeProtocol {
             Self::PrometheusText1_0_0 => "text/plain;version=1.0.0",
             Self::OpenMetricsText0_0_1 => "application/openmetrics-text;version=0.0.1",
             Self::OpenMetricsText1_0_0 => "application/openmetrics-text;version=1.0.0",
+            Self::PrometheusProto => {
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+            }
         }
     }
 }
@@ -218,8 +241,8 @@ impl FromStr for ScrapeProtocol {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        Self::DEFAULT.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
-            let mut known = Self::DEFAULT.map(Self::as_str);
+        Self::PROTO_FIRST.into_iter().find(|p| p.as_str() == text).ok_or_else(|| {
+            let mut known = Self::PROTO_FIRST.map(Self::as_str);
             known.sort_unstable();
             Error::invalid(format!("unknown scrape protocol {text:?}, supported: {known:?}"))
         })
@@ -323,6 +346,8 @@ pub struct ScrapeLimits {
     pub label_value_length_limit: usize,
     /// Bytes of an uncompressed body. Zero leaves [`crate::limits::BODY_SIZE_BYTES_MAX`].
     pub body_size_limit: usize,
+    /// Buckets of one native histogram: exponential ones are widened until there are as few, and a scrape with one that cannot be fails.
+    pub native_buckets: usize,
     /// Dropped targets to remember for the targets page. Zero leaves [`crate::limits::DROPPED_TARGETS_MAX`].
     pub keep_dropped_targets: usize,
 }

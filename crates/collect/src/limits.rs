@@ -15,6 +15,13 @@ pub const DROPPED_TARGETS_MAX: usize = 1_000;
 /// to some 400 MB.
 pub const SERIES_PER_SCRAPE_MAX: usize = 2_000_000;
 
+/// Buckets of native histograms that one scrape may bring in: it fails as a whole with more. A hundred thousand histograms with the 160
+/// buckets at which clients stop; on the wire a bucket may take a byte, and takes eight here.
+pub const NATIVE_BUCKETS_PER_SCRAPE_MAX: usize = 16_000_000;
+
+/// Exemplars that one native histogram may have: a scrape with more fails. Go's client keeps ten.
+pub const HISTOGRAM_EXEMPLARS_MAX: usize = 1_000;
+
 /// How much larger than after the last good scrape a target's cache may grow over failing scrapes before what the
 /// latest one did not show is dropped: twice, and this many series more. Taken from Prometheus.
 pub const CACHE_SLACK_SERIES: usize = 1_000;

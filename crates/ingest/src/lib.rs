@@ -7,10 +7,10 @@
 mod decoded;
 pub mod limits;
 mod messages;
-mod native;
+pub mod native;
 pub mod otlp;
 pub mod prometheus_tsdb;
-mod protobuf;
+pub mod protobuf;
 pub mod put;
 pub mod remote_read;
 pub mod remote_write;

@@ -1,22 +1,126 @@
-//! Native histograms with exponential buckets: fewer and wider buckets, and runs of those that are not empty.
+//! Native histograms: a side of them on the wire, wider buckets, and runs of those that are not empty.
 
 use base::{EXPONENTIAL_SCHEMAS, Histogram, Span};
+
+use crate::limits::HISTOGRAM_BUCKETS;
+use crate::protobuf::{Malformed, Reader, Value, zigzag};
 
 /// Schemas finer than those that are stored, which senders may use: each of their buckets lies in one of a coarser schema.
 const FINER_SCHEMAS: std::ops::RangeInclusive<i32> = *EXPONENTIAL_SCHEMAS.end() + 1..=52;
 
 /// Empty buckets that are written out between others rather than a new run begun, as Prometheus' clients do.
-const FILLED_GAP: i32 = 2;
+const FILLED_GAP: u32 = 2;
+
+/// The positive or the negative buckets of a histogram as messages of Prometheus have them, read field by field. Holds one of
+/// each more than [`HISTOGRAM_BUCKETS`] at most, if it is asked after each field.
+#[derive(Debug, Default, Clone)]
+pub struct Side {
+    spans: Vec<Span>,
+    deltas: Vec<i64>,
+    counts: Vec<f64>,
+}
+
+impl Side {
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.spans.clear();
+        self.deltas.clear();
+        self.counts.clear();
+    }
+
+    /// Reads a field with a span.
+    pub fn span(&mut self, value: Value<'_>) -> Result<(), Malformed> {
+        let mut span = Span { offset: 0, length: 0 };
+        let mut reader = Reader::new(value.bytes()?);
+        while let Some((number, value)) = reader.field()? {
+            match number {
+                1 => span.offset = value.sint32()?,
+                2 => span.length = value.varint()? as u32,
+                _ => {}
+            }
+        }
+        self.spans.push(span);
+        Ok(())
+    }
+
+    /// Reads a field with differences between whole counts, packed or one by one.
+    pub fn deltas(&mut self, value: Value<'_>) -> Result<(), Malformed> {
+        if let Value::Varint(n) = value {
+            self.deltas.push(zigzag(n));
+            return Ok(());
+        }
+        let mut packed = Reader::new(value.bytes()?);
+        // One too many is enough to be refused.
+        while !packed.rest().is_empty() && self.deltas.len() <= HISTOGRAM_BUCKETS {
+            self.deltas.push(zigzag(packed.varint()?));
+        }
+        Ok(())
+    }
+
+    /// Reads a field with counts that may be fractions, likewise.
+    pub fn counts(&mut self, value: Value<'_>) -> Result<(), Malformed> {
+        doubles(value, &mut self.counts)
+    }
+
+    /// Whether there are more than are taken.
+    pub fn has_too_many(&self) -> bool {
+        [self.spans.len(), self.deltas.len(), self.counts.len()].into_iter().any(|n| n > HISTOGRAM_BUCKETS)
+    }
+
+    /// Whether there is a span, which may be an empty one.
+    pub fn has_spans(&self) -> bool {
+        !self.spans.is_empty()
+    }
+
+    /// The counts of buckets, of the kind that is asked for, and which buckets there are.
+    pub fn absolute(&self, float: bool) -> (Vec<f64>, Vec<Span>) {
+        if float {
+            return (self.counts.clone(), self.spans.clone());
+        }
+        let sum = |at: &mut i64, delta: &i64| {
+            *at = at.wrapping_add(*delta);
+            Some(*at as f64)
+        };
+        (self.deltas.iter().scan(0, sum).collect(), self.spans.clone())
+    }
+}
+
+/// Reads a field of `double`s, packed or one by one; not many more than [`HISTOGRAM_BUCKETS`].
+pub(crate) fn doubles(value: Value<'_>, out: &mut Vec<f64>) -> Result<(), Malformed> {
+    if let Value::Fixed64(bits) = value {
+        out.push(f64::from_bits(bits));
+        return Ok(());
+    }
+    let (chunks, rest) = value.bytes()?.as_chunks::<8>();
+    if !rest.is_empty() {
+        return Err(Malformed::CutShort);
+    }
+    let room = (HISTOGRAM_BUCKETS + 1).saturating_sub(out.len());
+    out.extend(chunks.iter().take(room).map(|c| f64::from_le_bytes(*c)));
+    Ok(())
+}
 
 /// Collects buckets in ascending order of their indexes, of which several may be equal. Empty ones are left out.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Runs {
     pub(crate) spans: Vec<Span>,
     pub(crate) counts: Vec<f64>,
     next: i64,
+    filled_gap: u32,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self::filling(FILLED_GAP)
+    }
 }
 
 impl Runs {
+    /// With so many empty buckets written out between others at most.
+    fn filling(filled_gap: u32) -> Self {
+        Self { spans: Vec::new(), counts: Vec::new(), next: 0, filled_gap }
+    }
+
     pub(crate) fn push(&mut self, index: i32, count: f64) {
         if count == 0.0 {
             return;
@@ -28,7 +132,7 @@ impl Runs {
                 *self.counts.last_mut().expect("a run has a bucket") += count;
                 return;
             }
-            Some(run) if gap <= FILLED_GAP.into() => {
+            Some(run) if gap <= i64::from(self.filled_gap) => {
                 run.length += gap as u32 + 1;
                 self.counts.extend(std::iter::repeat_n(0.0, gap as usize));
             }
@@ -49,28 +153,49 @@ pub(crate) fn coarser(index: i32, by: u32) -> i32 {
 }
 
 /// Makes the buckets of a histogram as wide as the finest that are stored, if they are finer.
-pub(crate) fn reduce(h: &mut Histogram) {
-    if !FINER_SCHEMAS.contains(&h.schema) {
-        return;
+pub fn reduce(h: &mut Histogram) {
+    if FINER_SCHEMAS.contains(&h.schema) {
+        rebuild(h, (h.schema - EXPONENTIAL_SCHEMAS.end()) as u32, FILLED_GAP);
     }
-    let by = (h.schema - EXPONENTIAL_SCHEMAS.end()) as u32;
-    (h.positive_spans, h.positive) = reduced(&h.positive_spans, &h.positive, by);
-    (h.negative_spans, h.negative) = reduced(&h.negative_spans, &h.negative, by);
-    h.schema = *EXPONENTIAL_SCHEMAS.end();
 }
 
-fn reduced(spans: &[Span], counts: &[f64], by: u32) -> (Vec<Span>, Vec<f64>) {
+/// Makes the buckets of a histogram as wide as a schema has them, if they are exponential and finer, and leaves out empty ones.
+pub fn reduce_to(h: &mut Histogram, schema: i32) {
+    let exponential = FINER_SCHEMAS.contains(&h.schema) || EXPONENTIAL_SCHEMAS.contains(&h.schema);
+    if exponential && h.schema > schema {
+        rebuild(h, (h.schema - schema) as u32, 0);
+    }
+}
+
+/// Leaves out empty buckets, and joins the runs that touch each other. Up to `filled_gap` of them between others stay.
+pub fn compact(h: &mut Histogram, filled_gap: u32) {
+    let compact = |spans: &[Span], counts: &[f64]| {
+        spans.iter().enumerate().all(|(i, s)| s.length > 0 && (i == 0 || s.offset as i64 > filled_gap.into()))
+            && counts.iter().all(|c| *c != 0.0)
+    };
+    if !(compact(&h.positive_spans, &h.positive) && compact(&h.negative_spans, &h.negative)) {
+        rebuild(h, 0, filled_gap);
+    }
+}
+
+fn rebuild(h: &mut Histogram, by: u32, filled_gap: u32) {
+    (h.positive_spans, h.positive) = rebuilt(&h.positive_spans, &h.positive, by, filled_gap);
+    (h.negative_spans, h.negative) = rebuilt(&h.negative_spans, &h.negative, by, filled_gap);
+    h.schema -= by as i32;
+}
+
+fn rebuilt(spans: &[Span], counts: &[f64], by: u32, filled_gap: u32) -> (Vec<Span>, Vec<f64>) {
     let total: u64 = spans.iter().map(|s| u64::from(s.length)).sum();
     if total != counts.len() as u64 || spans.iter().skip(1).any(|s| s.offset < 0) {
         // Contradicts itself, which validation will say.
         return (spans.to_vec(), counts.to_vec());
     }
-    let (mut runs, mut index, mut counts) = (Runs::default(), 0i64, counts.iter());
+    let (mut runs, mut index, mut counts) = (Runs::filling(filled_gap), 0i64, counts.iter());
     for span in spans {
         index += i64::from(span.offset);
         for count in counts.by_ref().take(span.length as usize) {
             let bounded = i32::try_from(index).unwrap_or(i32::MAX);
-            runs.push(coarser(bounded, by), *count);
+            runs.push(if by == 0 { bounded } else { coarser(bounded, by) }, *count);
             index += 1;
         }
     }
@@ -110,5 +235,54 @@ mod tests {
         assert_eq!((h.schema, h.positive_spans.as_slice()), (8, &[Span { offset: 0, length: 3 }][..]));
         assert_eq!(h.positive, [1.0, 5.0, 4.0]);
         h.validate().unwrap();
+    }
+
+    #[test]
+    fn empty_buckets_are_left_out() {
+        let sparse = Histogram {
+            schema: 3,
+            count: 10.0,
+            positive_spans: vec![
+                Span { offset: -2, length: 4 },
+                Span { offset: 0, length: 0 },
+                Span { offset: 0, length: 1 },
+                Span { offset: 4, length: 2 },
+            ],
+            positive: vec![0.0, 1.0, 0.0, 2.0, 3.0, 0.0, 4.0],
+            negative_spans: vec![Span { offset: 0, length: 0 }],
+            ..Histogram::default()
+        };
+        let mut h = sparse.clone();
+        compact(&mut h, 0);
+        let spans = [Span { offset: -1, length: 1 }, Span { offset: 1, length: 2 }, Span { offset: 5, length: 1 }];
+        assert_eq!((h.positive_spans.as_slice(), h.positive.as_slice()), (&spans[..], &[1.0, 2.0, 3.0, 4.0][..]));
+        assert!(h.negative_spans.is_empty() && h.schema == 3);
+        h.validate().unwrap();
+        let once = h.clone();
+        compact(&mut h, 0);
+        assert_eq!(h, once);
+        let mut filled = sparse.clone();
+        compact(&mut filled, 2);
+        assert_eq!(filled.positive, [1.0, 0.0, 2.0, 3.0, 4.0]);
+        // By schema 2, each bucket has two of schema 3: -1 and 0, 1 and 2, 7 and 8.
+        reduce_to(&mut h, 2);
+        assert_eq!((h.schema, h.positive.as_slice()), (2, &[1.0, 5.0, 4.0][..]));
+        let before = h.clone();
+        reduce_to(&mut h, 2);
+        assert_eq!(h, before);
+    }
+
+    #[test]
+    fn indexes_at_the_ends_of_their_range_do_no_harm() {
+        let edge = Span { offset: i32::MAX, length: 2 };
+        let mut h = Histogram {
+            positive_spans: vec![edge, edge, Span { offset: i32::MAX, length: 1 }],
+            positive: vec![1.0, 0.0, 2.0, 3.0, 4.0],
+            count: 10.0,
+            ..Histogram::default()
+        };
+        compact(&mut h, 0);
+        reduce_to(&mut h, -4);
+        let _ = h.validate();
     }
 }

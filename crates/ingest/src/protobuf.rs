@@ -1,9 +1,9 @@
 //! Reads protobuf's wire format from a slice, field by field. Nothing is copied and nothing recurses: a message within a
-//! message is a slice that the caller reads in turn.
+//! message is a slice that the caller reads in turn. Those who read other messages of Prometheus than this crate does use it too.
 
 /// Why bytes are no message. Small, as it is the error of the innermost loops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     /// The bytes end within a field.
     CutShort,
     /// A number has more than 64 bits.
@@ -15,7 +15,8 @@ pub(crate) enum Malformed {
 }
 
 impl Malformed {
-    pub(crate) fn cause(self) -> &'static str {
+    /// In the words of Go's library.
+    pub fn cause(self) -> &'static str {
         match self {
             Self::CutShort => "unexpected EOF",
             Self::Overflow => "proto: integer overflow",
@@ -26,7 +27,7 @@ impl Malformed {
 }
 
 /// Calls `visit` for each number of a repeated field of varints, which come packed or one by one.
-pub(crate) fn varints(value: Value<'_>, mut visit: impl FnMut(u64)) -> Result<(), Malformed> {
+pub fn varints(value: Value<'_>, mut visit: impl FnMut(u64)) -> Result<(), Malformed> {
     if let Value::Varint(n) = value {
         visit(n);
         return Ok(());
@@ -40,71 +41,79 @@ pub(crate) fn varints(value: Value<'_>, mut visit: impl FnMut(u64)) -> Result<()
 
 /// The value of a field, as the wire has it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Value<'a> {
+pub enum Value<'a> {
+    /// A whole number.
     Varint(u64),
+    /// Eight bytes.
     Fixed64(u64),
+    /// A length and so many bytes.
     Bytes(&'a [u8]),
+    /// Four bytes, which no field here has.
     Fixed32,
 }
 
 impl<'a> Value<'a> {
+    /// Bytes, a text or a message.
     #[inline]
-    pub(crate) fn bytes(self) -> Result<&'a [u8], Malformed> {
+    pub fn bytes(self) -> Result<&'a [u8], Malformed> {
         if let Self::Bytes(bytes) = self { Ok(bytes) } else { Err(Malformed::WireType) }
     }
 
+    /// A `uint64`, an enum or a truth value.
     #[inline]
-    pub(crate) fn varint(self) -> Result<u64, Malformed> {
+    pub fn varint(self) -> Result<u64, Malformed> {
         if let Self::Varint(n) = self { Ok(n) } else { Err(Malformed::WireType) }
     }
 
+    /// A `double`.
     #[inline]
-    pub(crate) fn double(self) -> Result<f64, Malformed> {
+    pub fn double(self) -> Result<f64, Malformed> {
         if let Self::Fixed64(bits) = self { Ok(f64::from_bits(bits)) } else { Err(Malformed::WireType) }
     }
 
     /// A `fixed64`, or the bits of an `sfixed64`.
     #[inline]
-    pub(crate) fn fixed64(self) -> Result<u64, Malformed> {
+    pub fn fixed64(self) -> Result<u64, Malformed> {
         if let Self::Fixed64(bits) = self { Ok(bits) } else { Err(Malformed::WireType) }
     }
 
     /// An `int64`: the varint's bits.
     #[inline]
-    pub(crate) fn int64(self) -> Result<i64, Malformed> {
+    pub fn int64(self) -> Result<i64, Malformed> {
         self.varint().map(|n| n as i64)
     }
 
     /// A `sint32`.
-    pub(crate) fn sint32(self) -> Result<i32, Malformed> {
+    pub fn sint32(self) -> Result<i32, Malformed> {
         self.varint().map(|n| zigzag(n) as i32)
     }
 }
 
 /// The signed number behind a `sint32` or `sint64`.
-pub(crate) fn zigzag(n: u64) -> i64 {
+pub fn zigzag(n: u64) -> i64 {
     (n >> 1) as i64 ^ -((n & 1) as i64)
 }
 
 /// Reads fields one after the other.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reader<'a> {
+pub struct Reader<'a> {
     rest: &'a [u8],
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+    /// Reads a message.
+    pub fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
     }
 
     /// What has not been read.
-    pub(crate) fn rest(&self) -> &'a [u8] {
+    pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
     /// The number and the value of the next field.
     #[inline]
-    pub(crate) fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
+    pub fn field(&mut self) -> Result<Option<(u64, Value<'a>)>, Malformed> {
         match self.rest {
             [] => return Ok(None),
             // What most fields are: a text or a message of less than 128 bytes.
@@ -145,15 +154,16 @@ impl<'a> Reader<'a> {
 
     /// A length and so many bytes.
     #[inline]
-    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
+    pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let len = usize::try_from(self.varint()?).map_err(|_| Malformed::CutShort)?;
         let (head, tail) = self.rest.split_at_checked(len).ok_or(Malformed::CutShort)?;
         self.rest = tail;
         Ok(head)
     }
 
+    /// A number.
     #[inline]
-    pub(crate) fn varint(&mut self) -> Result<u64, Malformed> {
+    pub fn varint(&mut self) -> Result<u64, Malformed> {
         match self.rest {
             [byte, rest @ ..] if *byte < 0x80 => {
                 self.rest = rest;

@@ -45,14 +45,11 @@ pub(super) const LIMIT_KEYS: &[Key] = &[
     Key::new("keep_dropped_targets", Shape::Count),
 ];
 
-const NATIVE: &str = "targets are not asked for native histograms yet; they come by remote write and OTLP";
-
 /// Options of histograms, names and extra series, in `global` and in each scrape configuration.
 pub(super) const HISTOGRAM_KEYS: &[Key] = &[
-    Key::new("scrape_native_histograms", Shape::Bool).without_effect_unless("false", NATIVE),
-    Key::new("convert_classic_histograms_to_nhcb", Shape::Bool).without_effect_unless("false", NATIVE),
-    Key::new("always_scrape_classic_histograms", Shape::Bool)
-        .without_effect_unless("true", "classic histograms are always scraped"),
+    Key::new("scrape_native_histograms", Shape::Bool),
+    Key::new("convert_classic_histograms_to_nhcb", Shape::Bool),
+    Key::new("always_scrape_classic_histograms", Shape::Bool),
     Key::new("extra_scrape_metrics", Shape::Bool)
         .without_effect_unless("false", "the extra series about a scrape are not written yet"),
     Key::new("metric_name_escaping_scheme", Shape::Text)

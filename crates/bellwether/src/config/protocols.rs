@@ -2,21 +2,15 @@
 
 use collect::config::ScrapeProtocol;
 
-use super::grammar::{Map, Notice};
+use super::grammar::Map;
 use super::raw::Outcome;
 
-/// The protocol that Prometheus knows and this program does not read yet.
-const PROTOBUF: &str = "PrometheusProto";
-const NO_PROTOBUF: &str = "the protobuf format is not read yet; the other formats are asked for";
 const KEY: &str = "scrape_protocols";
 const FALLBACK_KEY: &str = "fallback_scrape_protocol";
 
-fn known(name: &str) -> Result<Option<ScrapeProtocol>, String> {
-    if name == PROTOBUF {
-        return Ok(None);
-    }
-    name.parse().map(Some).map_err(|_| {
-        let mut all: Vec<_> = ScrapeProtocol::DEFAULT.iter().map(|p| p.as_str()).chain([PROTOBUF]).collect();
+fn known(name: &str) -> Result<ScrapeProtocol, String> {
+    name.parse().map_err(|_| {
+        let mut all = ScrapeProtocol::PROTO_FIRST.map(|p| p.as_str());
         all.sort_unstable();
         format!("unknown scrape protocol {name}, supported: [{}]", all.join(" "))
     })
@@ -40,51 +34,25 @@ pub(super) fn check(map: &Map<'_>, place: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// The protocols of a list that is given and checked, without those that are not read yet; `None` if the key is absent.
-pub(super) fn read(map: &Map<'_>, notices: &mut Vec<Notice>) -> Outcome<Option<Vec<ScrapeProtocol>>> {
+/// The protocols of a list that is given and checked; `None` if the key is absent.
+pub(super) fn read(map: &Map<'_>) -> Outcome<Option<Vec<ScrapeProtocol>>> {
     if !map.has(KEY) {
         return Ok(None);
     }
-    let mut protocols = Vec::new();
-    for name in map.texts(KEY)? {
-        match known(name) {
-            Ok(Some(protocol)) => protocols.push(protocol),
-            Ok(None) => {
-                notices.push(Notice { line: map.line_of(KEY), key: KEY.into(), text: NO_PROTOBUF.into() });
-            }
-            Err(cause) => return map.problem(KEY, cause),
-        }
-    }
-    if protocols.is_empty() {
-        protocols = ScrapeProtocol::DEFAULT.to_vec();
-    }
-    Ok(Some(protocols))
+    let protocols: Result<_, _> = map.texts(KEY)?.into_iter().map(known).collect();
+    protocols.map(Some).or_else(|cause| map.problem(KEY, cause))
 }
 
 /// The protocol to assume of a target that does not name one.
-pub(super) fn read_fallback(
-    map: &Map<'_>,
-    job: &str,
-    notices: &mut Vec<Notice>,
-) -> Outcome<Option<ScrapeProtocol>> {
+pub(super) fn read_fallback(map: &Map<'_>, job: &str) -> Outcome<Option<ScrapeProtocol>> {
     let name = map.text(FALLBACK_KEY)?;
     if name.is_empty() {
         return Ok(None);
     }
-    match known(name) {
-        Ok(Some(protocol)) => Ok(Some(protocol)),
-        Ok(None) => {
-            let text = "the protobuf format is not read yet; such a scrape fails";
-            notices.push(Notice {
-                line: map.line_of(FALLBACK_KEY),
-                key: FALLBACK_KEY.into(),
-                text: text.into(),
-            });
-            Ok(None)
-        }
-        Err(cause) => map.problem(
+    known(name).map(Some).or_else(|cause| {
+        map.problem(
             FALLBACK_KEY,
             format!("invalid fallback_scrape_protocol for scrape config with job name {job:?}: {cause}"),
-        ),
-    }
+        )
+    })
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::str::FromStr as _;
 
 use collect::config::{Scheme, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
+use collect::exposition::Histograms;
 
 use super::global::{self, Global};
 use super::grammar::{Key, Map, Notice, Section, Shape};
@@ -30,10 +31,8 @@ pub(super) static SECTION: Section = Section {
             Key::new("metrics_path", Shape::Text),
             Key::new("scheme", Shape::Text),
             Key::new("enable_compression", Shape::Bool),
-            Key::new("native_histogram_bucket_limit", Shape::Count)
-                .without_effect_unless("0", "targets are not asked for native histograms yet"),
-            Key::new("native_histogram_min_bucket_factor", Shape::Float)
-                .without_effect_unless("0", "targets are not asked for native histograms yet"),
+            Key::new("native_histogram_bucket_limit", Shape::Count),
+            Key::new("native_histogram_min_bucket_factor", Shape::Float),
             Key::new("metric_name_validation_scheme", Shape::Text),
             Key::new(
                 "relabel_configs",
@@ -83,11 +82,14 @@ pub(super) fn read(
     if map.has("scrape_protocols") {
         protocols::check(map, &format!("for scrape config with job name {job:?}"))?;
     }
-    config.scrape_protocols = match protocols::read(map, notices)? {
+    config.histograms = read_histograms(map, global)?;
+    config.native_bucket_factor = map.float("native_histogram_min_bucket_factor")?;
+    config.scrape_protocols = match protocols::read(map)?.or(protocols::read(global)?) {
         Some(protocols) => protocols,
-        None => protocols::read(global, &mut Vec::new())?.unwrap_or(ScrapeProtocol::DEFAULT.to_vec()),
+        None if config.histograms.native => ScrapeProtocol::PROTO_FIRST.to_vec(),
+        None => ScrapeProtocol::DEFAULT.to_vec(),
     };
-    config.fallback_scrape_protocol = protocols::read_fallback(map, job, notices)?;
+    config.fallback_scrape_protocol = protocols::read_fallback(map, job)?;
     config.name_validation = global::name_validation(map)?.unwrap_or(defaults.name_validation);
     check_escaping(map, global, defaults)?;
     config.honor_labels = map.flag("honor_labels", config.honor_labels)?;
@@ -105,6 +107,15 @@ pub(super) fn read(
     config.relabel_configs = relabel::read(map, "relabel_configs", config.name_validation)?;
     config.metric_relabel_configs = relabel::read(map, "metric_relabel_configs", config.name_validation)?;
     Ok(config)
+}
+
+fn read_histograms(map: &Map<'_>, global: &Map<'_>) -> Outcome<Histograms> {
+    let flag = |key| map.flag(key, global.flag(key, false)?);
+    Ok(Histograms {
+        native: flag("scrape_native_histograms")?,
+        always_classic: flag("always_scrape_classic_histograms")?,
+        to_custom_buckets: flag("convert_classic_histograms_to_nhcb")?,
+    })
 }
 
 /// Prometheus takes any scheme and fails at the scrape; a name that cannot be scraped is refused here. Targets within
@@ -141,6 +152,9 @@ fn read_limits(map: &Map<'_>, global: &Map<'_>) -> Outcome<ScrapeLimits> {
         label_limit: count("label_limit")?,
         label_name_length_limit: count("label_name_length_limit")?,
         label_value_length_limit: count("label_value_length_limit")?,
+        native_buckets: usize::try_from(map.count("native_histogram_bucket_limit")?).or_else(|_| {
+            map.problem("native_histogram_bucket_limit", "native_histogram_bucket_limit is out of range")
+        })?,
         body_size_limit: usize::try_from(size)
             .or_else(|_| map.problem("body_size_limit", "body_size_limit must not be negative"))?,
         keep_dropped_targets: count("keep_dropped_targets")?,

@@ -3,7 +3,7 @@
 use super::quote::quote;
 
 /// The quiet NaN that every exposed NaN becomes, as in Prometheus: a target cannot send the staleness marker.
-const NORMAL_NAN: u64 = 0x7ff8_0000_0000_0001;
+pub(super) const NORMAL_NAN: u64 = 0x7ff8_0000_0000_0001;
 
 /// Powers of ten that are exact as doubles.
 const EXACT_POWERS_OF_TEN: [f64; 23] = [

@@ -5,7 +5,7 @@ use base::MetricType;
 use super::lexer::{Lexer, Token, metric_type};
 use super::number::parse_value;
 use super::quote::quote;
-use super::{Escaped, Event, Exemplar, LabelSpan, ParseError, Series, Span, escaped};
+use super::{Escaped, Escapes, Event, Exemplar, LabelSpan, ParseError, Series, Span, escaped};
 
 /// Reads the events of one body; `OM` chooses OpenMetrics.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl<'a, const OM: bool> TextParser<'a, OM> {
             }
             Token::Help => {
                 self.check_utf8(text, |t| format!("help text {} is not a valid utf8 string", quote(t)))?;
-                Ok(Event::Help { metric, text: Escaped { raw: text, escapes_quotes: OM } })
+                Ok(Event::Help { metric, text: Escaped { raw: text, escapes: if OM { Escapes::Quotes } else { Escapes::Lines } } })
             }
             _ => {
                 self.check_utf8(text, |t| format!("invalid UTF-8 unit: {}", quote(t)))?;
@@ -380,16 +380,20 @@ impl ParsedSeries {
     #[inline]
     fn borrow<'p, const OM: bool>(self, parser: &'p TextParser<'_, OM>) -> Series<'p> {
         Series {
+            bytes: self.series.of(parser.body),
+            name: self.name.of(parser.body),
             body: parser.body,
-            series: self.series,
-            name: self.name,
             labels: &parser.labels,
+            escapes: Escapes::Quotes,
             family_type: parser.family_type,
+            bound: None,
             value: self.value,
             timestamp_ms: self.timestamp_ms,
+            start_ms: 0,
             exemplar: self.exemplar.map(|e| Exemplar {
                 body: parser.body,
                 labels: &parser.exemplar_labels,
+                escapes: Escapes::Quotes,
                 value: e.value,
                 timestamp_ms: e.timestamp_ms,
             }),

@@ -13,12 +13,22 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 /// Index of a series in the cache.
 pub(super) type Slot = u32;
 
+/// A series that is exposed, or was.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct LiveSeries {
+    pub(super) labels: Labels,
+    /// Whether its samples are native histograms.
+    pub(super) histogram: bool,
+}
+
 /// A series as exposed.
 struct Entry {
     key: Box<[u8]>,
     hash: u64,
     /// The final label set; `None` where relabelling drops the series.
     labels: Option<Labels>,
+    /// Whether its samples are native histograms.
+    histogram: bool,
     /// The round in which the series was last exposed.
     round: u64,
     /// Position at which it was exposed in that round.
@@ -42,7 +52,7 @@ pub(super) struct SeriesCache {
     tracked: Vec<Slot>,
     live: Vec<Slot>,
     /// Label sets that another loop of the same target left live.
-    inherited: Vec<Labels>,
+    inherited: Vec<LiveSeries>,
     good_len: usize,
 }
 
@@ -56,7 +66,7 @@ pub(super) enum Lookup {
 
 impl SeriesCache {
     /// An empty cache. The seed should differ between targets.
-    pub(super) fn new(seed: u64, inherited: Vec<Labels>) -> Self {
+    pub(super) fn new(seed: u64, inherited: Vec<LiveSeries>) -> Self {
         Self {
             entries: Vec::new(),
             free: Vec::new(),
@@ -124,10 +134,10 @@ impl SeriesCache {
     }
 
     /// Adds a series that [`Self::look_up`] did not know.
-    pub(super) fn insert(&mut self, key: &[u8], labels: Option<Labels>) -> Slot {
+    pub(super) fn insert(&mut self, key: &[u8], labels: Option<Labels>, histogram: bool) -> Slot {
         let hash = xxh3_64_with_seed(key, self.seed);
-        let entry =
-            Entry { key: key.into(), hash, labels, round: self.round, position: self.order.len() as u32 };
+        let (round, position) = (self.round, self.order.len() as u32);
+        let entry = Entry { key: key.into(), hash, labels, histogram, round, position };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.entries[slot as usize] = Some(entry);
@@ -164,7 +174,7 @@ impl SeriesCache {
 
     /// Ends a round whose samples count. Returns the label sets that were live before and are not now, and forgets what
     /// was not exposed.
-    pub(super) fn finish(&mut self) -> Vec<Labels> {
+    pub(super) fn finish(&mut self) -> Vec<LiveSeries> {
         let ended = self.ended();
         std::mem::swap(&mut self.live, &mut self.tracked);
         self.forget_unseen();
@@ -174,7 +184,7 @@ impl SeriesCache {
 
     /// Ends a round that failed, or one without a body: nothing is live any more. Returns what was. What is known is
     /// kept for when the target is back.
-    pub(super) fn fail(&mut self) -> Vec<Labels> {
+    pub(super) fn fail(&mut self) -> Vec<LiveSeries> {
         self.tracked.clear();
         let ended = self.ended();
         self.live.clear();
@@ -185,21 +195,28 @@ impl SeriesCache {
     }
 
     /// The label sets that are live, for the loop that takes over.
-    pub(super) fn live(&self) -> Vec<Labels> {
-        let own = self.live.iter().filter_map(|slot| self.labels(*slot));
-        own.chain(&self.inherited).cloned().collect()
+    pub(super) fn live(&self) -> Vec<LiveSeries> {
+        self.own_live().chain(self.inherited.iter().cloned()).collect()
     }
 
-    fn ended(&mut self) -> Vec<Labels> {
+    fn own_live(&self) -> impl Iterator<Item = LiveSeries> {
+        let entry = |slot: &Slot| self.entries[*slot as usize].as_ref();
+        self.live.iter().filter_map(entry).filter_map(|e| {
+            let labels = e.labels.clone()?;
+            Some(LiveSeries { labels, histogram: e.histogram })
+        })
+    }
+
+    fn ended(&mut self) -> Vec<LiveSeries> {
         let inherited = std::mem::take(&mut self.inherited);
         if inherited.is_empty() && self.live == self.tracked {
             return Vec::new();
         }
         // By label set, not by bytes: a target may write one series in another way without ending it.
         let now: HashSet<&Labels> = self.tracked.iter().filter_map(|slot| self.labels(*slot)).collect();
-        let mut before: HashSet<&Labels> = HashSet::new();
-        let candidates = self.live.iter().filter_map(|slot| self.labels(*slot)).chain(&inherited);
-        candidates.filter(|labels| !now.contains(*labels) && before.insert(labels)).cloned().collect()
+        let mut before: HashSet<Labels> = HashSet::new();
+        let candidates = self.own_live().chain(inherited);
+        candidates.filter(|s| !now.contains(&s.labels) && before.insert(s.labels.clone())).collect()
     }
 
     fn forget_unseen(&mut self) {
@@ -237,13 +254,13 @@ mod tests {
                 Lookup::Unknown => {
                     unknown += 1;
                     // Blanks do not count, so that two ways of writing give one label set.
-                    cache.insert(key.as_bytes(), Some(Labels::from_pairs([("k", key.trim())])))
+                    cache.insert(key.as_bytes(), Some(Labels::from_pairs([("k", key.trim())])), false)
                 }
             };
             assert_eq!(cache.labels(slot).unwrap().get("k"), Some(key.trim()));
             cache.track(slot);
         }
-        let mut ended: Vec<_> = cache.finish().iter().map(|l| l.get_or_empty("k").to_owned()).collect();
+        let mut ended: Vec<_> = cache.finish().iter().map(|s| s.labels.get_or_empty("k").to_owned()).collect();
         ended.sort();
         (unknown, ended)
     }
@@ -287,7 +304,7 @@ mod tests {
             c.begin();
             let key = format!("k{i}");
             assert!(matches!(c.look_up(key.as_bytes()), Lookup::Unknown));
-            c.insert(key.as_bytes(), None);
+            c.insert(key.as_bytes(), None, false);
             c.fail();
         }
         assert!(c.len() <= 1_001, "{}", c.len());
@@ -295,7 +312,7 @@ mod tests {
 
     #[test]
     fn inherited_series_end_unless_they_are_exposed() {
-        let l = |k: &str| Labels::from_pairs([("k", k)]);
+        let l = |k: &str| LiveSeries { labels: Labels::from_pairs([("k", k)]), histogram: false };
         let mut c = SeriesCache::new(1, vec![l("a"), l("b")]);
         assert_eq!(scrape(&mut c, &["a"]), (1, vec!["b".into()]));
         assert_eq!(scrape(&mut c, &["a"]), (0, none()));

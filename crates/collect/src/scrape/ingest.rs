@@ -6,19 +6,20 @@
 use std::sync::Arc;
 
 use base::{
-    EXEMPLAR_LABEL_CHARS, Error, ErrorKind, Exemplar, Labels, LabelsBuilder, METRIC_NAME, Result, STALE_NAN,
-    Sample, SeriesExemplar, SeriesSample,
+    EXEMPLAR_LABEL_CHARS, Error, ErrorKind, Exemplar, Histogram, Labels, LabelsBuilder, METRIC_NAME, Result,
+    STALE_NAN, Sample, SeriesExemplar, SeriesHistogram, SeriesSample,
 };
 
-use super::cache::{Lookup, SeriesCache, Slot};
+use super::buckets::BucketLimits;
+use super::cache::{LiveSeries, Lookup, SeriesCache, Slot};
 use super::family::Family;
 use super::metadata::MetadataCache;
 use super::metrics::ScrapeMetrics;
 use super::starts::{Starts, Zeros};
 use super::transport::FetchedBody;
 use crate::config::{NameValidation, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
-use crate::exposition::{self, Event, Format, Parser, Series};
-use crate::limits::{AHEAD_MAX, SERIES_PER_SCRAPE_MAX};
+use crate::exposition::{self, Collector, Event, Format, Histograms, Native, Parser, Series};
+use crate::limits::{AHEAD_MAX, NATIVE_BUCKETS_PER_SCRAPE_MAX, SERIES_PER_SCRAPE_MAX};
 use crate::relabel::{self, Rule};
 
 const EXPORTED_PREFIX: &str = "exported_";
@@ -40,9 +41,12 @@ pub(super) struct Ingest {
     metrics: ScrapeMetrics,
     metadata: Arc<MetadataCache>,
     cache: SeriesCache,
+    histograms: Vec<SeriesHistogram>,
     exemplars: Vec<SeriesExemplar>,
     /// Only followed where series are labelled with it.
     family: Family,
+    /// Only used where classic histograms of text become native ones.
+    collector: Collector,
     /// Only followed where starts are used.
     starts: Starts,
     zeros: Zeros,
@@ -60,6 +64,8 @@ struct Settings {
     limits: ScrapeLimits,
     validation: NameValidation,
     fallback: Option<Format>,
+    histograms: Histograms,
+    buckets: BucketLimits,
     type_and_unit_labels: bool,
     start_zeros: bool,
     store_starts: bool,
@@ -71,6 +77,15 @@ struct Round<'o> {
     out: &'o mut Vec<SeriesSample>,
     counts: Counts,
     over_limit: bool,
+    /// Buckets of native histograms.
+    buckets: usize,
+    over_bucket_limit: bool,
+}
+
+/// A sample that may be kept.
+struct Admitted {
+    labels: Labels,
+    t_ms: i64,
 }
 
 impl Ingest {
@@ -79,7 +94,7 @@ impl Ingest {
         config: &ScrapeConfig,
         target: Labels,
         seed: u64,
-        inherited: Vec<Labels>,
+        inherited: Vec<LiveSeries>,
         metadata: Arc<MetadataCache>,
         metrics: ScrapeMetrics,
     ) -> Self {
@@ -88,6 +103,7 @@ impl Ingest {
             ScrapeProtocol::OpenMetricsText0_0_1 | ScrapeProtocol::OpenMetricsText1_0_0 => {
                 Format::OpenMetrics
             }
+            ScrapeProtocol::PrometheusProto => Format::Protobuf,
         });
         let settings = Settings {
             target,
@@ -98,6 +114,8 @@ impl Ingest {
             limits: config.limits,
             validation: config.name_validation,
             fallback,
+            histograms: config.histograms,
+            buckets: BucketLimits::of(config),
             type_and_unit_labels: config.type_and_unit_labels,
             start_zeros: config.start_zeros,
             store_starts: config.starts,
@@ -107,8 +125,10 @@ impl Ingest {
             metrics,
             metadata,
             cache: SeriesCache::new(seed, inherited),
+            histograms: Vec::new(),
             exemplars: Vec::new(),
             family: Family::default(),
+            collector: Collector::default(),
             starts: Starts::default(),
             zeros: Zeros::default(),
             key: Vec::new(),
@@ -126,10 +146,18 @@ impl Ingest {
     ) -> (Counts, Result<()>) {
         let start = out.len();
         self.round += 1;
+        self.histograms.clear();
         self.exemplars.clear();
         self.zeros.clear();
         self.cache.begin();
-        let mut round = Round { now_ms, out, counts: Counts::default(), over_limit: false };
+        let mut round = Round {
+            now_ms,
+            out,
+            counts: Counts::default(),
+            over_limit: false,
+            buckets: 0,
+            over_bucket_limit: false,
+        };
         let result = self.read(body, &mut round);
         let counts = round.counts;
         match result {
@@ -137,7 +165,7 @@ impl Ingest {
                 self.metadata.finish(self.round);
                 self.use_starts(&mut out[start..]);
                 let ended = self.cache.finish();
-                mark_stale(&ended, now_ms, out);
+                self.mark_stale(ended, now_ms, out);
             }
             Err(_) => {
                 out.truncate(start);
@@ -151,17 +179,32 @@ impl Ingest {
     /// Appends markers for every series that was live: there was no body, or nobody will scrape this target any more.
     pub(super) fn fail(&mut self, now_ms: i64, out: &mut Vec<SeriesSample>) {
         self.zeros.clear();
+        self.histograms.clear();
         let ended = self.cache.fail();
-        mark_stale(&ended, now_ms, out);
+        self.mark_stale(ended, now_ms, out);
+    }
+
+    fn mark_stale(&mut self, ended: Vec<LiveSeries>, now_ms: i64, out: &mut Vec<SeriesSample>) {
+        for LiveSeries { labels, histogram } in ended {
+            if histogram {
+                let histogram = Histogram::stale();
+                self.histograms.push(SeriesHistogram { labels, t_ms: now_ms, histogram, start_ms: 0 });
+            } else {
+                let sample = Sample { t_ms: now_ms, value: f64::from_bits(STALE_NAN) };
+                out.push(SeriesSample { labels, sample, start_ms: 0 });
+            }
+        }
     }
 
     /// Makes of the starts of samples what the configuration asks for.
     fn use_starts(&mut self, samples: &mut [SeriesSample]) {
         if self.settings.start_zeros {
             self.zeros.take(samples);
+            self.zeros.take_histograms(&self.histograms);
         }
         if !self.settings.store_starts {
             samples.iter_mut().for_each(|s| s.start_ms = 0);
+            self.histograms.iter_mut().for_each(|h| h.start_ms = 0);
         }
     }
 
@@ -170,13 +213,18 @@ impl Ingest {
         &mut self.zeros
     }
 
+    /// The native histograms of the body that was taken last, and markers of those that it ended.
+    pub(super) fn histograms(&mut self) -> &mut Vec<SeriesHistogram> {
+        &mut self.histograms
+    }
+
     /// The exemplars of the body that was taken last.
     pub(super) fn exemplars(&mut self) -> &mut Vec<SeriesExemplar> {
         &mut self.exemplars
     }
 
     /// Label sets that are live, for the loop that takes over.
-    pub(super) fn live(&self) -> Vec<Labels> {
+    pub(super) fn live(&self) -> Vec<LiveSeries> {
         self.cache.live()
     }
 
@@ -185,15 +233,30 @@ impl Ingest {
             return Ok(());
         }
         let format = self.settings.format_of(&body.content_type)?;
-        let mut parser = Parser::new(format, &body.bytes);
+        let mut parser = Parser::with_histograms(format, &body.bytes, self.settings.histograms);
         self.family.clear();
         self.starts.clear();
+        self.collector.clear();
+        let text = format != Format::Protobuf;
         let with_starts = format == Format::OpenMetrics && self.settings.uses_starts();
+        let collecting = text && self.settings.histograms.to_custom_buckets;
         while let Some(event) = parser.next()? {
             match event {
-                Event::Series(series) if with_starts => self.sample_or_start(&series, round)?,
-                Event::Series(series) => self.sample(&series, round)?,
+                Event::Series(series) => {
+                    if with_starts && self.is_start(&series, round) {
+                        continue;
+                    }
+                    if collecting && self.collect(&series, round)? {
+                        continue;
+                    }
+                    self.sample(&series, with_starts, round)?;
+                }
+                Event::Histogram(series, native) => self.histogram(&series, native, round)?,
                 Event::Type { metric, metric_type } => {
+                    if collecting {
+                        self.finish_collected(round)?;
+                        self.collector.set_type(metric, metric_type);
+                    }
                     if self.settings.type_and_unit_labels {
                         self.family.set_type(metric, metric_type);
                     }
@@ -212,30 +275,104 @@ impl Ingest {
                 Event::Comment(_) => {}
             }
         }
+        self.finish_collected(round)?;
+        self.check_limits(round)
+    }
+
+    fn check_limits(&self, round: &Round<'_>) -> Result<()> {
+        if round.over_bucket_limit {
+            self.metrics.exceeded_bucket_limit.inc();
+        }
         if round.over_limit {
             self.metrics.exceeded_sample_limit.inc();
             return Err(Error::limit("sample limit exceeded"));
         }
+        if round.over_bucket_limit {
+            return Err(Error::limit("histogram bucket limit exceeded"));
+        }
         Ok(())
     }
 
-    /// Takes a sample, or gives those that it is about their start.
-    fn sample_or_start(&mut self, series: &Series<'_>, round: &mut Round<'_>) -> Result<()> {
-        if let Some(start_ms) = self.starts.read(series) {
-            for at in self.starts.resolve(series) {
-                round.out[at].start_ms = start_ms;
+    /// Whether a sample is a start; gives those that it is about theirs.
+    fn is_start(&mut self, series: &Series<'_>, round: &mut Round<'_>) -> bool {
+        let Some(start_ms) = self.starts.read(series) else { return false };
+        for at in self.starts.resolve(series) {
+            round.out[at].start_ms = start_ms;
+        }
+        self.collector.set_start(series, start_ms);
+        true
+    }
+
+    /// Takes a sample of a classic histogram that becomes a native one. Returns whether it is none of its own.
+    fn collect(&mut self, series: &Series<'_>, round: &mut Round<'_>) -> Result<bool> {
+        if self.collector.ends_before(series) {
+            self.finish_collected(round)?;
+        }
+        Ok(self.collector.take(series) && !self.settings.histograms.always_classic)
+    }
+
+    fn finish_collected(&mut self, round: &mut Round<'_>) -> Result<()> {
+        let mut collector = std::mem::take(&mut self.collector);
+        let result = match collector.finish() {
+            None => Ok(()),
+            Some(Ok((series, native))) => self.histogram(&series, native, round),
+            // As in Prometheus, one that contradicts itself is left out.
+            Some(Err(_)) => {
+                self.metrics.not_converted.inc();
+                Ok(())
             }
+        };
+        self.collector = collector;
+        result
+    }
+
+    fn sample(&mut self, series: &Series<'_>, with_starts: bool, round: &mut Round<'_>) -> Result<()> {
+        let Some(Admitted { labels, t_ms }) = self.admit(series, false, round)? else { return Ok(()) };
+        // With more labels than characters it could not be stored.
+        let few = |e: &&exposition::Exemplar<'_>| e.labels().nth(EXEMPLAR_LABEL_CHARS).is_none();
+        if let Some(exemplar) = series.exemplar.as_ref().filter(few) {
+            let labels = labels.clone();
+            self.exemplars.push(SeriesExemplar { labels, exemplar: taken(exemplar, t_ms) });
+        }
+        if with_starts {
+            self.starts.note(series, round.out.len());
+        }
+        let sample = Sample { t_ms, value: series.value };
+        round.out.push(SeriesSample { labels, sample, start_ms: series.start_ms });
+        Ok(())
+    }
+
+    fn histogram(&mut self, series: &Series<'_>, native: &mut Native, round: &mut Round<'_>) -> Result<()> {
+        let Some(Admitted { labels, t_ms }) = self.admit(series, true, round)? else { return Ok(()) };
+        let mut histogram = std::mem::take(&mut native.histogram);
+        if !self.settings.buckets.fit(&mut histogram) {
+            // Reading goes on, so that the report gives the whole number.
+            round.over_bucket_limit = true;
             return Ok(());
         }
-        let at = round.out.len();
-        self.sample(series, round)?;
-        if round.out.len() > at {
-            self.starts.note(series, at);
+        round.buckets += histogram.positive.len() + histogram.negative.len() + histogram.custom_bounds.len();
+        if round.buckets > NATIVE_BUCKETS_PER_SCRAPE_MAX {
+            return Err(Error::limit(format!(
+                "cannot scrape: the target exposes more than {NATIVE_BUCKETS_PER_SCRAPE_MAX} buckets of native histograms"
+            )));
         }
+        let few = |e: &exposition::Exemplar<'_>| e.labels().nth(EXEMPLAR_LABEL_CHARS).is_none();
+        for exemplar in series.exemplars_of(native).filter(few) {
+            let labels = labels.clone();
+            self.exemplars.push(SeriesExemplar { labels, exemplar: taken(&exemplar, t_ms) });
+        }
+        self.histograms.push(SeriesHistogram { labels, t_ms, histogram, start_ms: series.start_ms });
         Ok(())
     }
 
-    fn sample(&mut self, series: &Series<'_>, round: &mut Round<'_>) -> Result<()> {
+    /// Counts a sample and gives it its labels and its time, unless it is dropped or left out.
+    #[inline]
+    fn admit(
+        &mut self,
+        series: &Series<'_>,
+        histogram: bool,
+        round: &mut Round<'_>,
+    ) -> Result<Option<Admitted>> {
         round.counts.scraped += 1;
         if round.counts.scraped > SERIES_PER_SCRAPE_MAX {
             return Err(Error::limit(format!(
@@ -250,42 +387,32 @@ impl Ingest {
         };
         let (slot, repeated, known) = match self.cache.look_up(key) {
             Lookup::Known { slot, repeated } => (slot, repeated, true),
-            Lookup::Unknown => (self.learn(series)?, false, false),
+            Lookup::Unknown => (self.learn(series, histogram)?, false, false),
         };
-        let Some(labels) = self.cache.labels(slot) else { return Ok(()) };
+        let Some(labels) = self.cache.labels(slot) else { return Ok(None) };
         let own_timestamp = series.timestamp_ms.filter(|_| self.settings.honor_timestamps);
         if repeated && own_timestamp.is_none() {
             self.metrics.duplicate_timestamp.inc();
             round.counts.added += 1;
-            return Ok(());
+            return Ok(None);
         }
         let t_ms = own_timestamp.unwrap_or(round.now_ms);
         if t_ms.saturating_sub(round.now_ms) > AHEAD_MAX.as_millis() as i64 {
             self.metrics.out_of_bounds.inc();
             round.counts.added += 1;
-            return Ok(());
+            return Ok(None);
         }
         round.counts.added += 1;
         let limit = self.settings.limits.sample_limit;
         if limit > 0 && round.counts.added > limit {
             // Reading goes on, so that the report gives the whole number.
             round.over_limit = true;
-            return Ok(());
+            return Ok(None);
         }
         round.counts.series_added += usize::from(!known);
-        round.out.push(SeriesSample {
-            labels: labels.clone(),
-            sample: Sample { t_ms, value: series.value },
-            start_ms: 0,
-        });
-        // With more labels than characters it could not be stored.
-        let few = |e: &&exposition::Exemplar<'_>| e.labels().nth(EXEMPLAR_LABEL_CHARS).is_none();
-        if let Some(exemplar) = series.exemplar.as_ref().filter(few) {
-            let labels = labels.clone();
-            self.exemplars.push(SeriesExemplar { labels, exemplar: taken(exemplar, t_ms) });
-        }
+        let admitted = Admitted { labels: labels.clone(), t_ms };
         self.track(slot, own_timestamp, repeated);
-        Ok(())
+        Ok(Some(admitted))
     }
 
     fn track(&mut self, slot: Slot, own_timestamp: Option<i64>, repeated: bool) {
@@ -295,7 +422,7 @@ impl Ingest {
     }
 
     /// Gives a series that was not known its final label set.
-    fn learn(&mut self, series: &Series<'_>) -> Result<Slot> {
+    fn learn(&mut self, series: &Series<'_>, histogram: bool) -> Result<Slot> {
         let labels = self.settings.final_labels(series, &self.family);
         if let Some(labels) = &labels
             && let Err(e) = self.settings.check(labels)
@@ -306,7 +433,7 @@ impl Ingest {
             return Err(e);
         }
         let key = if self.settings.type_and_unit_labels { &self.key } else { series.bytes() };
-        Ok(self.cache.insert(key, labels))
+        Ok(self.cache.insert(key, labels, histogram))
     }
 }
 
@@ -386,10 +513,10 @@ impl Settings {
                 return Err(Error::invalid(format!("invalid metric name or label names: {labels}")));
             }
         }
-        self.check_limits(labels, metric)
+        self.check_label_limits(labels, metric)
     }
 
-    fn check_limits(&self, labels: &Labels, metric: &str) -> Result<()> {
+    fn check_label_limits(&self, labels: &Labels, metric: &str) -> Result<()> {
         let (limits, metric) = (self.limits, head(metric));
         let over = |length: usize, limit: usize| limit > 0 && length > limit;
         if over(labels.len(), limits.label_limit) {
@@ -434,11 +561,6 @@ fn taken(exemplar: &exposition::Exemplar<'_>, t_ms: i64) -> Exemplar {
 /// As much of a name as a message shows.
 fn head(text: &str) -> &str {
     text.char_indices().nth(50).map_or(text, |(at, _)| &text[..at])
-}
-
-fn mark_stale(ended: &[Labels], now_ms: i64, out: &mut Vec<SeriesSample>) {
-    let sample = Sample { t_ms: now_ms, value: f64::from_bits(STALE_NAN) };
-    out.extend(ended.iter().map(|labels| SeriesSample { labels: labels.clone(), sample, start_ms: 0 }));
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ pub struct ScrapeMetrics {
     pub(super) target_sync_failed: IntCounterVec,
     pub(super) exceeded_target_limit: IntCounter,
     pub(super) exceeded_sample_limit: IntCounter,
+    pub(super) exceeded_bucket_limit: IntCounter,
+    pub(super) not_converted: IntCounter,
     pub(super) exceeded_body_size_limit: IntCounter,
     pub(super) exceeded_label_limits: IntCounter,
     pub(super) duplicate_timestamp: IntCounter,
@@ -65,6 +67,14 @@ impl ScrapeMetrics {
             exceeded_sample_limit: counter(
                 "prometheus_target_scrapes_exceeded_sample_limit_total",
                 "Scrapes rejected for having more samples than the limit.",
+            )?,
+            exceeded_bucket_limit: counter(
+                "prometheus_target_scrapes_exceeded_native_histogram_bucket_limit_total",
+                "Scrapes rejected for a native histogram with more buckets than the limit.",
+            )?,
+            not_converted: counter(
+                "bellwether_target_scrapes_histograms_not_converted_total",
+                "Classic histograms that contradict themselves and so became no native ones.",
             )?,
             exceeded_body_size_limit: counter(
                 "prometheus_target_scrapes_exceeded_body_size_limit_total",

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::{debug, warn};
 
 use super::Sink;
+use super::cache::LiveSeries;
 use super::ingest::{Counts, Ingest};
 use super::metadata::MetadataCache;
 use super::metrics::ScrapeMetrics;
@@ -47,8 +48,8 @@ pub(super) struct Status {
 /// What a loop leaves to the one that takes its target over.
 #[derive(Default)]
 pub(super) struct Handover {
-    /// Label sets that are live.
-    pub(super) live: Vec<Labels>,
+    /// Series that are live.
+    pub(super) live: Vec<LiveSeries>,
     pub(super) status: Arc<Mutex<Status>>,
     pub(super) metadata: Arc<MetadataCache>,
     last_ms: Option<i64>,
@@ -261,7 +262,8 @@ impl Runner {
             return;
         }
         self.append_zeros().await;
-        let taken = self.context.sink.append(&self.samples, self.ingest.exemplars()).await;
+        let histograms = std::mem::take(self.ingest.histograms());
+        let taken = self.context.sink.append(&self.samples, histograms, self.ingest.exemplars()).await;
         self.ingest.exemplars().clear();
         if let Err(e) = taken {
             self.context.metrics.append_failed.inc();
@@ -277,10 +279,10 @@ impl Runner {
     /// Stores zeros where counters began: before the samples, behind which they would come too late.
     async fn append_zeros(&mut self) {
         let zeros = self.ingest.zeros();
-        if zeros.samples().is_empty() {
+        if zeros.is_empty() {
             return;
         }
-        match self.context.sink.append(zeros.samples(), &[]).await {
+        match self.context.sink.append(zeros.samples(), zeros.histograms().to_vec(), &[]).await {
             Ok(()) => zeros.stored(),
             // The next scrape brings them again.
             Err(e) => warn!(target = %self.target.url, error = %e, "cannot store zeros where counters began"),

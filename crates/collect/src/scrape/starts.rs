@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use base::{MetricType, Sample, SeriesSample};
+use base::{CounterResetHint, Histogram, MetricType, Sample, SeriesHistogram, SeriesSample};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::exposition::{Escaped, Series};
@@ -96,12 +96,14 @@ pub(super) struct Zeros {
     /// The last start of each series whose zero was stored, by the hash of its labels.
     known: HashMap<u64, i64>,
     samples: Vec<SeriesSample>,
+    histograms: Vec<SeriesHistogram>,
 }
 
 impl Zeros {
     /// Forgets the zeros of the scrape before.
     pub(super) fn clear(&mut self) {
         self.samples.clear();
+        self.histograms.clear();
     }
 
     /// Takes those of the samples of a scrape.
@@ -114,19 +116,53 @@ impl Zeros {
         }
     }
 
+    /// Takes those of the histograms of a scrape.
+    pub(super) fn take_histograms(&mut self, histograms: &[SeriesHistogram]) {
+        for h in histograms.iter().filter(|h| h.start_ms != 0 && h.start_ms < h.t_ms) {
+            if self.known.get(&h.labels.stable_hash()) != Some(&h.start_ms) {
+                let histogram = zero_like(&h.histogram);
+                let labels = h.labels.clone();
+                self.histograms.push(SeriesHistogram { labels, t_ms: h.start_ms, histogram, start_ms: 0 });
+            }
+        }
+    }
+
+    /// Whether there are none.
+    pub(super) fn is_empty(&self) -> bool {
+        self.samples.is_empty() && self.histograms.is_empty()
+    }
+
     /// What is to be stored before the samples.
     pub(super) fn samples(&self) -> &[SeriesSample] {
         &self.samples
     }
 
+    /// Likewise, of histograms.
+    pub(super) fn histograms(&self) -> &[SeriesHistogram] {
+        &self.histograms
+    }
+
     /// Says that the store has taken or refused them.
     pub(super) fn stored(&mut self) {
-        for s in self.samples.drain(..) {
+        let samples = self.samples.drain(..).map(|s| (s.labels, s.sample.t_ms));
+        for (labels, start_ms) in samples.chain(self.histograms.drain(..).map(|h| (h.labels, h.t_ms))) {
             // Zeros that are stored once more do no harm, so that forgetting everything is cheap.
             if self.known.len() >= SERIES_PER_SCRAPE_MAX {
                 self.known.clear();
             }
-            self.known.insert(s.labels.stable_hash(), s.sample.t_ms);
+            self.known.insert(labels.stable_hash(), start_ms);
         }
+    }
+}
+
+/// A histogram without observations whose buckets would be those of another.
+fn zero_like(h: &Histogram) -> Histogram {
+    Histogram {
+        counter_reset_hint: CounterResetHint::Reset,
+        is_float: h.is_float,
+        schema: h.schema,
+        zero_threshold: h.zero_threshold,
+        custom_bounds: h.custom_bounds.clone(),
+        ..Histogram::default()
     }
 }

@@ -168,6 +168,7 @@ pub(crate) fn body_too_large(limit: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{NameValidation, ScrapeProtocol};
 
     #[test]
     fn asks_for_formats_as_prometheus_does() {
@@ -177,6 +178,19 @@ mod tests {
              application/openmetrics-text;version=0.0.1;q=0.5,\
              text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
              text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
+        );
+        let config = ScrapeConfig {
+            scrape_protocols: ScrapeProtocol::PROTO_FIRST.to_vec(),
+            name_validation: NameValidation::Legacy,
+            ..ScrapeConfig::new("a")
+        };
+        assert_eq!(
+            accept_header(&config),
+            "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.6,\
+             application/openmetrics-text;version=1.0.0;escaping=underscores;q=0.5,\
+             application/openmetrics-text;version=0.0.1;q=0.4,\
+             text/plain;version=1.0.0;escaping=underscores;q=0.3,\
+             text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
         );
     }
 }
