@@ -172,7 +172,7 @@ fn body(text: &[u8], labels: &[(String, String)], message: Message, now_ms: i64)
                 let t_ms = series.timestamp_ms.unwrap_or(now_ms);
                 samples.push((series_labels(&series, labels), t_ms, series.value));
             }
-            Event::Unit { .. } | Event::Comment(_) => {}
+            Event::Unit { .. } | Event::Comment(_) | Event::Histogram(..) => {}
         }
     }
     let outgoing = samples.iter().map(|(labels, t_ms, value)| Outgoing {

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use base::{
     Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesHistogram, SeriesSample, WriteBatch, format_duration,
 };
-use collect::config::ScrapeConfig;
+use collect::config::{ScrapeConfig, ScrapeProtocol};
 use collect::exporters::node::NodeCollector;
 use collect::family::encode_text;
 use collect::relabel::{self, RuleFields};
@@ -165,6 +165,10 @@ impl Running {
             pool.type_and_unit_labels = self.features.has("type-and-unit-labels");
             pool.start_zeros = self.features.has("created-timestamp-zero-ingestion");
             pool.starts = self.features.has("st-storage");
+            // Of the formats, it is the one in which clients say when counting began.
+            if pool.default_protocols && (pool.start_zeros || pool.starts) {
+                pool.scrape_protocols = ScrapeProtocol::PROTO_FIRST.to_vec();
+            }
         }
         self.manager.apply(pools.clone()).await?;
         self.alerts.apply(checked, rules).await;

@@ -47,6 +47,8 @@ pub struct ScrapeConfig {
     pub track_timestamps_staleness: bool,
     /// Formats to ask for, best first; not empty.
     pub scrape_protocols: Vec<ScrapeProtocol>,
+    /// Whether the configuration says nothing of them.
+    pub default_protocols: bool,
     /// Format to assume of a target that does not name a known one; such a scrape fails where this is `None`.
     pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     /// Which metric and label names a scrape may bring in.
@@ -95,6 +97,7 @@ impl ScrapeConfig {
             honor_timestamps: true,
             track_timestamps_staleness: false,
             scrape_protocols: ScrapeProtocol::DEFAULT.to_vec(),
+            default_protocols: true,
             fallback_scrape_protocol: None,
             name_validation: NameValidation::Utf8,
             enable_compression: true,

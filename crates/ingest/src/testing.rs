@@ -1,5 +1,6 @@
 //! Writes what senders send, for tests and benches of this crate and of those above it.
 
+pub mod families;
 pub mod otlp;
 
 use std::collections::HashMap;

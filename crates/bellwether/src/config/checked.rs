@@ -152,7 +152,7 @@ fn read(document: &Node, dir: &Path, env: &dyn Fn(&str) -> Option<String>) -> Ou
     let global_map = map.map("global");
     let global = global::read(&global_map, dir)?;
     let external_labels = global::read_external_labels(&global_map, env, &mut notices)?;
-    let scrape_configs = read_scrape_configs(&map, &global_map, &global, dir, &mut notices)?;
+    let scrape_configs = read_scrape_configs(&map, &global_map, &global, dir)?;
     let alerting = alerting::read(&map.map("alerting"), global.name_validation, dir)?;
     let rule_files = map.texts("rule_files")?.into_iter().map(|p| dir.join(p)).collect();
     remote::check_rules(&map, global.name_validation)?;
@@ -189,11 +189,10 @@ fn read_scrape_configs(
     global_map: &Map<'_>,
     global: &Global,
     dir: &Path,
-    notices: &mut Vec<Notice>,
 ) -> Outcome<Vec<ScrapeConfig>> {
     let mut configs: Vec<ScrapeConfig> = Vec::new();
     for entry in map.maps("scrape_configs")? {
-        let config = scrape::read(&entry, global_map, global, dir, notices)?;
+        let config = scrape::read(&entry, global_map, global, dir)?;
         if configs.iter().any(|c| c.job_name == config.job_name) {
             let text = format!("found multiple scrape configs with job name {:?}", config.job_name);
             return entry.problem("job_name", text);
@@ -219,7 +218,7 @@ fn read_scrape_files(checked: &mut Checked, map: &Map<'_>, patterns: &[&str], di
         grammar::check(&root::SCRAPE_FILE, &document, &mut notices).map_err(from_problem)?;
         let dir = path.parent().unwrap_or(dir);
         let configs =
-            read_scrape_configs(&Map::of(&document), &global_map, &checked.global, dir, &mut notices)
+            read_scrape_configs(&Map::of(&document), &global_map, &checked.global, dir)
                 .map_err(from_problem)?;
         let texts = scrape_config_texts(&Map::of(&document), &configs).map_err(from_problem)?;
         checked.scrape_config_texts.extend(texts);

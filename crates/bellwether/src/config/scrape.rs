@@ -8,7 +8,7 @@ use collect::config::{Scheme, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
 use collect::exposition::Histograms;
 
 use super::global::{self, Global};
-use super::grammar::{Key, Map, Notice, Section, Shape};
+use super::grammar::{Key, Map, Section, Shape};
 use super::raw::{Outcome, Problem};
 use super::{discovery, http_client, protocols, relabel};
 
@@ -69,7 +69,6 @@ pub(super) fn read(
     global: &Map<'_>,
     defaults: &Global,
     dir: &Path,
-    notices: &mut Vec<Notice>,
 ) -> Outcome<ScrapeConfig> {
     let job = map.text("job_name")?;
     let mut config = ScrapeConfig::new(job);
@@ -84,7 +83,9 @@ pub(super) fn read(
     }
     config.histograms = read_histograms(map, global)?;
     config.native_bucket_factor = map.float("native_histogram_min_bucket_factor")?;
-    config.scrape_protocols = match protocols::read(map)?.or(protocols::read(global)?) {
+    let asked = protocols::read(map)?.or(protocols::read(global)?);
+    config.default_protocols = asked.is_none();
+    config.scrape_protocols = match asked {
         Some(protocols) => protocols,
         None if config.histograms.native => ScrapeProtocol::PROTO_FIRST.to_vec(),
         None => ScrapeProtocol::DEFAULT.to_vec(),

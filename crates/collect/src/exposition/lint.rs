@@ -71,7 +71,7 @@ fn families(body: &[u8]) -> Result<BTreeMap<String, Family>, ParseError> {
                 family(&mut families, metric.to_text()).metric_type = metric_type;
             }
             Event::Series(series) => add(&mut families, &series),
-            Event::Unit { .. } | Event::Comment(_) => {}
+            Event::Unit { .. } | Event::Comment(_) | Event::Histogram(..) => {}
         }
     }
     families.retain(|_, f| f.lines > 0);

@@ -21,6 +21,7 @@ pub(crate) fn dump(format: Format, body: &[u8]) -> Vec<String> {
                 Event::Unit { metric, unit } => format!("unit {} {:?}", metric.to_text(), unit.to_text()),
                 Event::Comment(text) => format!("comment {:?}", String::from_utf8_lossy(text)),
                 Event::Series(s) => dump_series(&s),
+                Event::Histogram(..) => unreachable!("text has none"),
             }),
         }
     }

@@ -116,7 +116,7 @@ impl Pieces {
                     self.labels.clear();
                     self.labels_bytes = 0;
                 }
-                Event::Help { .. } | Event::Unit { .. } | Event::Comment(_) => {}
+                Event::Help { .. } | Event::Unit { .. } | Event::Comment(_) | Event::Histogram(..) => {}
             }
         }
     }

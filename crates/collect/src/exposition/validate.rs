@@ -102,7 +102,7 @@ impl Check {
                 }
                 Ok(())
             }
-            Event::Comment(_) => Ok(()),
+            Event::Comment(_) | Event::Histogram(..) => Ok(()),
             Event::Series(series) => self.series(series),
         }
     }

@@ -37,7 +37,7 @@ impl BucketLimits {
 
 /// The finest schema whose buckets grow at least by a factor: its buckets end at 2^(i · 2^-schema).
 fn schema_of(factor: f64) -> i32 {
-    if factor <= 1.0 {
+    if factor.is_nan() || factor <= 1.0 {
         return *EXPONENTIAL_SCHEMAS.end();
     }
     let schema = (-factor.log2().log2()).floor();

@@ -566,3 +566,7 @@ fn head(text: &str) -> &str {
 #[cfg(test)]
 #[path = "ingest_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "histogram_tests.rs"]
+mod histogram_tests;

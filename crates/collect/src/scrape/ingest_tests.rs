@@ -8,7 +8,7 @@ use crate::relabel::{Action, RuleFields};
 
 const TEXT: &str = "text/plain";
 
-fn ingest_with(target: &[(&str, &str)], change: impl FnOnce(&mut ScrapeConfig)) -> Ingest {
+pub(super) fn ingest_with(target: &[(&str, &str)], change: impl FnOnce(&mut ScrapeConfig)) -> Ingest {
     let mut config = ScrapeConfig::new("job");
     change(&mut config);
     let metrics = ScrapeMetrics::new(&prometheus::Registry::new()).unwrap();
@@ -45,7 +45,7 @@ fn take_typed(
     (counts, result.err().map_or_else(String::new, |e| e.message().to_owned()), lines)
 }
 
-fn counts(scraped: usize, added: usize, series_added: usize) -> Counts {
+pub(super) fn counts(scraped: usize, added: usize, series_added: usize) -> Counts {
     Counts { scraped, added, series_added }
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use base::{Clock, Error, Labels, Result, SeriesExemplar, SeriesSample, is_stale};
+use base::{Clock, Error, Labels, Result, SeriesExemplar, SeriesHistogram, SeriesSample, is_stale};
 use collect::config::{FileSdConfig, NameValidation, Scheme, ScrapeConfig, TargetGroup};
 use collect::relabel::{Action, Rule, RuleFields};
 use collect::scrape::{
@@ -75,17 +75,24 @@ impl Transport for FakeTransport {
 #[derive(Default)]
 struct MemorySink {
     samples: Mutex<Vec<SeriesSample>>,
+    histograms: Mutex<Vec<SeriesHistogram>>,
     exemplars: Mutex<Vec<SeriesExemplar>>,
     failing: Mutex<bool>,
 }
 
 #[async_trait]
 impl Sink for MemorySink {
-    async fn append(&self, samples: &[SeriesSample], exemplars: &[SeriesExemplar]) -> Result<()> {
+    async fn append(
+        &self,
+        samples: &[SeriesSample],
+        histograms: Vec<SeriesHistogram>,
+        exemplars: &[SeriesExemplar],
+    ) -> Result<()> {
         if *self.failing.lock().unwrap() {
             return Err(Error::unavailable("disk full"));
         }
         self.samples.lock().unwrap().extend_from_slice(samples);
+        self.histograms.lock().unwrap().extend(histograms);
         self.exemplars.lock().unwrap().extend_from_slice(exemplars);
         Ok(())
     }
