@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use alerting::rule_file::CheckOptions;
 use base::{Labels, Result};
-use collect::exposition::{Event, Format, Parser, read_openmetrics, validate};
+use collect::exposition::{Event, Format, Histograms, Parser, read_openmetrics, validate};
 use ingest::otlp::{self, Deltas, Promotion, Settings, Translation};
 use ingest::remote_write::{Decoder, Message, decompressed_len};
 use ingest::{Decoded, LabelLimits};
@@ -20,9 +20,10 @@ use template::{Context, Functions, Sample, Template, Value};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("promql", promql),
     ("exposition", exposition),
+    ("exposition_protobuf", exposition_protobuf),
     ("remote_write", remote_write),
     ("otlp", otlp),
     ("config", config),
@@ -114,6 +115,38 @@ pub fn exposition(data: &[u8]) {
     });
     if let (Some(whole), Ok(())) = (whole, outcome) {
         assert_eq!(whole, streamed, "as a stream there are other samples");
+    }
+}
+
+/// The protobuf format of exposition, with every way of taking histograms.
+pub fn exposition_protobuf(data: &[u8]) {
+    for choice in 0..8 {
+        let histograms = Histograms {
+            native: choice & 1 != 0,
+            always_classic: choice & 2 != 0,
+            to_custom_buckets: choice & 4 != 0,
+        };
+        let mut parser = Parser::with_histograms(Format::Protobuf, data, histograms);
+        while let Ok(Some(event)) = parser.next() {
+            match event {
+                Event::Series(series) => {
+                    let labels = series.to_builder().build();
+                    assert!(labels.iter().all(|(_, value)| !value.is_empty()));
+                    if let Some(exemplar) = series.exemplar {
+                        exemplar.labels().for_each(|(name, value)| drop((name.to_text(), value.to_text())));
+                    }
+                }
+                Event::Histogram(series, native) => {
+                    assert!(histograms.native || histograms.to_custom_buckets);
+                    assert!(native.histogram.validate().is_ok());
+                    assert!(!native.histogram.is_stale());
+                    let labels = series.exemplars_of(native).flat_map(|e| e.labels());
+                    labels.for_each(|(name, value)| drop((name.to_text(), value.to_text())));
+                }
+                Event::Help { text, .. } => drop(text.to_text()),
+                _ => {}
+            }
+        }
     }
 }
 

@@ -20,7 +20,9 @@ pub use buckets::{Bucket, BucketColumns, Buckets, NO_TIME};
 pub use duration::{format_duration, parse_duration};
 pub use error::{Error, ErrorKind, Result, nearest};
 pub use exemplar::{EXEMPLAR_LABEL_CHARS, Exemplar, SeriesExemplar};
-pub use histogram::{CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, Span, SeriesHistogram};
+pub use histogram::{
+    CUSTOM_BUCKETS_SCHEMA, CounterResetHint, EXPONENTIAL_SCHEMAS, Histogram, SeriesHistogram, Span,
+};
 pub use label::{
     LabelIter, Labels, LabelsBuilder, METRIC_NAME, cmp_packed, is_legacy_label_name, is_legacy_metric_name,
 };

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use alerting::GroupConfig;
 use async_trait::async_trait;
 use base::{
-    Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesHistogram, SeriesSample, WriteBatch, format_duration,
+    Clock, Error, Labels, Metadata, Result, SeriesExemplar, SeriesHistogram, SeriesSample, WriteBatch,
+    format_duration,
 };
 use collect::config::{ScrapeConfig, ScrapeProtocol};
 use collect::exporters::node::NodeCollector;

@@ -6,9 +6,11 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use collect::exposition::{Event, Format, Parser};
+use base::Span;
+use collect::exposition::{Event, Format, Histograms, Parser};
 use divan::counter::BytesCount;
 use divan::{Bencher, black_box};
+use ingest::testing::families::{FamilyWriter, HISTOGRAM, HistogramWriter, MetricWriter};
 
 fn main() {
     divan::main();
@@ -41,12 +43,47 @@ fn generated() -> Vec<u8> {
     out.into_bytes()
 }
 
+/// The same service in protobuf: 500 histograms of ten labels, with ten classic buckets each, or with 40 native ones.
+fn generated_protobuf(native: bool) -> Vec<u8> {
+    let mut family =
+        FamilyWriter::new("http_request_duration_seconds", HISTOGRAM).about("Time to answer.", "");
+    for i in 0..500u64 {
+        let (pod, path) = (format!("cart-{:x}", i / 50), format!("/api/v1/cart/{}", i % 50));
+        let labels = [
+            ("cluster", "eu-1"),
+            ("namespace", "shop"),
+            ("pod", pod.as_str()),
+            ("container", "app"),
+            ("method", "GET"),
+            ("path", path.as_str()),
+            ("code", "200"),
+            ("version", "2.31.0"),
+            ("zone", "b"),
+        ];
+        let histogram = if native {
+            HistogramWriter::new(820 + i, 7.5)
+                .schema(3, 1e-9, i)
+                .positive(&[Span { offset: -20, length: 40 }], &[[1; 20], [-1; 20]].concat())
+        } else {
+            (0..10).fold(HistogramWriter::new(37 * i + 9, 7.5), |h, b| {
+                h.bucket(b as f64 / 10.0, 37 * i + b, None)
+            })
+        };
+        family = family.metric(MetricWriter::new(&labels).histogram(&histogram));
+    }
+    let mut page = Vec::new();
+    family.put(&mut page);
+    page
+}
+
 fn parse(format: Format, body: &[u8]) -> f64 {
-    let mut parser = Parser::new(format, body);
+    let histograms = Histograms { native: true, ..Histograms::default() };
+    let mut parser = Parser::with_histograms(format, body, histograms);
     let mut sum = 0.0;
     loop {
         match parser.next() {
             Ok(Some(Event::Series(s))) => sum += s.value + s.bytes().len() as f64,
+            Ok(Some(Event::Histogram(_, native))) => sum += native.histogram.count,
             Ok(Some(_)) => {}
             Ok(None) => return sum,
             Err(e) => panic!("the payload does not parse: {e}"),
@@ -80,4 +117,14 @@ fn alltypes_openmetrics(bencher: Bencher<'_, '_>) {
 #[divan::bench]
 fn generated_prometheus(bencher: Bencher<'_, '_>) {
     run(bencher, Format::Prometheus, Some(generated()));
+}
+
+#[divan::bench]
+fn generated_protobuf_classic(bencher: Bencher<'_, '_>) {
+    run(bencher, Format::Protobuf, Some(generated_protobuf(false)));
+}
+
+#[divan::bench]
+fn generated_protobuf_native(bencher: Bencher<'_, '_>) {
+    run(bencher, Format::Protobuf, Some(generated_protobuf(true)));
 }

@@ -254,8 +254,12 @@ mod tests {
         };
         let mut h = sparse.clone();
         compact(&mut h, 0);
-        let spans = [Span { offset: -1, length: 1 }, Span { offset: 1, length: 2 }, Span { offset: 5, length: 1 }];
-        assert_eq!((h.positive_spans.as_slice(), h.positive.as_slice()), (&spans[..], &[1.0, 2.0, 3.0, 4.0][..]));
+        let spans =
+            [Span { offset: -1, length: 1 }, Span { offset: 1, length: 2 }, Span { offset: 5, length: 1 }];
+        assert_eq!(
+            (h.positive_spans.as_slice(), h.positive.as_slice()),
+            (&spans[..], &[1.0, 2.0, 3.0, 4.0][..])
+        );
         assert!(h.negative_spans.is_empty() && h.schema == 3);
         h.validate().unwrap();
         let once = h.clone();

@@ -217,9 +217,8 @@ fn read_scrape_files(checked: &mut Checked, map: &Map<'_>, patterns: &[&str], di
         let mut notices = Vec::new();
         grammar::check(&root::SCRAPE_FILE, &document, &mut notices).map_err(from_problem)?;
         let dir = path.parent().unwrap_or(dir);
-        let configs =
-            read_scrape_configs(&Map::of(&document), &global_map, &checked.global, dir)
-                .map_err(from_problem)?;
+        let configs = read_scrape_configs(&Map::of(&document), &global_map, &checked.global, dir)
+            .map_err(from_problem)?;
         let texts = scrape_config_texts(&Map::of(&document), &configs).map_err(from_problem)?;
         checked.scrape_config_texts.extend(texts);
         for config in configs {

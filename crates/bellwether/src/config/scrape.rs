@@ -64,12 +64,7 @@ fn check_rules(map: &Map<'_>) -> Outcome<()> {
 }
 
 /// Checks one configuration against the global section and applies its defaults. File names are relative to `dir`.
-pub(super) fn read(
-    map: &Map<'_>,
-    global: &Map<'_>,
-    defaults: &Global,
-    dir: &Path,
-) -> Outcome<ScrapeConfig> {
+pub(super) fn read(map: &Map<'_>, global: &Map<'_>, defaults: &Global, dir: &Path) -> Outcome<ScrapeConfig> {
     let job = map.text("job_name")?;
     let mut config = ScrapeConfig::new(job);
     config.scrape_interval = global::or_default(map.duration("scrape_interval")?, defaults.scrape_interval);

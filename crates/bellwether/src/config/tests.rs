@@ -100,11 +100,35 @@ fn errors_name_line_key_and_what_was_meant() {
 #[test]
 fn what_has_no_effect_is_said_once_with_its_line() {
     let c = loaded(
-        "remote_read: [{url: http://a}]\nremote_write: []\nscrape_configs:\n- job_name: a\n  scrape_native_histograms: false\n  consul_sd_configs:\n  - server: h\n    proxy_url: http://p\n  always_scrape_classic_histograms: false\n",
+        "remote_read: [{url: http://a}]\nremote_write: []\nscrape_configs:\n- job_name: a\n  scrape_native_histograms: true\n  consul_sd_configs:\n  - server: h\n    proxy_url: http://p\n  extra_scrape_metrics: true\n",
     );
     let seen: Vec<_> = c.unsupported.iter().map(|n| (n.line, n.key.as_str())).collect();
-    assert_eq!(seen, [(1, "remote_read"), (6, "consul_sd_configs"), (9, "always_scrape_classic_histograms")]);
+    assert_eq!(seen, [(1, "remote_read"), (6, "consul_sd_configs"), (9, "extra_scrape_metrics")]);
     assert_eq!(c.unsupported[0].text, "other stores are not read yet");
+}
+
+#[test]
+fn protocols_follow_from_what_is_wanted_of_histograms() {
+    use collect::config::ScrapeProtocol as P;
+    let c = loaded(
+        "global: {scrape_native_histograms: true, convert_classic_histograms_to_nhcb: true}\n\
+         scrape_configs:\n- job_name: a\n  native_histogram_bucket_limit: 100\n  native_histogram_min_bucket_factor: 1.1\n\
+         - {job_name: b, scrape_native_histograms: false, always_scrape_classic_histograms: true}\n\
+         - {job_name: c, scrape_protocols: [PrometheusText0.0.4, PrometheusProto], fallback_scrape_protocol: PrometheusProto}\n",
+    );
+    assert_eq!(c.unsupported, []);
+    let [a, b, own] = &c.scrape_configs[..] else { panic!("{:?}", c.scrape_configs) };
+    assert_eq!((&a.scrape_protocols[..], a.default_protocols), (&P::PROTO_FIRST[..], true));
+    assert_eq!((a.limits.native_buckets, a.native_bucket_factor), (100, 1.1));
+    assert!(a.histograms.native && a.histograms.to_custom_buckets && !a.histograms.always_classic);
+    assert_eq!(b.scrape_protocols, P::DEFAULT);
+    assert!(!b.histograms.native && b.histograms.to_custom_buckets && b.histograms.always_classic);
+    assert_eq!(own.scrape_protocols, [P::PrometheusText0_0_4, P::PrometheusProto]);
+    assert_eq!((own.fallback_scrape_protocol, own.default_protocols), (Some(P::PrometheusProto), false));
+    let c = loaded(
+        "global: {scrape_native_histograms: true, scrape_protocols: [OpenMetricsText1.0.0]}\nscrape_configs: [{job_name: a}]\n",
+    );
+    assert_eq!(c.scrape_configs[0].scrape_protocols, [P::OpenMetricsText1_0_0]);
 }
 
 #[test]

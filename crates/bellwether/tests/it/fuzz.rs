@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const ENOUGH: usize = 8;
 
 /// Files and lists of cases among the conformance data, by target.
-const CONFORMANCE: [(&str, &[&str]); 7] = [
+const CONFORMANCE: [(&str, &[&str]); 8] = [
     ("promql", &["extracted/promql_parse.json", "extracted/promql_printer.json"]),
     (
         "exposition",
@@ -36,6 +36,7 @@ const CONFORMANCE: [(&str, &[&str]); 7] = [
             "prometheus/model/textparse/testdata",
         ],
     ),
+    ("exposition_protobuf", &["prometheus-common/expfmt/testdata"]),
     ("remote_write", &[]),
     ("otlp", &[]),
     ("config", &["prometheus/config/testdata"]),

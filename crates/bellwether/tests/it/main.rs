@@ -31,6 +31,7 @@ mod otlp;
 mod outgoing;
 mod peers;
 mod promtool;
+mod protobuf;
 mod random_numbers;
 mod read_api;
 mod remote_write;

@@ -122,7 +122,10 @@ mod tests {
         const INF: f64 = f64::INFINITY;
         let h = native(&[(0.5, 1.0), (1.0, 3.0), (2.0, 3.0), (INF, 7.0)], Some(7.0)).unwrap();
         assert_eq!((h.is_float, h.schema, h.count, h.sum), (false, CUSTOM_BUCKETS_SCHEMA, 7.0, 7.5));
-        assert_eq!((&*h.custom_bounds, h.positive.as_slice()), (&[0.5, 1.0, 2.0][..], &[1.0, 2.0, 0.0, 4.0][..]));
+        assert_eq!(
+            (&*h.custom_bounds, h.positive.as_slice()),
+            (&[0.5, 1.0, 2.0][..], &[1.0, 2.0, 0.0, 4.0][..])
+        );
         assert_eq!(h.positive_spans, [Span { offset: 0, length: 4 }]);
         // In any order, once, and without the last.
         assert_eq!(native(&[(2.0, 3.0), (0.5, 1.0), (1.0, 3.0), (2.0, 9.0)], Some(7.0)), Ok(h));

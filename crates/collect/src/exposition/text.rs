@@ -108,7 +108,10 @@ impl<'a, const OM: bool> TextParser<'a, OM> {
             }
             Token::Help => {
                 self.check_utf8(text, |t| format!("help text {} is not a valid utf8 string", quote(t)))?;
-                Ok(Event::Help { metric, text: Escaped { raw: text, escapes: if OM { Escapes::Quotes } else { Escapes::Lines } } })
+                Ok(Event::Help {
+                    metric,
+                    text: Escaped { raw: text, escapes: if OM { Escapes::Quotes } else { Escapes::Lines } },
+                })
             }
             _ => {
                 self.check_utf8(text, |t| format!("invalid UTF-8 unit: {}", quote(t)))?;

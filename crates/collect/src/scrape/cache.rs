@@ -260,7 +260,8 @@ mod tests {
             assert_eq!(cache.labels(slot).unwrap().get("k"), Some(key.trim()));
             cache.track(slot);
         }
-        let mut ended: Vec<_> = cache.finish().iter().map(|s| s.labels.get_or_empty("k").to_owned()).collect();
+        let mut ended: Vec<_> =
+            cache.finish().iter().map(|s| s.labels.get_or_empty("k").to_owned()).collect();
         ended.sort();
         (unknown, ended)
     }

@@ -1,7 +1,9 @@
 //! Native histograms of a target, from protobuf and from text.
 
 use base::{CUSTOM_BUCKETS_SCHEMA, Span};
-use ingest::testing::families::{COUNTER, Example, FamilyWriter, GAUGE, HISTOGRAM, HistogramWriter, MetricWriter};
+use ingest::testing::families::{
+    COUNTER, Example, FamilyWriter, GAUGE, HISTOGRAM, HistogramWriter, MetricWriter,
+};
 
 use super::tests::{counts, ingest_with};
 use super::*;
@@ -27,9 +29,9 @@ fn take(ingest: &mut Ingest, now_ms: i64, content_type: &str, body: &[u8]) -> Ta
     let body = FetchedBody { content_type: content_type.into(), bytes: body.into() };
     let (counts, result) = ingest.take(&body, now_ms, &mut out);
     let value = |v: f64| if base::is_stale(v) { "stale".into() } else { v.to_string() };
-    let samples = out.iter().map(|s| {
-        format!("{} {}@{} {}", s.labels, value(s.sample.value), s.sample.t_ms, s.start_ms)
-    });
+    let samples = out
+        .iter()
+        .map(|s| format!("{} {}@{} {}", s.labels, value(s.sample.value), s.sample.t_ms, s.start_ms));
     let histograms = ingest.histograms.iter().map(|h| {
         let text = if h.histogram.is_stale() {
             "stale".into()
@@ -39,9 +41,10 @@ fn take(ingest: &mut Ingest, now_ms: i64, content_type: &str, body: &[u8]) -> Ta
         };
         format!("{} {text}@{} {}", h.labels, h.t_ms, h.start_ms)
     });
-    let exemplars = ingest.exemplars.iter().map(|e| {
-        format!("{} {} {}@{}", e.labels, e.exemplar.labels, e.exemplar.value, e.exemplar.t_ms)
-    });
+    let exemplars = ingest
+        .exemplars
+        .iter()
+        .map(|e| format!("{} {} {}@{}", e.labels, e.exemplar.labels, e.exemplar.value, e.exemplar.t_ms));
     Taken {
         counts,
         error: result.err().map_or_else(String::new, |e| e.message().to_owned()),
@@ -101,7 +104,10 @@ fn a_protobuf_target_from_start_to_end() {
     assert_eq!((again.counts, again.histograms.len()), (counts(3, 3, 0), 1));
     // What has a timestamp of its own does not end; a histogram ends with one.
     let gone = take(&mut i, 3_000, PROTOBUF, &page(&[("x", GAUGE, MetricWriter::new(&[]).gauge(1.0))]));
-    assert_eq!(gone.samples, [r#"x{job="j"} 1@3000 0"#, r#"c_total{exported_job="own", job="j"} stale@3000 0"#]);
+    assert_eq!(
+        gone.samples,
+        [r#"x{job="j"} 1@3000 0"#, r#"c_total{exported_job="own", job="j"} stale@3000 0"#]
+    );
     assert_eq!(gone.histograms, [r#"h{a="1", job="j"} stale@3000 0"#]);
     take(&mut i, 4_000, PROTOBUF, &target(3));
     let live = i.live();
@@ -190,7 +196,9 @@ fn what_a_target_is_taken_to_speak() {
     assert_eq!(take(&mut i, 1_000, "application/octet-stream", &body).histograms.len(), 1);
     let mut legacy = ingest(NATIVE, |c| c.name_validation = NameValidation::Legacy);
     let dots = page(&[("with.dots", GAUGE, MetricWriter::new(&[]).gauge(1.0))]);
-    assert!(take(&mut legacy, 1_000, PROTOBUF, &dots).error.starts_with("invalid metric name or label names"));
+    assert!(
+        take(&mut legacy, 1_000, PROTOBUF, &dots).error.starts_with("invalid metric name or label names")
+    );
     let mut own_times = ingest(NATIVE, |c| c.honor_timestamps = false);
     assert!(take(&mut own_times, 1_000, PROTOBUF, &body).samples[1].contains("@1000"));
     let mut tracked = ingest(NATIVE, |c| c.track_timestamps_staleness = true);

@@ -12,7 +12,8 @@ use ingest::protobuf::{Malformed, Reader};
 use super::classic::Classic;
 use super::quote::quote;
 use super::{
-    Escaped, Escapes, Event, Exemplar, Histograms, LabelSpan, Native, NativeExemplar, ParseError, Series, Span,
+    Escaped, Escapes, Event, Exemplar, Histograms, LabelSpan, Native, NativeExemplar, ParseError, Series,
+    Span,
 };
 use metric::{Metric, double, time_ms};
 
@@ -315,7 +316,9 @@ impl<'a> ProtobufParser<'a> {
             Kind::Counter | Kind::Gauge | Kind::Untyped => Next::Number,
             Kind::Summary => Next::Part(0),
             Kind::Histogram | Kind::GaugeHistogram if h.native && self.metric.is_native() => Next::Native,
-            Kind::Histogram | Kind::GaugeHistogram if h.to_custom_buckets && !h.always_classic => Next::Custom,
+            Kind::Histogram | Kind::GaugeHistogram if h.to_custom_buckets && !h.always_classic => {
+                Next::Custom
+            }
             Kind::Histogram | Kind::GaugeHistogram => Next::Part(0),
         }
     }
@@ -354,7 +357,11 @@ impl<'a> ProtobufParser<'a> {
         self.next = Next::Part(position + 1);
         let part = Part { suffix: "_count", value: self.metric.count(), bound: None, exemplar: None };
         let Some(at) = position.checked_sub(2) else {
-            return Some(if position == 0 { part } else { Part { suffix: "_sum", value: self.metric.sum, ..part } });
+            return Some(if position == 0 {
+                part
+            } else {
+                Part { suffix: "_sum", value: self.metric.sum, ..part }
+            });
         };
         let point = self.metric.points.get(at).copied();
         if self.family.kind == Kind::Summary {
@@ -364,7 +371,8 @@ impl<'a> ProtobufParser<'a> {
             return point.map(|q| Part { suffix: "", value: q.value, bound: Some(q.bound), exemplar: None });
         }
         // The last bucket may be left out, and nothing comes after it.
-        let point = point.unwrap_or(metric::Point { bound: f64::INFINITY, value: part.value, exemplar: None });
+        let point =
+            point.unwrap_or(metric::Point { bound: f64::INFINITY, value: part.value, exemplar: None });
         if point.bound == f64::INFINITY {
             let h = self.histograms;
             let converted = h.to_custom_buckets && !(h.native && self.metric.is_native());

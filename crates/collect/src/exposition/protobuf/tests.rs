@@ -1,8 +1,8 @@
 //! Messages in, events out.
 
 use ingest::testing::families::{
-    COUNTER, Example, FamilyWriter, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, HistogramWriter, MetricWriter, SUMMARY,
-    UNTYPED,
+    COUNTER, Example, FamilyWriter, GAUGE, GAUGE_HISTOGRAM, HISTOGRAM, HistogramWriter, MetricWriter,
+    SUMMARY, UNTYPED,
 };
 use proptest::prelude::*;
 
@@ -152,7 +152,8 @@ fn numbers_with_labels_times_starts_and_exemplars() {
 
 #[test]
 fn summaries_and_classic_histograms_have_a_sample_for_each_number() {
-    let classic = HistogramWriter::new(7, 2.5).bucket(0.5, 3, example("x", Some(9))).bucket(1.0, 5, None).since(4);
+    let classic =
+        HistogramWriter::new(7, 2.5).bucket(0.5, 3, example("x", Some(9))).bucket(1.0, 5, None).since(4);
     let whole = HistogramWriter::new(7, 2.5).bucket(f64::INFINITY, 7, None).bucket(9.0, 9, None);
     let page = page(&[
         FamilyWriter::new("s", SUMMARY)
@@ -199,7 +200,8 @@ fn native() -> HistogramWriter {
 
 #[test]
 fn native_histograms_are_taken_as_they_were_asked_for() {
-    let family = |kind| FamilyWriter::new("h", kind).metric(MetricWriter::new(&[("a", "1")]).histogram(&native()));
+    let family =
+        |kind| FamilyWriter::new("h", kind).metric(MetricWriter::new(&[("a", "1")]).histogram(&native()));
     let page_of = |kind| page(&[family(kind)]);
     // 1, 0, 3 and, one further, 1: the empty bucket is left out.
     let native_line = "h{a=\"1\"} schema 3 count 10 sum 12.5 zero 2@0.001 positive [\"-2+1\", \"1+1\", \"1+1\"] [1.0, 3.0, 1.0] \
@@ -228,7 +230,8 @@ fn native_histograms_are_taken_as_they_were_asked_for() {
 
 #[test]
 fn native_and_classic_histograms_mix_in_a_family() {
-    let floats = HistogramWriter::float(2.5, 1.0).schema(0, 0.0, 0).positive_floats(&[span(1, 2)], &[1.5, 1.0]);
+    let floats =
+        HistogramWriter::float(2.5, 1.0).schema(0, 0.0, 0).positive_floats(&[span(1, 2)], &[1.5, 1.0]);
     let nothing_yet = HistogramWriter::new(0, 0.0).positive(&[span(0, 0)], &[]);
     let own_exemplars = HistogramWriter::new(1, 1.0)
         .schema(12, 0.5, 1)
@@ -267,7 +270,12 @@ fn bytes_tell_series_apart() {
             .metric(MetricWriter::new(&[("a", "1")]).histogram(&h)),
         FamilyWriter::new("h", GAUGE).metric(MetricWriter::new(&[]).gauge(1.0)),
         FamilyWriter::new("h_count", GAUGE).metric(MetricWriter::new(&[("a", "2")]).gauge(1.0)),
-        FamilyWriter::new("s", SUMMARY).metric(MetricWriter::new(&[]).summary(1, 1.0, &[(0.5, 1.0), (0.9, 1.0)], None)),
+        FamilyWriter::new("s", SUMMARY).metric(MetricWriter::new(&[]).summary(
+            1,
+            1.0,
+            &[(0.5, 1.0), (0.9, 1.0)],
+            None,
+        )),
     ]);
     let mut parser = Parser::with_histograms(Format::Protobuf, &page, BOTH);
     let mut keys = std::collections::HashSet::new();
@@ -343,13 +351,16 @@ fn all() -> Vec<u8> {
         FamilyWriter::new("c", COUNTER)
             .about("help", "unit")
             .metric(MetricWriter::new(&labels).counter(3.0, Some(1_500), example("t1", Some(1))).at(3)),
-        FamilyWriter::new("s", SUMMARY)
-            .metric(MetricWriter::new(&labels).summary(2, 0.5, &[(0.5, 0.1), (1.0, 4.0)], Some(3))),
-        FamilyWriter::new("h", HISTOGRAM)
-            .metric(MetricWriter::new(&labels).histogram(&native()))
-            .metric(MetricWriter::new(&[]).histogram(
-                &HistogramWriter::float(2.5, 1.0).positive_floats(&[span(1, 2)], &[1.5, 1.0]),
-            )),
+        FamilyWriter::new("s", SUMMARY).metric(MetricWriter::new(&labels).summary(
+            2,
+            0.5,
+            &[(0.5, 0.1), (1.0, 4.0)],
+            Some(3),
+        )),
+        FamilyWriter::new("h", HISTOGRAM).metric(MetricWriter::new(&labels).histogram(&native())).metric(
+            MetricWriter::new(&[])
+                .histogram(&HistogramWriter::float(2.5, 1.0).positive_floats(&[span(1, 2)], &[1.5, 1.0])),
+        ),
     ])
 }
 
