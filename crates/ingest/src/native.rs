@@ -170,7 +170,10 @@ pub fn reduce_to(h: &mut Histogram, schema: i32) {
 /// Leaves out empty buckets, and joins the runs that touch each other. Up to `filled_gap` of them between others stay.
 pub fn compact(h: &mut Histogram, filled_gap: u32) {
     let compact = |spans: &[Span], counts: &[f64]| {
-        spans.iter().enumerate().all(|(i, s)| s.length > 0 && (i == 0 || s.offset as i64 > filled_gap.into()))
+        spans
+            .iter()
+            .enumerate()
+            .all(|(i, s)| s.length > 0 && (i == 0 || i64::from(s.offset) > filled_gap.into()))
             && counts.iter().all(|c| *c != 0.0)
     };
     if !(compact(&h.positive_spans, &h.positive) && compact(&h.negative_spans, &h.negative)) {
@@ -265,7 +268,7 @@ mod tests {
         let once = h.clone();
         compact(&mut h, 0);
         assert_eq!(h, once);
-        let mut filled = sparse.clone();
+        let mut filled = sparse;
         compact(&mut filled, 2);
         assert_eq!(filled.positive, [1.0, 0.0, 2.0, 3.0, 4.0]);
         // By schema 2, each bucket has two of schema 3: -1 and 0, 1 and 2, 7 and 8.

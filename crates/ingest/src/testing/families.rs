@@ -42,6 +42,7 @@ impl FamilyWriter {
 
     /// Adds a metric.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "what is written in place reads better so")]
     pub fn metric(mut self, metric: MetricWriter) -> Self {
         put::bytes(&mut self.message, 4, &metric.0);
         self
