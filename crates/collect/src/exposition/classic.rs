@@ -44,7 +44,7 @@ impl Classic {
     }
 
     /// The native histogram, or why there is none.
-    pub(super) fn to_native(&mut self) -> Result<Histogram, String> {
+    pub(super) fn convert(&mut self) -> Result<Histogram, String> {
         self.sort()?;
         let known = self.buckets.last().map_or(0.0, |(_, count)| *count);
         let count = self.count.unwrap_or(known);
@@ -114,7 +114,7 @@ mod tests {
         if let Some(count) = count {
             classic.set_count(count);
         }
-        classic.to_native()
+        classic.convert()
     }
 
     #[test]
@@ -138,7 +138,8 @@ mod tests {
 
     #[test]
     fn what_contradicts_itself_is_refused() {
-        let cases: [(&[(f64, f64)], Option<f64>, &str); 7] = [
+        type Case<'a> = (&'a [(f64, f64)], Option<f64>, &'a str);
+        let cases: [Case<'_>; 7] = [
             (&[(1.0, 3.0), (2.0, 2.0)], Some(3.0), "count is not cumulative: 2 < 3"),
             (&[(f64::NAN, 3.0)], Some(3.0), "bucket boundary must not be NaN"),
             (&[(1.0, -3.0)], Some(3.0), "bucket count must be non-negative: le=1, count=-3"),

@@ -92,7 +92,7 @@ impl Collector {
         if !std::mem::take(&mut self.collecting) {
             return None;
         }
-        match self.classic.to_native() {
+        match self.classic.convert() {
             Ok(histogram) => self.native.histogram = histogram,
             Err(why) => return Some(Err(why)),
         }

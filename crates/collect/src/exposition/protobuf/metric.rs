@@ -190,7 +190,7 @@ impl<'a> Metric<'a> {
         classic.set_count(self.count());
         classic.set_sum(self.sum);
         self.points.iter().for_each(|p| classic.add_bucket(p.bound, p.value));
-        Ok(Histogram { counter_reset_hint: reset_hint(kind), ..classic.to_native()? })
+        Ok(Histogram { counter_reset_hint: reset_hint(kind), ..classic.convert()? })
     }
 
     /// The exemplars of a histogram as a whole: its own list, or without any those of its buckets.
