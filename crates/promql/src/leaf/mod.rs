@@ -331,7 +331,7 @@ mod tests {
                 r#"{"matchers":[],"range":[0,1],"usages":[],"window":{"range_ms":1,"offset_ms":0,"at_ms":null,"before_ms":0,"after_ms":0},
                 "steps":{"start_ms":0,"step_ms":1,"count":"#,
                 r#"},"span":{"start":0,"end":0},"operation":{"Newest":{"want":"Value","smoothed":false}},"statistics_only":false,"settings":
-                {"delayed_name_removal":false,"use_start_timestamps":false,"type_and_unit_labels":false,"counts_steps":false},"grouping":null}"#
+                {"delayed_name_removal":false,"use_start_timestamps":false,"type_and_unit_labels":false,"counts_steps":false},"filters":[],"grouping":null}"#
             );
             let blocks = Leaf::from_bytes(bytes.as_bytes()).unwrap().blocks(set);
             assert_eq!((0..blocks.count()).map(|b| blocks.at(b).len()).sum::<usize>(), set.0);
