@@ -65,7 +65,7 @@ impl Serialize for AggregateOp {
 }
 
 /// The operators that a leaf may group with.
-const GROUPING: [AggregateOp; 8] = [
+pub(super) const GROUPING: [AggregateOp; 8] = [
     AggregateOp::Sum,
     AggregateOp::Avg,
     AggregateOp::Count,

@@ -32,23 +32,13 @@ mod tests {
     use base::{Histogram, Labels};
     use proptest::prelude::*;
 
+    use super::super::codec::GROUPING;
     use super::*;
     use crate::ast::{AggregateOp, Span};
     use crate::eval::annotation::AnnotationSet;
     use crate::eval::column::{ABSENT, Column, Frame, Item, is_present};
 
     const STEPS: usize = 3;
-
-    const OPS: [AggregateOp; 8] = [
-        AggregateOp::Sum,
-        AggregateOp::Avg,
-        AggregateOp::Count,
-        AggregateOp::Min,
-        AggregateOp::Max,
-        AggregateOp::Group,
-        AggregateOp::Stddev,
-        AggregateOp::Stdvar,
-    ];
 
     /// What a step of a series holds: nothing, any sort of number, or a histogram with exponential or custom buckets.
     fn item(kind: u8) -> Item {
@@ -111,7 +101,7 @@ mod tests {
             }
             let columns: Vec<Column> = rows.iter().enumerate().map(column).filter(|c| !c.is_empty()).collect();
             let names = vec![Arc::from(if without { "i" } else { "g" })];
-            for op in OPS {
+            for op in GROUPING {
                 let grouping = Grouping { op, names: names.clone(), without };
                 let new = || Groups::new(op, aggregate::Grouping::over(&names, without), STEPS);
                 let span = Span { start: 1, end: 2 };
