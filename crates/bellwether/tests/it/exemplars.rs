@@ -1,29 +1,15 @@
 //! Exemplars: scraped and written, found by queries, and there after a crash.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-
 use ingest::testing::RequestWriter;
 use serde_json::{Value, json};
 
-use crate::harness::{Bellwether, eventually};
+use crate::harness::{Bellwether, OPENMETRICS, application, eventually};
 use crate::remote_write::{ENABLED, now_ms, receiver, write};
 
 /// An application that exposes a counter with an exemplar, as OpenMetrics.
-fn application(exemplar: &str) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
+fn exposing(exemplar: &str) -> u16 {
     let body = format!("# TYPE jobs counter\njobs_total{{kind=\"a\"}} 3 # {exemplar}\n# EOF\n");
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request);
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\nConnection: close\r\nContent-Length";
-            let _ = write!(stream, "{head}: {}\r\n\r\n{body}", body.len());
-        }
-    });
-    port
+    application(move |_| (OPENMETRICS, body.clone().into_bytes()))
 }
 
 fn exemplars(b: &Bellwether, query: &str) -> Value {
@@ -34,7 +20,7 @@ fn exemplars(b: &Bellwether, query: &str) -> Value {
 fn what_is_scraped_is_found_once_and_survives_a_crash() {
     let at = now_ms() / 1000;
     let trace = "0123456789abcdef0123456789abcdef";
-    let port = application(&format!("{{trace_id=\"{trace}\",user=\"ü\"}} 0.25 {at}.5"));
+    let port = exposing(&format!("{{trace_id=\"{trace}\",user=\"ü\"}} 0.25 {at}.5"));
     let configuration = format!(
         "global: {{scrape_interval: 250ms, scrape_timeout: 200ms}}\n\
          scrape_configs: [{{job_name: app, static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]"

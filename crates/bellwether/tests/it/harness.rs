@@ -1,6 +1,7 @@
 //! Starts programs on loopback, waits for them, talks to them, and stops them by their own process id.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -11,6 +12,30 @@ use tempfile::TempDir;
 
 /// How long anything may take to come about before a test fails. Generous, as the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The content type of OpenMetrics.
+pub(crate) const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// An application whose page depends on the head of the request: content type and body. Returns its port on loopback.
+pub(crate) fn application(page: impl Fn(&str) -> (&'static str, Vec<u8>) + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut request = [0; 8192];
+            let length = stream.read(&mut request).unwrap_or(0);
+            let (content_type, body) = page(&String::from_utf8_lossy(&request[..length]));
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n"
+            );
+            // Whoever asked may be gone already.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+        }
+    });
+    port
+}
 
 /// Says that a test did not run. In CI everything has to be there, so it fails instead.
 pub(crate) fn skip(test: &str, reason: &str) {
@@ -212,7 +237,7 @@ impl Process {
             .unwrap_or_else(|e| panic!("cannot start {command:?}: {e}"));
         let (found, results) = mpsc::channel();
         let (out, err) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-        for stream in [Box::new(out) as Box<dyn std::io::Read + Send>, Box::new(err)] {
+        for stream in [Box::new(out) as Box<dyn Read + Send>, Box::new(err)] {
             let (found, ready) = (found.clone(), ready.clone());
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -265,6 +290,6 @@ pub(crate) fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Option<T>) 
 
 /// A port on loopback that was free a moment ago.
 pub(crate) fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("it is bound").port()
 }

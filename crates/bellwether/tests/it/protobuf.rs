@@ -1,7 +1,5 @@
 //! Scraping by protobuf: a target that answers as the header `Accept` asks, here and beside Debian's Prometheus.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
 
@@ -11,7 +9,7 @@ use ingest::testing::families::{
 };
 use serde_json::Value;
 
-use crate::harness::{Bellwether, Process, eventually, find_program, free_port, skip};
+use crate::harness::{Bellwether, Process, application, eventually, find_program, free_port, skip};
 use crate::remote_write::now_ms;
 
 const PROTOBUF: &str =
@@ -54,31 +52,16 @@ const TEXT: &str = "# TYPE plain_seconds histogram\nplain_seconds_bucket{le=\"0.
     plain_seconds_bucket{le=\"+Inf\"} 8\nplain_seconds_sum 9.5\nplain_seconds_count 8\n";
 
 /// An application that answers protobuf to who names it first, and text otherwise.
-fn application(start_ms: i64) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = [0; 4096];
-            let len = stream.read(&mut request).unwrap_or(0);
-            let request = String::from_utf8_lossy(&request[..len]).to_lowercase();
-            let first = request.lines().find_map(|l| l.strip_prefix("accept: ")).unwrap_or_default();
-            let (content_type, body) =
-                if first.starts_with("application/vnd.google.protobuf;proto=io.prometheus") {
-                    (PROTOBUF, page(start_ms))
-                } else {
-                    ("text/plain; version=0.0.4", TEXT.into())
-                };
-            let len = body.len();
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n"
-            );
-            let _ = stream.write_all(&body);
+fn answering(start_ms: i64) -> u16 {
+    application(move |request| {
+        let request = request.to_lowercase();
+        let first = request.lines().find_map(|l| l.strip_prefix("accept: ")).unwrap_or_default();
+        if first.starts_with("application/vnd.google.protobuf;proto=io.prometheus") {
+            (PROTOBUF, page(start_ms))
+        } else {
+            ("text/plain; version=0.0.4", TEXT.into())
         }
-    });
-    port
+    })
 }
 
 fn scraping(port: u16, options: &str) -> String {
@@ -95,7 +78,7 @@ fn scraped(b: &Bellwether) {
 #[test]
 fn native_histograms_are_scraped_by_protobuf() {
     let start_ms = now_ms() - 20_000;
-    let port = application(start_ms);
+    let port = answering(start_ms);
     let b = Bellwether::start(Some(&scraping(port, "scrape_native_histograms: true,")));
     scraped(&b);
     assert_eq!(b.value("histogram_count(took_seconds{path=\"/\"})"), Some(100.0));
@@ -117,7 +100,7 @@ fn native_histograms_are_scraped_by_protobuf() {
 
 #[test]
 fn options_say_what_becomes_of_histograms() {
-    let port = application(now_ms() - 20_000);
+    let port = answering(now_ms() - 20_000);
     let both = "scrape_native_histograms: true, always_scrape_classic_histograms: true, native_histogram_bucket_limit: 3,";
     let b = Bellwether::start(Some(&scraping(port, both)));
     scraped(&b);
@@ -140,7 +123,7 @@ fn options_say_what_becomes_of_histograms() {
 #[test]
 fn starts_of_protobuf_are_stored() {
     let start_ms = now_ms() / 1000 * 1000 - 20_000;
-    let port = application(start_ms);
+    let port = answering(start_ms);
     let features = ["--enable-feature=st-storage,use-start-timestamps,promql-experimental-functions"];
     let folder = tempfile::tempdir().expect("a folder");
     let b =
@@ -177,7 +160,7 @@ fn debians_prometheus_scrapes_the_same() {
     let Some(program) = find_program("prometheus") else {
         return skip(TEST, "prometheus is not installed");
     };
-    let port = application(now_ms() - 20_000);
+    let port = answering(now_ms() - 20_000);
     let (folder, own) = (tempfile::tempdir().expect("a folder"), free_port());
     let file = folder.path().join("prometheus.yml");
     std::fs::write(&file, scraping(port, "")).expect("written");

@@ -1,13 +1,10 @@
 //! Start timestamps: from a scrape, remote write 2.0 and OTLP to queries, after a crash too, and on to another server.
 
-use std::io::{Read, Write};
-use std::net::TcpListener;
-
 use ingest::testing::RequestWriterV2;
 use ingest::testing::otlp::{CUMULATIVE, Common, OtlpWriter};
 use tempfile::TempDir;
 
-use crate::harness::{Bellwether, eventually};
+use crate::harness::{Bellwether, OPENMETRICS, application, eventually};
 use crate::remote_write::{ENABLED, now_ms};
 use crate::{otlp, remote_write_v2};
 
@@ -15,22 +12,11 @@ const FEATURES: &str = "--enable-feature=st-storage,use-start-timestamps,promql-
 const STARTED: [&str; 3] = ["scraped_total", "written_total", "exported_total"];
 
 /// An application that says when its counter began.
-fn application(start_s: i64) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    let port = listener.local_addr().expect("bound").port();
+fn counting_since(start_s: i64) -> u16 {
     let body = format!(
         "# TYPE scraped counter\nscraped_total 30\nscraped_created {start_s}\n# TYPE plain gauge\nplain 1\n# EOF\n"
     );
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut request = [0; 4096];
-            let _ = stream.read(&mut request);
-            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/openmetrics-text; version=1.0.0; charset=utf-8\r\nConnection: close\r\nContent-Length";
-            let _ = write!(stream, "{head}: {}\r\n\r\n{body}", body.len());
-        }
-    });
-    port
+    application(move |_| (OPENMETRICS, body.clone().into_bytes()))
 }
 
 fn start(folder: TempDir, configuration: &str, features: &str) -> Bellwether {
@@ -74,7 +60,7 @@ fn starts_are_stored_used_and_sent_on() {
     let second = start(folder(), "scrape_configs: []", FEATURES);
     let configuration = format!(
         "{}remote_write: [{{url: '{}/api/v1/write', protobuf_message: io.prometheus.write.v2.Request}}]\n",
-        scraping(application(start_s)),
+        scraping(counting_since(start_s)),
         second.url
     );
     let first = start(folder(), &configuration, FEATURES);
@@ -102,7 +88,7 @@ fn starts_are_stored_used_and_sent_on() {
 #[test]
 fn zeros_are_stored_where_scraped_counters_began() {
     let start_s = now_ms() / 1000 - 20;
-    let port = application(start_s);
+    let port = counting_since(start_s);
     let b = start(folder(), &scraping(port), "--enable-feature=created-timestamp-zero-ingestion");
     eventually("it was scraped several times", || {
         (b.value("count_over_time(scraped_total[1m])") >= Some(4.0)).then_some(())
