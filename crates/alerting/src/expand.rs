@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use base::{Error, Labels, METRIC_NAME, Result};
+use base::{Error, ErrorKind, Labels, METRIC_NAME, Result};
 use promql::histogram::describe;
 use template::{Functions, Sample, Template, Value};
+use tokio::sync::watch;
 
 use crate::group::Group;
 use crate::manager::Context;
@@ -123,7 +124,8 @@ pub fn instance(
     Instance { labels: labels.build(), annotations, value: sample.value }
 }
 
-/// The alerts of a result. Templates may query, and are filled in where waiting for that holds nobody up.
+/// The alerts of a result. Templates may query, and are filled in where waiting for that holds nobody up. When this is dropped no query
+/// goes on, and no alert is begun any more.
 pub(crate) async fn expand(
     rule: &Arc<RuleConfig>,
     found: Vec<ResultSample>,
@@ -134,17 +136,20 @@ pub(crate) async fn expand(
     if found.is_empty() {
         return Ok(vec![]);
     }
+    let (_wanted, gone) = watch::channel(());
     let outside = Outside {
         querier: Arc::clone(&context.querier),
         runtime: tokio::runtime::Handle::current(),
         group: Arc::clone(group),
         t_ms,
+        gone,
     };
     let rule = Arc::clone(rule);
     let all = move || {
         let mut counts = Expansions::default();
         let instances: Vec<_> = found
             .iter()
+            .take_while(|_| !outside.is_gone())
             .map(|sample| {
                 let data = AlertData {
                     labels: &sample.labels,
@@ -176,13 +181,29 @@ struct Outside {
     runtime: tokio::runtime::Handle,
     group: Arc<Group>,
     t_ms: i64,
+    /// Closed when nobody waits for the alerts any more.
+    gone: watch::Receiver<()>,
+}
+
+impl Outside {
+    fn is_gone(&self) -> bool {
+        self.gone.has_changed().is_err()
+    }
 }
 
 impl Functions for Outside {
     fn query(&self, expression: &str) -> Result<Vec<Sample>, String> {
         let asked = self.querier.query(self.group.asker(), expression, self.t_ms);
-        let found = self.runtime.block_on(asked).map_err(|e| e.message().to_owned())?;
-        Ok(found.into_iter().map(in_template).collect())
+        let mut gone = self.gone.clone();
+        let found = self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                // Nothing is ever sent, so this says that the other end is gone.
+                _ = gone.changed() => Err(Error::new(ErrorKind::Canceled, "the evaluation was given up")),
+                found = asked => found,
+            }
+        });
+        Ok(found.map_err(|e| e.message().to_owned())?.into_iter().map(in_template).collect())
     }
 
     fn now_ms(&self) -> i64 {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use base::{Clock, Error, LabelsBuilder, Matcher, Result, TimeRange, WriteBatch};
 use collect::config::HttpConfig;
 use collect::discovery::{DiscoveryMetrics, Sources};
-use collect::endpoint::{self, Endpoints};
+use collect::endpoint::{self, Endpoints, LastFound};
 use collect::http::HttpTransport;
 use collect::post::{self, PostRequest};
 use collect::relabel::{self, Rule};
@@ -124,6 +124,8 @@ pub(crate) struct Alerts {
 struct Following {
     sets: Vec<FollowedSet>,
     next_id: u64,
+    /// What discovery found last, for sets that change.
+    last: LastFound,
 }
 
 struct FollowedSet {
@@ -200,25 +202,29 @@ impl Alerts {
             }
         }
         drop(before);
+        let last = following.last.clone();
+        last.keep(checked.alerting.alertmanagers.iter().map(|c| &c.endpoints));
         let all = kept.iter().map(|s| (s.id, &s.config)).chain(added.iter().map(|(id, c)| (*id, c)));
-        let sets = all.map(|(id, config)| self.set(id, config)).collect();
+        let sets = all.map(|(id, config)| self.set(id, config, &last)).collect();
         let relabel = relabelling(&checked.alerting.alert_relabel_configs);
         self.notifier.apply(checked.external_labels.clone(), relabel, sets);
-        kept.extend(added.into_iter().map(|(id, config)| self.follow(id, config)));
+        kept.extend(added.into_iter().map(|(id, config)| self.follow(id, config, last.clone())));
         following.sets = kept;
     }
 
-    fn set(&self, id: u64, config: &AlertmanagerConfig) -> AlertmanagerSet {
+    fn set(&self, id: u64, config: &AlertmanagerConfig, last: &LastFound) -> AlertmanagerSet {
+        let Endpoints { active, dropped } = last.known(&config.endpoints);
         let post = Post { transport: Arc::clone(&self.transport), http: config.http.clone() };
         AlertmanagerSet {
             id,
             timeout: config.timeout,
             relabel: relabelling(&config.alert_relabel_configs),
             post: Arc::new(post),
+            known: Alertmanagers { active, dropped },
         }
     }
 
-    fn follow(&self, id: u64, config: AlertmanagerConfig) -> FollowedSet {
+    fn follow(&self, id: u64, config: AlertmanagerConfig, last: LastFound) -> FollowedSet {
         let notifier = Arc::clone(&self.notifier);
         let sources = Sources {
             metrics: self.discovery.clone(),
@@ -231,7 +237,7 @@ impl Alerts {
                 let (active, dropped) = (found.active.clone(), found.dropped.clone());
                 notifier.set_targets(id, &Alertmanagers { active, dropped });
             };
-            endpoint::follow(endpoints, sources, found).await;
+            endpoint::follow(endpoints, sources, last, found).await;
         });
         FollowedSet { config, id, task }
     }

@@ -57,7 +57,13 @@ pub fn run(options: Serve, features: Features) -> Result<()> {
 async fn serve(options: Serve, features: Features) -> Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let start_ms = clock.now_ms();
+    let hostname = hostname();
+    let cors_origin = cors_origin(&options)?;
+    // Its port is known later, and what was given is read before anything is made.
+    external_url(options.web_external_url.as_deref(), &hostname, 0)?;
     let checked = load(&options)?;
+    let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
+    let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
     let asked = features;
     let features = asked.clone().and(checked.features.iter().map(String::as_str))?;
     let rules = config::load_rules(&checked, features.language())?;
@@ -81,9 +87,8 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
         let _ = http_stops.await;
     }));
     tracing::info!("listening on http://{address}/, opening the store");
-    let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
     let memory = MemoryBudget::new(settings.memory_bytes);
-    let lake = open_lake(&settings, &memory, &clock, &registry).await?;
+    let lake = open_lake(&place, &memory, &clock, &registry).await?;
     let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(&memory));
     let rollups = settings.rollups.clone();
     let store_options = StoreOptions { retention, tunable, rollups, ..StoreOptions::default() };
@@ -104,7 +109,6 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let sink = Arc::new(EngineSink(Arc::clone(&engine)));
     let manager = Arc::new(ScrapeManager::new(sink, Arc::clone(&clock), &registry, Arc::new(transports))?);
 
-    let hostname = hostname();
     let alerts = Alerts::new(
         &options,
         &external_url(options.web_external_url.as_deref(), &hostname, address.port())?,
@@ -120,7 +124,6 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let room_bytes = memory.pool_limit_bytes(Pool::Requests);
     let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);
-    let cors_origin = cors_origin(&options)?;
     let flush_deadline = options.storage_remote_flush_deadline;
     let running = Arc::new(Running {
         options,
@@ -212,13 +215,12 @@ fn cors_origin(options: &Serve) -> Result<Matcher> {
 }
 
 async fn open_lake(
-    settings: &Settings,
+    place: &Place,
     memory: &Arc<MemoryBudget>,
     clock: &Arc<dyn Clock>,
     registry: &Registry,
 ) -> Result<Arc<Lake>> {
     memory.register(registry)?;
-    let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
     let lake = place.open(Arc::clone(clock)).await?.with_memory(Arc::clone(memory));
     lake.reserve().metrics().register(registry)?;
     if let Some(metrics) = lake.remote_metrics() {

@@ -2,8 +2,11 @@
 //!
 //! Owns their labels and the URLs these make. Does not send.
 
+use std::sync::Arc;
+
 use base::{Error, Labels, LabelsBuilder, Result};
 use futures::future::join_all;
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::config::{FileSdConfig, HttpSdConfig, Scheme, TargetGroup};
@@ -39,6 +42,67 @@ pub struct Endpoints {
     pub active: Vec<String>,
     /// Those that relabelling dropped.
     pub dropped: Vec<String>,
+}
+
+/// Where endpoints come from.
+#[derive(Debug, Clone, PartialEq)]
+enum Source {
+    Named(Vec<TargetGroup>),
+    File(FileSdConfig),
+    Server(HttpSdConfig),
+}
+
+impl EndpointConfig {
+    /// In the order of their providers.
+    fn sources(&self) -> Vec<Source> {
+        let named = Some(&self.static_configs).filter(|named| !named.is_empty());
+        let named = named.map(|groups| Source::Named(groups.clone()));
+        let files = self.file_sd_configs.iter().cloned().map(Source::File);
+        named
+            .into_iter()
+            .chain(files)
+            .chain(self.http_sd_configs.iter().cloned().map(Source::Server))
+            .collect()
+    }
+}
+
+/// The last lists of the sources of all endpoints: who follows one anew, as after a change of the configuration, begins with its list.
+#[derive(Clone, Default)]
+pub struct LastFound(Arc<Mutex<Vec<(Source, Vec<TargetGroup>)>>>);
+
+impl LastFound {
+    /// Forgets sources that none of these configurations has.
+    pub fn keep<'a>(&self, configs: impl IntoIterator<Item = &'a EndpointConfig>) {
+        let kept: Vec<Source> = configs.into_iter().flat_map(EndpointConfig::sources).collect();
+        self.0.lock().retain(|(source, _)| kept.contains(source));
+    }
+
+    /// What is known of endpoints before any source was asked again: those that the configuration names itself, and the last lists.
+    pub fn known(&self, config: &EndpointConfig) -> Endpoints {
+        let lists: Vec<_> = config.sources().iter().filter_map(|source| self.of(source)).collect();
+        endpoints(config, lists.iter().flatten())
+    }
+
+    fn of(&self, source: &Source) -> Option<Vec<TargetGroup>> {
+        match source {
+            Source::Named(groups) => Some(groups.clone()),
+            _ => self.0.lock().iter().find(|(s, _)| s == source).map(|(_, list)| list.clone()),
+        }
+    }
+
+    fn note(&self, source: &Source, list: &[TargetGroup]) {
+        let mut all = self.0.lock();
+        all.retain(|(s, _)| s != source);
+        if !matches!(source, Source::Named(_)) {
+            all.push((source.clone(), list.to_vec()));
+        }
+    }
+
+    /// The lists of servers, by their addresses.
+    fn of_servers(&self, config: &EndpointConfig) -> LastLists {
+        let list = |c: &HttpSdConfig| Some((c.url.clone(), self.of(&Source::Server(c.clone()))?));
+        Arc::new(Mutex::new(config.http_sd_configs.iter().filter_map(list).collect()))
+    }
 }
 
 /// The endpoints of what discovery found. A group with a wrong address is left out with a warning.
@@ -108,19 +172,20 @@ impl Drop for Counted<'_> {
 }
 
 /// Calls `found` with the endpoints whenever they change, first as soon as every source has been looked at, or with those of the
-/// others where one takes long. Ends when it is dropped.
-pub async fn follow(config: EndpointConfig, sources: Sources, found: impl Fn(&Endpoints)) {
+/// others where one takes long. Sources of which `last` has a list begin with it. Ends when it is dropped.
+pub async fn follow(config: EndpointConfig, sources: Sources, last: LastFound, found: impl Fn(&Endpoints)) {
     let _counted = Counted(&sources);
     let kinds = Kinds {
         named: &config.static_configs,
         of_files: &config.file_sd_configs,
         of_servers: &config.http_sd_configs,
     };
-    let providers = providers(&kinds, &sources, &LastLists::default());
+    let providers = providers(&kinds, &sources, &last.of_servers(&config));
     if providers.is_empty() {
         found(&Endpoints::default());
     }
-    let mut groups: Vec<Option<Vec<TargetGroup>>> = providers.iter().map(|_| None).collect();
+    let known = config.sources();
+    let mut groups: Vec<Option<Vec<TargetGroup>>> = known.iter().map(|source| last.of(source)).collect();
     let (updates_in, mut updates) = mpsc::channel(1);
     let forwarding = providers.into_iter().enumerate().map(|(i, mut provider)| {
         let updates = updates_in.clone();
@@ -140,7 +205,10 @@ pub async fn follow(config: EndpointConfig, sources: Sources, found: impl Fn(&En
         loop {
             tokio::select! {
                 update = updates.recv() => match update {
-                    Some((i, list)) => groups[i] = Some(list),
+                    Some((i, list)) => {
+                        last.note(&known[i], &list);
+                        groups[i] = Some(list);
+                    }
                     None => return,
                 },
                 () = &mut over, if waits => waits = false,
@@ -215,7 +283,7 @@ mod tests {
     async fn followed(config: EndpointConfig, seconds: u64) -> (Vec<usize>, usize, usize) {
         let registry = prometheus::Registry::new();
         let metrics = crate::discovery::DiscoveryMetrics::register(&registry).unwrap();
-        let sources = Sources { metrics, transport: std::sync::Arc::new(Nobody), set: "config-0".into() };
+        let sources = Sources { metrics, transport: Arc::new(Nobody), set: "config-0".into() };
         let seen = Mutex::new(Vec::new());
         let of_set = || {
             let of = |f: &prometheus::proto::MetricFamily| {
@@ -224,7 +292,8 @@ mod tests {
             registry.gather().iter().map(of).sum()
         };
         let meanwhile = {
-            let following = follow(config, sources, |e| seen.lock().unwrap().push(e.active.len()));
+            let following =
+                follow(config, sources, LastFound::default(), |e| seen.lock().unwrap().push(e.active.len()));
             tokio::pin!(following);
             let waited = tokio::time::timeout(Duration::from_secs(seconds), following.as_mut()).await;
             assert!(waited.is_err());
@@ -247,5 +316,34 @@ mod tests {
         assert_eq!(followed(config(), 60).await.0, [2]);
         let (_, meanwhile, afterwards) = followed(config(), 3700).await;
         assert_eq!((meanwhile, afterwards), (2, 0), "series of one that is gone");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_follows_a_source_anew_begins_with_its_last_list() {
+        let hour = Duration::from_secs(3600);
+        let server =
+            |url: &str| HttpSdConfig { url: url.into(), refresh_interval: hour, http: HttpConfig::default() };
+        let config = |url: &str| EndpointConfig { http_sd_configs: vec![server(url)], ..config(vec![]) };
+        let (known, other) = (config("http://h/"), config("http://other/"));
+        let last = LastFound::default();
+        let urls = |config| last.known(config).active;
+        assert_eq!(urls(&known).len(), 2, "what the configuration names is known at once");
+        last.note(
+            &Source::Server(server("http://h/")),
+            &[TargetGroup::new("0", ["of-server:1"], Labels::empty())],
+        );
+        assert_eq!(urls(&known)[2], "http://of-server:1/x/api/v2/alerts");
+        assert_eq!(urls(&other).len(), 2);
+        // The server is away, and what it named last stays.
+        let metrics = crate::discovery::DiscoveryMetrics::register(&prometheus::Registry::new()).unwrap();
+        let sources = Sources { metrics, transport: Arc::new(Nobody), set: "config-0".into() };
+        let seen = Mutex::new(Vec::new());
+        let found = |e: &Endpoints| seen.lock().unwrap().push(e.active.len());
+        let following = follow(known.clone(), sources, last.clone(), found);
+        assert!(tokio::time::timeout(hour * 3, following).await.is_err());
+        let seen = seen.into_inner().unwrap();
+        assert!(!seen.is_empty() && seen.iter().all(|n| *n == 3), "{seen:?}");
+        last.keep([&other]);
+        assert_eq!(urls(&known).len(), 2, "nobody follows it any more");
     }
 }

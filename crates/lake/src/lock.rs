@@ -19,7 +19,7 @@ impl FolderLock {
         let fail = |cause: String| {
             Error::unavailable(format!("cannot open data folder {}: {cause}", folder.display()))
         };
-        std::fs::create_dir_all(folder).map_err(|e| fail(e.to_string()))?;
+        std::fs::create_dir_all(folder).map_err(|e| fail(in_the_way(folder).unwrap_or(e.to_string())))?;
         let path = folder.join(filenames::LOCK);
         let opened = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
         // What may only be read can still be locked.
@@ -47,6 +47,16 @@ impl FolderLock {
     }
 }
 
+/// What says that a folder cannot be made because it, or one above it, is something else.
+fn in_the_way(folder: &Path) -> Option<String> {
+    let there = folder.ancestors().find(|path| path.symlink_metadata().is_ok())?;
+    let is_odd = !there.is_dir();
+    is_odd.then(|| {
+        let what = if there == folder { "it".to_owned() } else { there.display().to_string() };
+        format!("{what} is not a folder; name a folder, or a place where nothing is yet")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -64,5 +74,17 @@ mod tests {
         assert_eq!(refused.message(), want);
         drop(lock);
         FolderLock::acquire(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn a_file_is_no_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let refused = |path: &Path| FolderLock::acquire(path).unwrap_err().message().to_owned();
+        let (name, then) =
+            (file.display(), "is not a folder; name a folder, or a place where nothing is yet");
+        assert_eq!(refused(&file), format!("cannot open data folder {name}: it {then}"));
+        assert_eq!(refused(&file.join("a/b")), format!("cannot open data folder {name}/a/b: {name} {then}"));
     }
 }

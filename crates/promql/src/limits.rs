@@ -52,5 +52,20 @@ pub const MAX_LEAF_BYTES: usize = 16 << 20;
 /// Steps of a leaf that comes from elsewhere, at most: 8 MiB a row. Queries of the API have 11,000, subqueries more.
 pub const MAX_LEAF_STEPS: usize = 1 << 20;
 
+/// Bytes of what computing a block tells that comes from elsewhere, at most, besides [`TOLD_STEP_BYTES`] for each of its steps: names of
+/// 4096 metrics, each of them several thousand bytes long, in an annotation each.
+pub const MAX_TOLD_BYTES: usize = 32 << 20;
+
+/// Bytes of what is counted for a step: two numbers in their longest form with their names.
+pub const TOLD_STEP_BYTES: usize = 64;
+
+/// Annotations that computing a block tells that comes from elsewhere, at most, besides two for each of its steps, whose arguments may all be odd: as
+/// many as there are kinds of them, for each of its series.
+pub const MAX_TOLD_ANNOTATIONS: usize = 32 * BLOCK_SERIES;
+
+/// What a number may be at most that computing a block tells and that comes from elsewhere: more samples than any disk holds, and few
+/// enough that sums over millions of blocks do not overflow.
+pub const MAX_TOLD_NUMBER: u64 = 1 << 40;
+
 /// Filters of a leaf, at most: more comparisons than anybody writes one after the other.
 pub const MAX_LEAF_FILTERS: usize = 8;

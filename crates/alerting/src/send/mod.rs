@@ -64,6 +64,8 @@ pub struct AlertmanagerSet {
     pub relabel: Option<Arc<dyn Relabel>>,
     /// Posts to its Alertmanagers.
     pub post: Arc<dyn AlertPost>,
+    /// Those that are known where the set is a new one, until [`Notifier::set_targets`] says which there are.
+    pub known: Alertmanagers,
 }
 
 /// The URLs of Alertmanagers.
@@ -109,7 +111,7 @@ impl Notifier {
         Ok(Self { options, clock, metrics, current, tasks: Mutex::default() })
     }
 
-    /// Makes this the configuration. Sets that go on keep their Alertmanagers; others get theirs by
+    /// Makes this the configuration. Sets that go on keep their Alertmanagers; others begin with those that are known, and get theirs by
     /// [`Notifier::set_targets`].
     pub fn apply(
         &self,
@@ -126,7 +128,12 @@ impl Notifier {
             let old = before.iter().position(|s| s.config.id == config.id);
             let set = match old {
                 Some(at) => Set { config, ..before.swap_remove(at) },
-                None => Set { config, queues: BTreeMap::new(), dropped: vec![] },
+                None => {
+                    let known = config.known.clone();
+                    let mut set = Set { config, queues: BTreeMap::new(), dropped: vec![] };
+                    self.follow(&mut set, &known);
+                    set
+                }
             };
             current.sets.push(set);
         }
@@ -146,6 +153,11 @@ impl Notifier {
             return;
         }
         let Some(set) = current.sets.iter_mut().find(|s| s.config.id == id) else { return };
+        self.follow(set, found);
+        self.count(&current);
+    }
+
+    fn follow(&self, set: &mut Set, found: &Alertmanagers) {
         let wanted: BTreeSet<&String> = found.active.iter().collect();
         set.queues.retain(|url, queue| {
             let stays = wanted.contains(url);
@@ -165,7 +177,6 @@ impl Notifier {
             }
         }
         set.dropped.clone_from(&found.dropped);
-        self.count(&current);
     }
 
     fn count(&self, current: &Current) {

@@ -1,6 +1,7 @@
 //! A manager over a store that is a list, and a network that is another.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use alerting::{GroupConfig, GroupView, Notifier, RuleManager, RuleOptions, Terms
 use async_trait::async_trait;
 use base::{Clock, Error, Histogram, Labels, Matcher, Result, TimeRange, WriteBatch, is_stale};
 use promql::histogram::describe;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -41,6 +43,21 @@ pub(crate) struct FakeStore {
     /// Series whose samples are refused as out of order.
     pub(crate) refused: Mutex<Vec<String>>,
     running: Mutex<(usize, usize)>,
+    /// The query `stuck` was begun.
+    pub(crate) stuck: Notify,
+    /// How many of them were given up.
+    pub(crate) given_up: Arc<AtomicUsize>,
+    /// Lets them go.
+    pub(crate) release: Notify,
+}
+
+/// Counts when it is dropped.
+struct GivenUp(Arc<AtomicUsize>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
 }
 
 impl FakeStore {
@@ -88,7 +105,10 @@ impl Querier for FakeStore {
         }
         assert!(expr != "defect", "a defect");
         if expr == "stuck" {
-            std::future::pending::<()>().await;
+            let given_up = GivenUp(self.given_up.clone());
+            self.stuck.notify_one();
+            self.release.notified().await;
+            std::mem::forget(given_up);
         }
         // Paused time stands still while a template is filled in, which may query.
         if expr != "other" {
@@ -185,6 +205,7 @@ pub(crate) fn fixture(send: SendOptions) -> Fixture {
         timeout: Duration::from_secs(10),
         relabel: None,
         post: alertmanager.clone(),
+        known: Alertmanagers::default(),
     };
     notifier.apply(terms().external_labels, None, vec![set]);
     let active = vec!["http://am/api/v2/alerts".to_owned()];

@@ -1,5 +1,6 @@
 //! Groups that run, change and go.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use alerting::outside::LastSample;
@@ -234,6 +235,28 @@ async fn a_reload_keeps_what_stays_and_ends_what_goes() {
     f.store.take();
     tokio::time::sleep(3 * INTERVAL).await;
     assert!(f.store.take().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn queries_of_templates_end_with_the_evaluation() {
+    let f = fixture(SendOptions::default());
+    let mut rule = alert("Down", "up == 0", 0);
+    rule.annotations = texts(&[("summary", "{{ query \"stuck\" }}")]);
+    f.store.answer("up == 0", &[("a", 0.0), ("b", 0.0)]);
+    f.apply(&[group("g", vec![rule])]).await;
+    f.store.stuck.notified().await;
+    f.manager.stop().await;
+    // Another thread gives it up. Time that is paused stands still while that one is busy.
+    let given_up = || f.store.given_up.load(Ordering::SeqCst);
+    for _ in 0..1_000_000 {
+        if given_up() > 0 {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let given_up = given_up();
+    f.store.release.notify_waiters();
+    assert_eq!(given_up, 1, "nor is the other alert's query begun");
 }
 
 #[tokio::test(start_paused = true)]

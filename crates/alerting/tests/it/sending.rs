@@ -91,7 +91,12 @@ async fn an_alertmanager_keeps_its_counters_while_any_set_has_it() {
     };
     // Another configuration for the same Alertmanager.
     let (timeout, post) = (Duration::from_secs(5), f.alertmanager.clone());
-    f.notifier.apply(Labels::empty(), None, vec![AlertmanagerSet { id: 1, timeout, relabel: None, post }]);
+    let known = Alertmanagers::default();
+    f.notifier.apply(
+        Labels::empty(),
+        None,
+        vec![AlertmanagerSet { id: 1, timeout, relabel: None, post, known }],
+    );
     found(&["http://am/api/v2/alerts"]);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(f.metric(&format!("prometheus_notifications_sent_total{AM}")), Some(3.0));
@@ -99,4 +104,22 @@ async fn an_alertmanager_keeps_its_counters_while_any_set_has_it() {
     found(&[]);
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(f.metric(&format!("prometheus_notifications_sent_total{AM}")), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_set_that_changes_sends_at_once_to_those_that_are_known() {
+    let f = fixture(SendOptions::default());
+    let known = Alertmanagers { active: vec!["http://known".into()], dropped: vec!["http://not".into()] };
+    let (timeout, post) = (Duration::from_secs(5), f.alertmanager.clone());
+    let set = AlertmanagerSet { id: 1, timeout, relabel: None, post, known: known.clone() };
+    f.notifier.apply(Labels::empty(), None, vec![set.clone()]);
+    assert_eq!(f.notifier.alertmanagers(), known);
+    assert_eq!(f.metric("prometheus_notifications_alertmanagers_discovered"), Some(1.0));
+    firing(&f, 2).await;
+    assert_eq!(f.alertmanager.take()[0].len(), 2);
+    // What was found since is not forgotten when the rest of the configuration changes.
+    let found = Alertmanagers { active: vec!["http://found".into()], dropped: vec![] };
+    f.notifier.set_targets(1, &found);
+    f.notifier.apply(Labels::empty(), None, vec![set]);
+    assert_eq!(f.notifier.alertmanagers(), found);
 }

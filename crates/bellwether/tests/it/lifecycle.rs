@@ -1,5 +1,6 @@
 //! Starting with no configuration, stopping, reloading.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ingest::testing::RequestWriter;
@@ -99,6 +100,36 @@ fn a_wrong_address_is_refused() {
     };
     assert!(run("nonsense").contains("cannot listen on nonsense"));
     assert!(run("0.0.0.0:0").contains("--web.allow-"), "an open address needs a flag");
+}
+
+#[test]
+fn what_cannot_be_is_told_before_anything_is_made() {
+    let outer = tempfile::tempdir().expect("a folder");
+    let run = |folder: &Path, arguments: &[&str]| {
+        let output = bellwether()
+            .args(["serve", "--web.listen-address=127.0.0.1:0", "--storage.path"])
+            .arg(folder)
+            .args(arguments)
+            .output()
+            .expect("it runs");
+        assert!(!output.status.success());
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let folder = outer.path().join("data");
+    for (argument, said) in [
+        ("--web.cors.origin=(", "cannot read --web.cors.origin"),
+        ("--web.external-url=example.org", "write it as http://host:port/path"),
+        ("--storage.wal-path=/elsewhere", "storage.wal-path"),
+    ] {
+        let text = run(&folder, &[argument]);
+        assert!(text.contains(said), "{argument}: {text}");
+        assert!(!folder.exists(), "{argument}");
+    }
+    let file = outer.path().join("file");
+    std::fs::write(&file, "mine").expect("written");
+    let text = run(&file, &[]);
+    assert!(text.contains("it is not a folder; name a folder, or a place where nothing is yet"), "{text}");
+    assert_eq!(std::fs::read(&file).expect("it stays"), b"mine");
 }
 
 #[test]

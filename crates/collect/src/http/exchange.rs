@@ -47,11 +47,16 @@ impl HttpTransport {
     /// Makes a request and reads the answer.
     pub async fn exchange(&self, request: Exchange) -> Result<PostResponse> {
         let method = if request.body.is_some() { Method::POST } else { Method::GET };
-        self.exchange_by(method, request).await
+        self.exchange_by(method, request, false).await
     }
 
-    /// The same by a method that the body does not say.
-    pub(super) async fn exchange_by(&self, method: Method, request: Exchange) -> Result<PostResponse> {
+    /// The same by a method that the body does not say, and with a body that may be for this server alone.
+    pub(super) async fn exchange_by(
+        &self,
+        method: Method,
+        request: Exchange,
+        is_secret: bool,
+    ) -> Result<PostResponse> {
         let verb = if request.body.is_some() { "post to" } else { "get" };
         let what = |e: Error| e.context(format!("cannot {verb} {}", without_credentials(&request.url)));
         let outgoing = Outgoing {
@@ -60,6 +65,7 @@ impl HttpTransport {
             headers: headers(&request).map_err(what)?,
             body: request.body.clone().unwrap_or_default(),
             http: &request.http,
+            is_secret,
             token_wait: TOKEN_WAIT,
         };
         let response = Box::pin(self.send(outgoing)).await.map_err(what)?;

@@ -56,6 +56,8 @@ struct Outgoing<'a> {
     headers: HeaderMap,
     body: Bytes,
     http: &'a HttpConfig,
+    /// Whether the body is for the first server alone.
+    is_secret: bool,
     /// How long to wait for a token.
     token_wait: Duration,
 }
@@ -83,7 +85,7 @@ impl HttpTransport {
             *request.uri_mut() = uri.clone();
             *request.headers_mut() = out.headers.clone();
             // Another server must not learn the credentials of this one.
-            if uri.authority() == first.authority() && uri.scheme() == first.scheme() {
+            if is_same_server(&uri, &first) {
                 for (name, value) in &own {
                     request.headers_mut().append(name.clone(), value.clone());
                 }
@@ -106,12 +108,23 @@ impl HttpTransport {
                 matches!(response.status(), StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
             let follows = keeps_body || out.method == Method::GET;
             match if follows { redirect(http, &uri, &response)? } else { None } {
+                Some(next) if out.is_secret && !is_same_server(&next, &first) => {
+                    let scheme = next.scheme_str().unwrap_or_default();
+                    let host = next.host().unwrap_or_default();
+                    return Err(Error::unavailable(format!(
+                        "it redirects to {scheme}://{host}, another server, which does not get what is secret"
+                    )));
+                }
                 Some(next) => uri = next,
                 None => return Ok(response),
             }
         }
         Err(Error::unavailable(format!("stopped after {REDIRECTS_MAX} redirects")))
     }
+}
+
+fn is_same_server(a: &Uri, b: &Uri) -> bool {
+    a.authority() == b.authority() && a.scheme() == b.scheme()
 }
 
 /// Headers that only the server itself may see.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Error, Result};
+use hyper::Method;
 use parking_lot::Mutex;
 use serde_json::Value;
 use url::form_urlencoded;
@@ -173,10 +174,12 @@ impl HttpTransport {
             http,
             answer_bytes_max: TOKEN_ANSWER_BYTES_MAX,
         };
-        let answer = match question.method_put {
-            true => Box::pin(self.exchange_by(hyper::Method::PUT, request)).await?,
-            false => Box::pin(self.exchange(request)).await?,
+        let method = match (question.method_put, request.body.is_some()) {
+            (true, _) => Method::PUT,
+            (false, true) => Method::POST,
+            (false, false) => Method::GET,
         };
+        let answer = Box::pin(self.exchange_by(method, request, true)).await?;
         if answer.is_cut {
             return Err(Error::unavailable("its answer is cut off, or too large"));
         }

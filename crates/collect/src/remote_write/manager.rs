@@ -153,7 +153,7 @@ impl RemoteWrite {
             last_error: Mutex::default(),
             reshard_from_ms: AtomicI64::new(0),
         };
-        Ok(Queue::start(shared, open, &o.feed, external.clone()))
+        Ok(Queue::start(shared, open, &o.feed, id.to_owned(), external.clone()))
     }
 
     fn publish(&self, running: &Running) {

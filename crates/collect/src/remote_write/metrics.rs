@@ -67,6 +67,10 @@ impl ByKind<IntGauge> {
         self.exemplars.sub(gauge(counts.exemplars));
     }
 
+    pub(super) fn set_zero(&self) {
+        [&self.samples, &self.histograms, &self.exemplars].into_iter().for_each(|gauge| gauge.set(0));
+    }
+
     /// All of them.
     pub(super) fn total(&self) -> i64 {
         self.samples.get() + self.histograms.get() + self.exemplars.get()
@@ -98,6 +102,7 @@ pub(super) struct QueueMetrics {
     pub(super) refused_again: IntCounter,
     pub(super) log_behind_bytes: IntGauge,
     pub(super) log_lost_files: IntCounter,
+    pub(super) restarts: IntCounter,
     registry: Registry,
     registered: Mutex<Vec<Box<dyn Collector>>>,
 }
@@ -215,6 +220,10 @@ impl QueueMetrics {
             "bellwether_remote_write_repeated_samples_refused_total",
             "Samples that were sent again after a restart and refused: the endpoint had them.",
         );
+        let restarts = m.opts(
+            "bellwether_remote_write_queue_restarts_total",
+            "Times at which the queue failed by a fault of this program and began anew where all was sent.",
+        );
         Ok(Self {
             sent: m.counters("_total", "were sent, repetitions included.")?,
             failed: m.counters("_failed_total", "the endpoint refused for good.")?,
@@ -253,6 +262,7 @@ impl QueueMetrics {
             refused_again: m.register(IntCounter::with_opts(again))?,
             log_behind_bytes: m.register(IntGauge::with_opts(behind))?,
             log_lost_files: m.register(IntCounter::with_opts(lost))?,
+            restarts: m.register(IntCounter::with_opts(restarts))?,
             registry: registry.clone(),
             registered: Mutex::new(m.made),
         })

@@ -3,8 +3,11 @@
 //! A series goes to one shard, so its samples stay in order. When the number of shards changes, all that was given to the old ones is
 //! sent first.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::Poll;
 use std::time::Duration;
 
 use base::{Error, Labels, Result, SeriesExemplar};
@@ -18,7 +21,10 @@ use super::rate::Rate;
 use super::shard::{self, Shared, Stop, hard};
 use super::sharding::{Seen, desired};
 use super::{Feed, LogBatch, LogProgress, LogSample, LogValue, OpenLog, SampleLog};
-use crate::limits::{REMOTE_WRITE_POSITION_SYNC, REMOTE_WRITE_READ_PAUSE, REMOTE_WRITE_RECORDS_UNDER_WAY};
+use crate::limits::{
+    REMOTE_WRITE_POSITION_SYNC, REMOTE_WRITE_READ_PAUSE, REMOTE_WRITE_RECORDS_UNDER_WAY,
+    REMOTE_WRITE_RESTART_PAUSE,
+};
 use crate::relabel;
 
 /// How often the number of shards is looked at.
@@ -27,57 +33,46 @@ pub(super) const SHARD_INTERVAL: Duration = Duration::from_secs(10);
 /// A queue that runs.
 pub(super) struct Queue {
     pub(super) shared: Arc<Shared>,
-    progress: Arc<dyn LogProgress>,
     stop: watch::Sender<Stop>,
-    reader: JoinHandle<()>,
-    helpers: Vec<JoinHandle<()>>,
-    keeper: JoinHandle<()>,
-    keeper_stops: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+    metadata: JoinHandle<()>,
+}
+
+/// What a queue begins with, and begins anew with if it fails.
+struct Beginning {
+    shared: Arc<Shared>,
+    feed: Arc<dyn Feed>,
+    /// Under which name the log knows it.
+    name: String,
+    external: Labels,
+    stop: watch::Receiver<Stop>,
 }
 
 impl Queue {
-    /// Starts a queue on an opened log.
-    pub(super) fn start(shared: Shared, open: OpenLog, feed: &Arc<dyn Feed>, external: Labels) -> Self {
+    /// Starts a queue on an opened log, which knows it by this name.
+    pub(super) fn start(
+        shared: Shared,
+        open: OpenLog,
+        feed: &Arc<dyn Feed>,
+        name: String,
+        external: Labels,
+    ) -> Self {
         let shared = Arc::new(shared);
         let (stop, stops) = watch::channel(Stop::No);
-        let (resharded, reshard) = watch::channel(shared.config.queue.min_shards);
-        let again_left = again_samples(&shared.config.queue);
-        let reader = Reader {
-            shared: shared.clone(),
-            external,
-            log: Some(open.log),
-            progress: open.progress.clone(),
-            stop: stops.clone(),
-            reshard,
-            series: Vec::new(),
-            shards: Shards::default(),
-            again_left,
-        };
-        let reader = tokio::spawn(reader.run());
-        let (keeper_stops, keeper_end) = oneshot::channel();
-        let keeper = tokio::spawn(keep(shared.clone(), open.progress.clone(), keeper_end));
-        let ticker = tokio::spawn(tick(shared.clone(), feed.clone(), open.progress.clone(), resharded));
-        let metadata = tokio::spawn(super::metadata::run(shared.clone(), feed.clone(), stops));
-        let helpers = vec![ticker, metadata];
-        Self { shared, progress: open.progress, stop, reader, helpers, keeper, keeper_stops }
+        let metadata = tokio::spawn(super::metadata::run(shared.clone(), feed.clone(), stops.clone()));
+        let beginning = Beginning { shared: shared.clone(), feed: feed.clone(), name, external, stop: stops };
+        let running = tokio::spawn(beginning.run(open));
+        Self { shared, stop, running, metadata }
     }
 
     /// Sends what the log has by now, for at most so long, and ends. What was not sent by then is in the log.
     pub(super) async fn stop(mut self, deadline: Duration) {
         self.stop.send_replace(Stop::Soft);
-        if tokio::time::timeout(deadline, &mut self.reader).await.is_err() {
+        if tokio::time::timeout(deadline, &mut self.running).await.is_err() {
             self.stop.send_replace(Stop::Hard);
-            log_panic((&mut self.reader).await);
+            log_panic((&mut self.running).await);
         }
-        for helper in self.helpers {
-            helper.abort();
-        }
-        drop(self.keeper_stops);
-        log_panic(self.keeper.await);
-        let (progress, last) = (self.progress, *self.shared.done.borrow());
-        if let Some(last) = last {
-            note_done(&progress, last, true).await;
-        }
+        self.metadata.abort();
         self.shared.metrics.unregister();
         let pending = self.shared.metrics.pending.total();
         if pending > 0 {
@@ -88,6 +83,96 @@ impl Queue {
             );
         }
     }
+}
+
+impl Beginning {
+    /// Runs until it is told to stop. What fails by a fault of this program begins anew where all was done.
+    async fn run(mut self, mut open: OpenLog) {
+        loop {
+            let progress = open.progress.clone();
+            let (resharded, reshard) = watch::channel(self.shared.config.queue.min_shards);
+            let (keeper_stops, keeper_end) = oneshot::channel();
+            let keeper = tokio::spawn(keep(self.shared.clone(), progress.clone(), keeper_end));
+            let ticker =
+                tokio::spawn(tick(self.shared.clone(), self.feed.clone(), progress.clone(), resharded));
+            let failed = self.read(open, reshard).await;
+            ticker.abort();
+            drop(keeper_stops);
+            log_panic(keeper.await);
+            let last = *self.shared.done.borrow();
+            if let Some(last) = last {
+                note_done(&progress, last, true).await;
+            }
+            drop(progress);
+            let Some(cause) = failed else { return };
+            self.shared.failed(&cause);
+            match self.open_again().await {
+                Some(again) => open = again,
+                None => return,
+            }
+        }
+    }
+
+    /// Reads the log and fills the shards until the queue ends. Returns why it ended if it should not have.
+    async fn read(&self, open: OpenLog, reshard: watch::Receiver<usize>) -> Option<String> {
+        let mut reader = Reader {
+            shared: self.shared.clone(),
+            external: self.external.clone(),
+            log: Some(open.log),
+            progress: open.progress,
+            stop: self.stop.clone(),
+            reshard,
+            series: Vec::new(),
+            shards: Shards::default(),
+            again_left: again_samples(&self.shared.config.queue),
+        };
+        let ended = caught(reader.run()).await;
+        // What the shards have is sent and noted, so that it is not read again.
+        reader.shards.drain().await;
+        let stops = *self.stop.borrow() > Stop::No;
+        match ended {
+            Ok(()) if stops => None,
+            Ok(()) => Some("a shard ended".to_owned()),
+            Err(panic) => Some(panic_text(&*panic)),
+        }
+    }
+
+    /// Opens the log anew, after a pause and as often as it takes; `None` if the queue is to stop.
+    async fn open_again(&mut self) -> Option<OpenLog> {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(REMOTE_WRITE_RESTART_PAUSE) => {}
+                _ = self.stop.wait_for(|stop| *stop > Stop::No) => return None,
+            }
+            let (feed, name, exemplars) =
+                (self.feed.clone(), self.name.clone(), self.shared.config.send_exemplars);
+            let opened = tokio::task::spawn_blocking(move || feed.open(&name, exemplars)).await;
+            let error = match opened {
+                Ok(Ok(open)) => {
+                    self.shared.begin_anew();
+                    return Some(open);
+                }
+                Ok(Err(e)) => e.to_string(),
+                Err(e) => e.to_string(),
+            };
+            tracing::error!(url = self.shared.config.url, "remote write: cannot open the log again: {error}");
+        }
+    }
+}
+
+/// What a future gives, or why it panicked.
+async fn caught<T>(future: impl Future<Output = T>) -> std::thread::Result<T> {
+    let mut future = std::pin::pin!(future);
+    std::future::poll_fn(|cx| match std::panic::catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic)),
+    })
+    .await
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic without a text").to_owned()
 }
 
 /// Samples that an earlier queue may have sent without noting it: all that it can have had under way.
@@ -129,7 +214,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         let wanted = *self.reshard.borrow_and_update();
         self.shards = Shards::start(&self.shared, wanted, &self.stop);
         let mut batch = LogBatch::default();
@@ -150,9 +235,10 @@ impl Reader {
                 () = self.progress.changed() => {}
                 _ = self.stop.wait_for(|stop| *stop > Stop::No) => {}
                 _ = self.reshard.changed() => {}
+                // Before what was read is sent: by a fault, for which all begins anew.
+                () = self.shards.one_ended() => break,
             }
         }
-        self.shards.drain().await;
     }
 
     /// Reads the log on a thread that may block. Returns whether there is more to be read at once.
@@ -246,6 +332,7 @@ impl Reader {
         while full() {
             tokio::select! {
                 _ = self.stop.wait_for(|stop| *stop > Stop::No) => return false,
+                () = self.shards.one_ended() => return false,
                 _ = done.changed() => {}
             }
         }
@@ -393,6 +480,16 @@ impl Shards {
     /// The shard of a series.
     fn of(&self, labels: &Labels) -> usize {
         (labels.stable_hash() % self.senders.len() as u64) as usize
+    }
+
+    /// Resolves when a shard takes nothing any more.
+    async fn one_ended(&self) {
+        let mut ends: Vec<_> = self.senders.iter().map(|sender| Box::pin(sender.closed())).collect();
+        std::future::poll_fn(|cx| match ends.iter_mut().any(|end| end.as_mut().poll(cx).is_ready()) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 
     /// Lets the shards send what they have and end. Returns whether they sent all. When the queue is to end now they end by themselves.

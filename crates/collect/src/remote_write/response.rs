@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::PostResponse;
-use crate::limits::REMOTE_WRITE_PAUSE_LEAST;
+use crate::limits::{REMOTE_WRITE_ASKED_PAUSE_MAX, REMOTE_WRITE_PAUSE_LEAST};
 
 /// What became of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ fn written(response: &PostResponse) -> Option<Written> {
     headers.iter().any(Option::is_some).then_some(Written { samples, histograms, exemplars })
 }
 
-/// The pause of a `Retry-After` header: seconds, or a date. What lies in the past is none.
+/// The pause of a `Retry-After` header, which is seconds or a date, within its limit. What lies in the past is none.
 fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
     let seconds = match text.parse::<i64>() {
         Ok(seconds) => seconds,
@@ -70,7 +70,8 @@ fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
             (date.as_millisecond() - now_ms) / 1000
         }
     };
-    u64::try_from(seconds).ok().filter(|s| *s > 0).map(Duration::from_secs)
+    let asked = u64::try_from(seconds).ok().filter(|s| *s > 0).map(Duration::from_secs)?;
+    Some(asked.min(REMOTE_WRITE_ASKED_PAUSE_MAX))
 }
 
 /// The pauses between tries of one request.
@@ -110,6 +111,9 @@ mod tests {
         let retry = |value| judge(&answer(503, &[("retry-after", value)]), false, 784_111_770_000);
         assert_eq!(retry("7"), again(Some(Duration::from_secs(7))));
         assert_eq!(retry("Sun, 06 Nov 1994 08:49:37 GMT"), again(Some(Duration::from_secs(7))));
+        for long in ["601", "9223372036854775807", "Sat, 06 Nov 2094 08:49:37 GMT"] {
+            assert_eq!(retry(long), again(Some(REMOTE_WRITE_ASKED_PAUSE_MAX)), "{long}");
+        }
         for none in ["Sun, 06 Nov 1994 08:49:07 GMT", "-3", "0", "soon"] {
             assert_eq!(retry(none), again(None), "{none}");
         }

@@ -139,6 +139,23 @@ impl Shared {
         true
     }
 
+    /// Notes that the queue failed by a fault of this program, and begins anew.
+    pub(super) fn failed(&self, cause: &str) {
+        self.metrics.restarts.inc();
+        self.note_error(&format!("the queue failed and begins anew: {cause}"));
+        tracing::error!(
+            url = self.config.url,
+            "remote write: a queue failed, and begins anew where all is sent: {cause}"
+        );
+    }
+
+    /// Forgets what was under way: the log gives it again, and numbers its records from zero on.
+    pub(super) fn begin_anew(&self) {
+        *self.acks.lock() = Acks::default();
+        self.done.send_replace(None);
+        self.metrics.pending.set_zero();
+    }
+
     fn note_error(&self, cause: &str) {
         *self.last_error.lock() = Some((self.clock.now_ms(), cause.to_owned()));
     }

@@ -42,6 +42,8 @@ struct MemoryLog {
     read: AtomicUsize,
     /// Readers can neither come nor go, and nothing can be read.
     broken: AtomicBool,
+    /// The next read panics.
+    panics: AtomicBool,
 }
 
 struct Feeder(Arc<MemoryLog>);
@@ -114,6 +116,7 @@ impl Feed for Feeder {
 impl SampleLog for Cursor {
     fn read(&mut self, out: &mut LogBatch) -> Result<LogLook> {
         self.log.check()?;
+        assert!(!self.log.panics.swap(false, Ordering::SeqCst), "the reader of a test fails");
         let records = self.log.records.lock();
         for record in records[self.at..].iter().take(10) {
             for (labels, t_ms, value) in record {
@@ -159,6 +162,8 @@ struct Endpoint {
     strict: bool,
     takes: Duration,
     requests: Mutex<Vec<PostRequest>>,
+    /// The next request panics.
+    panics: AtomicBool,
     /// Samples by series, in the order in which they came.
     samples: Mutex<BTreeMap<Labels, Vec<(i64, f64)>>>,
     busy: AtomicUsize,
@@ -173,6 +178,7 @@ impl Post for Endpoint {
         tokio::time::sleep(self.takes).await;
         self.busy.fetch_sub(1, Ordering::SeqCst);
         self.requests.lock().push(request.clone());
+        assert!(!self.panics.swap(false, Ordering::SeqCst), "the endpoint of a test fails");
         let answer = self.answers.lock().pop_front().unwrap_or(Ok(status(204)));
         if !matches!(&answer, Ok(answer) if answer.status == 204) {
             return answer;
@@ -693,4 +699,30 @@ async fn of_what_may_have_been_sent_before_a_restart_a_refusal_is_no_failure() {
     assert_eq!(endpoint.requests.lock().len(), 2, "what may have been sent goes by itself");
     assert_eq!(world.metric("bellwether_remote_write_repeated_samples_refused_total"), 2.0);
     assert_eq!(world.metric("prometheus_remote_storage_samples_failed_total"), 1.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_fails_begins_anew_where_all_was_sent() {
+    let world = World::new(Endpoint { strict: true, ..Endpoint::default() });
+    world.apply(config()).await;
+    let panics = [&world.log.panics, &world.endpoint.panics];
+    for (at, fails) in panics.into_iter().enumerate() {
+        let at = at as i64;
+        world.scrape(0..50, at * 100_000);
+        world.until("it is done", |w| w.taken() as i64 == 100 * at + 50).await;
+        fails.store(true, Ordering::SeqCst);
+        world.scrape(0..50, at * 100_000 + 1000);
+        world.until("it is done after a failure", |w| w.taken() as i64 == 100 * at + 100).await;
+        let restarts = world.metric("bellwether_remote_write_queue_restarts_total");
+        assert_eq!(restarts, (at + 1) as f64);
+        let (_, error) = world.remote.endpoints()[0].last_error.clone().unwrap();
+        assert!(error.starts_with("the queue failed and begins anew: "), "{error}");
+    }
+    world.until("the log knows", |w| w.log.done() == 4).await;
+    world.assert_in_order();
+    assert_eq!(world.metric("prometheus_remote_storage_samples_pending"), 0.0);
+    assert_eq!(world.metric("prometheus_remote_storage_samples_failed_total"), 0.0);
+    world.scrape(0..50, 300_000);
+    world.remote.stop(Duration::from_secs(60)).await;
+    assert_eq!(world.taken(), 250, "it ends as any other");
 }

@@ -324,17 +324,38 @@ async fn headers_of_the_configuration_are_sent_to_the_server_alone() {
 #[tokio::test]
 async fn a_clients_secret_does_not_follow_a_redirect_to_another_server() {
     let other = Small::start(|_| ok(r#"{"access_token":"t"}"#)).await;
-    let location = other.address.clone();
-    let tokens = Small::start(move |_| {
-        let moved = format!("307 Moved\r\nLocation: http://{location}/token");
-        Reply::Answer(Box::leak(moved.into_boxed_str()), String::new())
+    let to_other: &'static str =
+        Box::leak(format!("307 Moved\r\nLocation: http://{}/token", other.address).into_boxed_str());
+    // The first takes the client's name in the form only, the second says at once that it has moved.
+    for form_only in [true, false] {
+        let tokens = Small::start(move |request| match header(request, "authorization") {
+            Some(_) if form_only => Reply::Answer("401 Unauthorized", String::new()),
+            _ => Reply::Answer(to_other, String::new()),
+        })
+        .await;
+        let target = Small::start(|_| ok("m 1\n")).await;
+        let http = oauth2(format!("http://{}/token", tokens.address));
+        let url = format!("http://{}/metrics", target.address);
+        let error = fetch(NOTHING, &request(&url, http)).await.unwrap_err();
+        let want = "it redirects to http://127.0.0.1, another server, which does not get what is secret";
+        assert!(error.message().contains(want), "{error}");
+        assert_eq!(tokens.seen().len(), if form_only { 2 } else { 1 });
+        assert_eq!((other.seen().len(), target.seen().len()), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_clients_secret_follows_a_redirect_on_the_same_server() {
+    let tokens = Small::start(|request| match request.starts_with("POST /new ") {
+        true if header(request, "authorization").is_some() => ok(r#"{"access_token":"t"}"#),
+        true => Reply::Answer("401 Unauthorized", String::new()),
+        false => Reply::Answer("308 Moved\r\nLocation: /new", String::new()),
     })
     .await;
     let target = Small::start(|_| ok("m 1\n")).await;
     let http = oauth2(format!("http://{}/token", tokens.address));
     fetch(NOTHING, &request(&format!("http://{}/metrics", target.address), http)).await.unwrap();
-    assert!(header(&tokens.seen()[0], "authorization").is_some());
-    assert_eq!(header(&other.seen()[0], "authorization"), None);
+    assert_eq!(header(&target.seen()[0], "authorization").as_deref(), Some("Bearer t"));
 }
 
 #[tokio::test]

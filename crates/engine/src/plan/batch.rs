@@ -100,7 +100,7 @@ pub(crate) fn from_batch(batch: &RecordBatch, steps: usize) -> Result<Block> {
     if told.is_null(rows) {
         return Err(odd());
     }
-    let told = Told::from_bytes(told.value(rows))?;
+    let told = Told::from_bytes(told.value(rows), steps)?;
     let packed = batch.column(0).as_binary::<i32>();
     let labels = (0..rows).map(|row| Labels::from_packed(packed.value(row))).collect::<Result<_>>()?;
     let numbers = |column: usize| {

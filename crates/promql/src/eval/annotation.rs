@@ -106,6 +106,17 @@ impl AnnotationSet {
         self.entries.push(Entry { level, text, place: span, detail });
     }
 
+    /// How many texts there are.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The most times that one of them counted something.
+    pub(crate) fn most_occurrences(&self) -> u64 {
+        let of = |entry: &Entry| if let Detail::Occurrences(n) = entry.detail { n } else { 0 };
+        self.entries.iter().map(of).max().unwrap_or(0)
+    }
+
     /// Adds what another set has.
     pub(crate) fn extend(&mut self, other: Self) {
         self.extend_from(other.entries.into_iter(), 0);

@@ -10,7 +10,7 @@ use super::{Filter, Grouping, Leaf, Operation, Settings, Told};
 use crate::ast::{AggregateOp, BinaryOp, Span};
 use crate::eval::plan::Window;
 use crate::eval::steps::Steps;
-use crate::limits::{MAX_LEAF_BYTES, MAX_LEAF_FILTERS, MAX_LEAF_STEPS};
+use crate::limits::{MAX_LEAF_BYTES, MAX_LEAF_FILTERS, MAX_LEAF_STEPS, MAX_TOLD_BYTES, TOLD_STEP_BYTES};
 use crate::usage::Usage;
 use crate::{Function, Selection};
 
@@ -200,10 +200,18 @@ impl Told {
         serde_json::to_vec(self).map_err(|e| Error::internal(format!("cannot write what a leaf tells: {e}")))
     }
 
-    /// What was told, from bytes that [`Told::to_bytes`] gave.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|e| Error::internal(format!("cannot read what a leaf tells: {e}")))
+    /// What was told of a leaf of so many steps, from bytes that [`Told::to_bytes`] gave.
+    pub fn from_bytes(bytes: &[u8], steps: usize) -> Result<Self> {
+        let refuse =
+            |why: &dyn std::fmt::Display| Error::internal(format!("cannot read what a leaf tells: {why}"));
+        if bytes.len() > MAX_TOLD_BYTES.saturating_add(steps.saturating_mul(TOLD_STEP_BYTES)) {
+            return Err(refuse(&format_args!("it has {} bytes (limit max_told_bytes)", bytes.len())));
+        }
+        let told: Self = serde_json::from_slice(bytes).map_err(|e| refuse(&e))?;
+        match told.oddity(steps) {
+            None => Ok(told),
+            Some(why) => Err(refuse(&why)),
+        }
     }
 }
 
