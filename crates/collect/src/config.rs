@@ -53,6 +53,8 @@ pub struct ScrapeConfig {
     pub fallback_scrape_protocol: Option<ScrapeProtocol>,
     /// Which metric and label names a scrape may bring in.
     pub name_validation: NameValidation,
+    /// How targets are asked to write other names than these always had.
+    pub name_escaping: NameEscaping,
     /// Whether to ask for gzip.
     pub enable_compression: bool,
     /// How to talk to the targets.
@@ -100,6 +102,7 @@ impl ScrapeConfig {
             default_protocols: true,
             fallback_scrape_protocol: None,
             name_validation: NameValidation::Utf8,
+            name_escaping: NameEscaping::AllowUtf8,
             enable_compression: true,
             http: HttpConfig::default(),
             static_configs: Vec::new(),
@@ -271,12 +274,46 @@ impl NameValidation {
         }
     }
 
-    /// The parameter that a media type in an `Accept` header carries, so that the target knows which names it may send.
-    pub fn escaping(self) -> &'static str {
+    /// How targets are asked to write names where the configuration does not say.
+    pub fn escaping(self) -> NameEscaping {
         match self {
-            Self::Utf8 => "allow-utf-8",
-            Self::Legacy => "underscores",
+            Self::Utf8 => NameEscaping::AllowUtf8,
+            Self::Legacy => NameEscaping::Underscores,
         }
+    }
+}
+
+/// How a target is asked to write names with other characters than letters, digits, `_` and `:`. Names that it sends otherwise are taken, or
+/// not, by [`NameValidation`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum NameEscaping {
+    /// As they are, in quotes.
+    AllowUtf8,
+    /// Each such character as `_`.
+    Underscores,
+    /// Dots as `_dot_`, `_` doubled, others as `__`.
+    Dots,
+    /// `U__`, then each such character as `_<hexadecimal>_`.
+    Values,
+}
+
+impl NameEscaping {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::AllowUtf8, Self::Underscores, Self::Dots, Self::Values];
+
+    /// The name in a configuration file, and in the parameter that a media type in an `Accept` header carries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AllowUtf8 => "allow-utf-8",
+            Self::Underscores => "underscores",
+            Self::Dots => "dots",
+            Self::Values => "values",
+        }
+    }
+
+    /// The one of this name.
+    pub fn by_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|escaping| escaping.as_str() == name)
     }
 }
 

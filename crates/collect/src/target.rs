@@ -2,12 +2,14 @@
 //!
 //! Owns the labels that a target gets, the checks on them and the URL they make. Does not scrape.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use base::{Error, Labels, LabelsBuilder, Result, format_duration, parse_duration};
 
 use crate::config::{Scheme, ScrapeConfig, TargetGroup};
+use crate::exposition::Histograms;
 use crate::relabel;
 
 /// The label that holds a target's `host:port`.
@@ -16,6 +18,11 @@ const SCHEME_LABEL: &str = "__scheme__";
 const PATH_LABEL: &str = "__metrics_path__";
 const INTERVAL_LABEL: &str = "__scrape_interval__";
 const TIMEOUT_LABEL: &str = "__scrape_timeout__";
+const CUSTOM_BUCKETS_LABEL: &str = "__convert_classic_histograms_to_nhcb__";
+const ALWAYS_CLASSIC_LABEL: &str = "__always_scrape_classic_histograms__";
+const NATIVE_LABEL: &str = "__scrape_native_histograms__";
+/// A socket of this machine that is asked in place of the address.
+const SOCKET_LABEL: &str = "__unix_socket__";
 const PARAM_PREFIX: &str = "__param_";
 const META_PREFIX: &str = "__meta_";
 const RESERVED_PREFIX: &str = "__";
@@ -41,6 +48,10 @@ pub struct Target {
     pub interval: Duration,
     /// How long a scrape may take.
     pub timeout: Duration,
+    /// What becomes of its histograms.
+    pub histograms: Histograms,
+    /// The socket of this machine that is asked in place of its address.
+    pub socket: Option<PathBuf>,
 }
 
 /// Equal for targets that are the same.
@@ -88,6 +99,23 @@ pub fn populate(config: &ScrapeConfig, group: &TargetGroup, target: &Labels) -> 
             "scrape timeout cannot be greater than scrape interval ({t:?} > {i:?})"
         )));
     }
+    let configured = config.histograms;
+    let histograms = Histograms {
+        to_custom_buckets: flag_label(
+            &labels,
+            CUSTOM_BUCKETS_LABEL,
+            "convert classic histograms to nhcb",
+            configured.to_custom_buckets,
+        )?,
+        always_classic: flag_label(
+            &labels,
+            ALWAYS_CLASSIC_LABEL,
+            "always scrape classic histograms",
+            configured.always_classic,
+        )?,
+        native: flag_label(&labels, NATIVE_LABEL, "scrape native histograms", configured.native)?,
+    };
+    let socket = Some(labels.get(SOCKET_LABEL)).filter(|path| !path.is_empty()).map(PathBuf::from);
     let scheme: Scheme = labels.get(SCHEME_LABEL).parse()?;
     labels.retain(|name, _| !name.starts_with(META_PREFIX));
     if labels.get(INSTANCE_LABEL).is_empty() {
@@ -104,6 +132,8 @@ pub fn populate(config: &ScrapeConfig, group: &TargetGroup, target: &Labels) -> 
         url,
         interval,
         timeout,
+        histograms,
+        socket,
     })))
 }
 
@@ -123,6 +153,14 @@ pub fn discovered_labels(config: &ScrapeConfig, group: &TargetGroup, target: &La
     default(TIMEOUT_LABEL, &format_duration(config.scrape_timeout));
     default(PATH_LABEL, &config.metrics_path);
     default(SCHEME_LABEL, config.scheme.as_str());
+    let histograms = config.histograms;
+    for (name, value) in [
+        (CUSTOM_BUCKETS_LABEL, histograms.to_custom_buckets),
+        (ALWAYS_CLASSIC_LABEL, histograms.always_classic),
+        (NATIVE_LABEL, histograms.native),
+    ] {
+        default(name, if value { "true" } else { "false" });
+    }
     for (key, values) in &config.params {
         if let Some(first) = values.first() {
             default(&format!("{PARAM_PREFIX}{key}"), first);
@@ -138,6 +176,18 @@ fn duration_label(labels: &LabelsBuilder, name: &str, what: &str) -> Result<Dura
         return Err(Error::invalid(format!("{what} cannot be 0")));
     }
     Ok(duration)
+}
+
+/// The value of a label in any of the forms in which Go reads one, or what holds without the label.
+fn flag_label(labels: &LabelsBuilder, name: &str, what: &str, otherwise: bool) -> Result<bool> {
+    match labels.get(name) {
+        "" => Ok(otherwise),
+        "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
+        "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
+        other => Err(Error::invalid(format!(
+            "error parsing {what}: strconv.ParseBool: parsing {other:?}: invalid syntax"
+        ))),
+    }
 }
 
 fn url_of(config: &ScrapeConfig, scheme: Scheme, labels: &Labels) -> String {
@@ -269,6 +319,38 @@ mod tests {
     }
 
     #[test]
+    fn labels_say_what_becomes_of_a_targets_histograms_and_where_it_is_asked() {
+        let mut config = ScrapeConfig::new("node");
+        config.histograms.always_classic = true;
+        let plain = active(&config, &[]);
+        assert_eq!((plain.histograms, plain.socket), (config.histograms, None));
+        let said = |name| plain.discovered_labels.get(name);
+        assert_eq!((said(ALWAYS_CLASSIC_LABEL), said(NATIVE_LABEL)), (Some("true"), Some("false")));
+        assert_eq!(said(CUSTOM_BUCKETS_LABEL), Some("false"));
+        let told = active(
+            &config,
+            &[
+                (ALWAYS_CLASSIC_LABEL, "F"),
+                (NATIVE_LABEL, "1"),
+                (CUSTOM_BUCKETS_LABEL, "True"),
+                (SOCKET_LABEL, "/run/a.sock"),
+            ],
+        );
+        let want = Histograms { native: true, always_classic: false, to_custom_buckets: true };
+        assert_eq!((told.histograms, told.socket), (want, Some("/run/a.sock".into())));
+        assert_eq!(told.labels, plain.labels);
+        assert_ne!(told.identity, plain.identity, "it is scraped in another way");
+        let rule = rule(RuleFields {
+            target_label: NATIVE_LABEL.into(),
+            replacement: "".into(),
+            ..RuleFields::default()
+        });
+        config.histograms.native = true;
+        config.relabel_configs.push(rule);
+        assert!(active(&config, &[]).histograms.native, "without the label the configuration holds");
+    }
+
+    #[test]
     fn refuses_what_cannot_be_scraped() {
         let check = |label: &str, value: &str, want: &str| {
             let mut config = ScrapeConfig::new("node");
@@ -291,6 +373,11 @@ mod tests {
             "__scrape_timeout__",
             "2m",
             "scrape timeout cannot be greater than scrape interval (\"2m\" > \"1m\")",
+        );
+        check(
+            NATIVE_LABEL,
+            "yes",
+            "error parsing scrape native histograms: strconv.ParseBool: parsing \"yes\": invalid syntax",
         );
         check("__scheme__", "ftp", "unsupported scheme \"ftp\": use http or https");
     }

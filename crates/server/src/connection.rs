@@ -1,6 +1,6 @@
-//! A connection that was accepted: its place among those allowed, and its bytes with request lines mended.
+//! A connection that was accepted: its place among those allowed, and its bytes with request lines mended and refusals explained.
 
-use std::io::{IoSlice, Result};
+use std::io::{ErrorKind, IoSlice, Result};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -9,6 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::refusal::with_reason;
 use crate::request_line::RequestLines;
 
 /// See the module.
@@ -17,13 +18,21 @@ pub(crate) struct Connection {
     lines: RequestLines,
     /// What was read and mended, and did not fit: at most three times as much as one read.
     mended: Bytes,
+    /// What is yet to be written in place of the bytes that the caller gives.
+    instead: Bytes,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     /// A connection of which nothing was read.
     pub(crate) fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, lines: RequestLines::new(), mended: Bytes::new(), _permit: permit }
+        Self {
+            stream,
+            lines: RequestLines::new(),
+            mended: Bytes::new(),
+            instead: Bytes::new(),
+            _permit: permit,
+        }
     }
 
     /// The connection itself, to be looked at.
@@ -57,7 +66,22 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        if self.instead.is_empty() {
+            match with_reason(buf) {
+                None => return Pin::new(&mut self.stream).poll_write(cx, buf),
+                Some(instead) => self.instead = instead,
+            }
+        }
+        // Until all of it is written the caller comes again with the same bytes.
+        let this = &mut *self;
+        while !this.instead.is_empty() {
+            let written = ready!(Pin::new(&mut this.stream).poll_write(cx, &this.instead))?;
+            if written == 0 {
+                return Poll::Ready(Err(ErrorKind::WriteZero.into()));
+            }
+            this.instead.advance(written);
+        }
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -73,6 +97,11 @@ impl AsyncWrite for Connection {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<Result<usize>> {
+        // Without a body, an answer is in one piece.
+        let mut parts = bufs.iter().filter(|part| !part.is_empty());
+        if let (Some(only), None) = (parts.next(), parts.next()) {
+            return self.poll_write(cx, only);
+        }
         Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
     }
 

@@ -329,6 +329,29 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_cannot_be_read_is_told_so() {
+        let (address, _stop) = serving(HEADER_READ_TIMEOUT).await;
+        let good = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
+        let large = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(600_000));
+        for (sent, status) in [
+            ("nonsense\r\n\r\n", "400 Bad Request"),
+            ("GET / HTTP/1.1\r\nno header\r\n\r\n", "400 Bad Request"),
+            (&large, "431 Request Header Fields Too Large"),
+        ] {
+            for (before, answers) in [("", 1), (good, 2)] {
+                let all = asked(address, format!("{before}{sent}").as_bytes(), 100_000).await;
+                assert_eq!(all.matches("HTTP/1.1 ").count(), answers, "{all}");
+                let (_, answer) = all.rsplit_once("HTTP/1.1 ").unwrap();
+                let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+                assert!(head.starts_with(status) && head.contains("\r\ndate: "), "{head}");
+                assert!(head.contains("\r\ncontent-type: text/plain; charset=utf-8\r\n"), "{head}");
+                assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", body.len())), "{head}");
+                assert!(body.starts_with(&format!("{status}: the request's ")), "{body}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn raw_quotes_in_a_request_line_are_taken() {
         let (address, _stop) = serving(HEADER_READ_TIMEOUT).await;
         let head = |end: &str| {
@@ -343,6 +366,11 @@ mod tests {
         let long = [&b"GET /-/healthy?q="[..], &b"\"".repeat(100_000), b" HTTP/1.1\r\n\r\n"].concat();
         let answer = asked(address, &long, usize::MAX).await;
         assert!(answer.starts_with("HTTP/1.1 414 "), "{answer}");
+        assert!(
+            answer
+                .ends_with("\r\n\r\n414 URI Too Long: the request's address has more bytes than are read\n"),
+            "{answer}"
+        );
         let fits = [&b"GET /-/healthy?q="[..], &b"\"".repeat(20_000), b" HTTP/1.0\r\n\r\n"].concat();
         let answer = asked(address, &fits, usize::MAX).await;
         assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");

@@ -20,6 +20,7 @@ mod params;
 pub mod process;
 mod prometheus;
 mod push;
+mod refusal;
 mod request_line;
 mod state;
 

@@ -52,8 +52,7 @@ pub(super) const HISTOGRAM_KEYS: &[Key] = &[
     Key::new("always_scrape_classic_histograms", Shape::Bool),
     Key::new("extra_scrape_metrics", Shape::Bool)
         .without_effect_unless("false", "the extra series about a scrape are not written yet"),
-    Key::new("metric_name_escaping_scheme", Shape::Text)
-        .without_effect("targets are asked for the escaping that fits the name validation scheme"),
+    Key::new("metric_name_escaping_scheme", Shape::Text),
 ];
 
 /// The section, with every default applied.

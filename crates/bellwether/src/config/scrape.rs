@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::str::FromStr as _;
 
-use collect::config::{Scheme, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
+use collect::config::{NameEscaping, NameValidation, Scheme, ScrapeConfig, ScrapeLimits, ScrapeProtocol};
 use collect::exposition::Histograms;
 
 use super::global::{self, Global};
@@ -87,7 +87,7 @@ pub(super) fn read(map: &Map<'_>, global: &Map<'_>, defaults: &Global, dir: &Pat
     };
     config.fallback_scrape_protocol = protocols::read_fallback(map, job)?;
     config.name_validation = global::name_validation(map)?.unwrap_or(defaults.name_validation);
-    check_escaping(map, global, defaults)?;
+    config.name_escaping = read_escaping(map, global, defaults)?;
     config.honor_labels = map.flag("honor_labels", config.honor_labels)?;
     config.honor_timestamps = map.flag("honor_timestamps", config.honor_timestamps)?;
     config.track_timestamps_staleness = map.flag("track_timestamps_staleness", false)?;
@@ -158,33 +158,30 @@ fn read_limits(map: &Map<'_>, global: &Map<'_>) -> Outcome<ScrapeLimits> {
 }
 
 /// How names are escaped follows from how they are validated, unless a file says so; the two must fit.
-fn check_escaping(map: &Map<'_>, global: &Map<'_>, defaults: &Global) -> Outcome<()> {
+fn read_escaping(map: &Map<'_>, global: &Map<'_>, defaults: &Global) -> Outcome<NameEscaping> {
     const KEY: &str = "metric_name_escaping_scheme";
-    const KNOWN: [&str; 4] = ["allow-utf-8", "underscores", "dots", "values"];
-    let implied = |v: collect::config::NameValidation| v.escaping();
-    let unknown = |place, name: &str| {
-        format!(
-            "unknown {place} name escaping method specified, must be one of 'allow-utf-8', 'underscores', 'dots', or 'values', got {name:?}"
-        )
+    let read = |map: &Map<'_>, place: &str| {
+        match map.text(KEY)? {
+        "" => Ok(None),
+        name => match NameEscaping::by_name(name) {
+            Some(escaping) => Ok(Some(escaping)),
+            None => map.problem(KEY, format!(
+                "unknown {place} name escaping method specified, must be one of 'allow-utf-8', 'underscores', 'dots', or 'values', got {name:?}"
+            )),
+        },
+    }
     };
-    let of_global = match global.text(KEY)? {
-        "" => implied(defaults.name_validation),
-        name if KNOWN.contains(&name) => name,
-        name => return global.problem(KEY, unknown("global", name)),
-    };
+    let of_global = read(global, "global")?.unwrap_or(defaults.name_validation.escaping());
     let own_validation = global::name_validation(map)?;
     let validation = own_validation.unwrap_or(defaults.name_validation);
-    let escaping = match map.text(KEY)? {
-        "" => own_validation.map_or(of_global, implied),
-        name if KNOWN.contains(&name) => name,
-        name => return map.problem(KEY, unknown("scrape config", name)),
-    };
-    if escaping == "allow-utf-8" && validation != collect::config::NameValidation::Utf8 {
+    let implied = own_validation.map_or(of_global, NameValidation::escaping);
+    let escaping = read(map, "scrape config")?.unwrap_or(implied);
+    if escaping == NameEscaping::AllowUtf8 && validation != NameValidation::Utf8 {
         let line = if map.has(KEY) { map.line_of(KEY) } else { map.line };
         return Err(Problem::new(
             line,
             "utf8 metric names requested but validation scheme is not set to UTF8",
         ));
     }
-    Ok(())
+    Ok(escaping)
 }

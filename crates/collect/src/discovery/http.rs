@@ -104,6 +104,7 @@ pub async fn http_groups(config: &HttpSdConfig, transport: &dyn Transport) -> Re
         accept: "application/json".into(),
         timeout: config.refresh_interval,
         compression: true,
+        socket: None,
         body_size_limit: HTTP_SD_BODY_BYTES_MAX,
         http: Arc::new(config.http.clone()),
     };

@@ -1,5 +1,6 @@
 //! HTTP clients, one for each set of settings of TLS and proxies.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use base::{Error, Result};
@@ -19,7 +20,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use super::proxy::Route;
 use super::tunnel::Connector;
 use super::{Environment, read_small_file, reveal};
-use crate::config::{HttpConfig, Source, TlsConfig};
+use crate::config::{HttpConfig, ProxyChoice, ProxyConfig, Source, TlsConfig};
 use crate::limits::{HTTP_CLIENTS_MAX, IDLE_CONNECTIONS_PER_HOST};
 
 /// A client, and the way of its requests.
@@ -45,13 +46,21 @@ struct Key {
     insecure: bool,
     http2: bool,
     route: Route,
+    socket: Option<PathBuf>,
 }
 
 impl Clients {
-    /// The client for these settings.
-    pub(super) async fn get(&self, config: &HttpConfig, environment: Environment) -> Result<HttpClient> {
-        let route = Route::new(&config.proxy, environment)?;
-        let key = key(&config.tls, config.enable_http2, route).await?;
+    /// The client for these settings. One of a socket connects to nothing else, and needs no proxy for it.
+    pub(super) async fn get(
+        &self,
+        config: &HttpConfig,
+        socket: Option<&Path>,
+        environment: Environment,
+    ) -> Result<HttpClient> {
+        let near = ProxyConfig { choice: ProxyChoice::None, ..ProxyConfig::default() };
+        let route = Route::new(if socket.is_some() { &near } else { &config.proxy }, environment)?;
+        let socket = socket.map(Path::to_owned);
+        let key = Key { socket, ..key(&config.tls, config.enable_http2, route).await? };
         if let Some((_, client)) = self.built.lock().iter().find(|(k, _)| *k == key) {
             return Ok(client.clone());
         }
@@ -75,7 +84,7 @@ async fn key(tls: &TlsConfig, http2: bool, route: Route) -> Result<Key> {
         Some(id) => Some((text(&id.cert).await?, reveal(&id.key).await?)),
     };
     let (server_name, insecure) = (tls.server_name.clone(), tls.insecure_skip_verify);
-    Ok(Key { ca, identity, server_name, insecure, http2, route })
+    Ok(Key { ca, identity, server_name, insecure, http2, route, socket: None })
 }
 
 async fn text(source: &Source<String>) -> Result<String> {
@@ -102,7 +111,7 @@ fn build(key: &Key) -> Result<HttpClient> {
     straight.enforce_http(false);
     let route = Arc::new(key.route.clone());
     let to_proxy = https(tls.clone())?.enable_http1().wrap_connector(straight.clone());
-    let connector = Connector { straight, to_proxy, route: Arc::clone(&route) };
+    let connector = Connector { straight, to_proxy, route: Arc::clone(&route), socket: key.socket.clone() };
     let https = https(tls)?;
     let connector = match key.http2 {
         true => https.enable_all_versions().wrap_connector(connector),

@@ -65,6 +65,7 @@ impl HttpTransport {
             headers: headers(&request).map_err(what)?,
             body: request.body.clone().unwrap_or_default(),
             http: &request.http,
+            socket: None,
             is_secret,
             token_wait: TOKEN_WAIT,
         };

@@ -27,6 +27,7 @@ impl Transport for HttpTransport {
             headers: headers(request).map_err(what)?,
             body: Bytes::new(),
             http: &request.http,
+            socket: request.socket.as_deref(),
             is_secret: false,
             // Who waits gives up by itself, and would not know for what it waited.
             token_wait: TOKEN_WAIT.min(request.timeout.mul_f64(0.8)),

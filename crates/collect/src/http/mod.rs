@@ -18,6 +18,7 @@ mod sigv4;
 mod token;
 mod tunnel;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,6 +57,8 @@ struct Outgoing<'a> {
     headers: HeaderMap,
     body: Bytes,
     http: &'a HttpConfig,
+    /// A socket of this machine that is connected to, whatever the URL names.
+    socket: Option<&'a Path>,
     /// Whether the body is for the first server alone.
     is_secret: bool,
     /// How long to wait for a token.
@@ -71,7 +74,7 @@ impl HttpTransport {
     /// Sends a request, and again to where it is redirected.
     async fn send(&self, out: Outgoing<'_>) -> Result<Response<Incoming>> {
         let http = out.http;
-        let client = self.clients.get(http, self.environment).await?;
+        let client = self.clients.get(http, out.socket, self.environment).await?;
         let first: Uri = out.url.parse().map_err(|e| Error::invalid(format!("{e}")))?;
         let token = match &http.authorization {
             Authorization::None | Authorization::Basic { .. } | Authorization::Credentials { .. } => None,
@@ -190,7 +193,7 @@ async fn reveal(secret: &Source<Secret>) -> Result<String> {
 }
 
 /// Reads a file with a secret or a certificate; white space around it is dropped.
-async fn read_small_file(path: &std::path::Path) -> Result<String> {
+async fn read_small_file(path: &Path) -> Result<String> {
     let fail = |cause: String| Error::unavailable(format!("cannot read {}: {cause}", path.display()));
     let length = tokio::fs::metadata(path).await.map_err(|e| fail(e.to_string()))?.len();
     if length > SECRET_FILE_BYTES_MAX {

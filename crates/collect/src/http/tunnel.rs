@@ -1,11 +1,12 @@
 //! Connections, straight or through a proxy.
 //!
 //! To a plain address the proxy gets the whole request; to one with TLS it opens a tunnel, and TLS is spoken through it. A proxy of SOCKS
-//! opens a connection to either.
+//! opens a connection to either. A socket of this machine is connected to in place of any host.
 
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio_socks::tcp::Socks5Stream;
 use tower_service::Service;
 
@@ -35,12 +36,29 @@ pub(super) struct Connector {
     pub(super) straight: HttpConnector,
     pub(super) to_proxy: HttpsConnector<HttpConnector>,
     pub(super) route: Arc<Route>,
+    pub(super) socket: Option<PathBuf>,
 }
 
 /// A connection to a host, or to a proxy that takes requests for it.
 pub(super) struct Link {
-    stream: Stream,
+    stream: Pipe,
     takes_whole_requests: bool,
+}
+
+/// What bytes go through.
+enum Pipe {
+    Network(Stream),
+    Socket(TokioIo<UnixStream>),
+}
+
+/// Does the same with either kind of stream.
+macro_rules! either {
+    ($link:ident, $stream:ident => $what:expr) => {
+        match &mut $link.stream {
+            Pipe::Network($stream) => $what,
+            Pipe::Socket($stream) => $what,
+        }
+    };
 }
 
 /// Why there is no way through a proxy.
@@ -70,23 +88,27 @@ impl Service<Uri> for Connector {
     fn call(&mut self, to: Uri) -> Self::Future {
         let mut connector = self.clone();
         Box::pin(async move {
+            let link = |stream| Link { stream: Pipe::Network(stream), takes_whole_requests: false };
+            if let Some(path) = &connector.socket {
+                let failed = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
+                let stream = UnixStream::connect(path).await.map_err(failed)?;
+                return Ok(Link { stream: Pipe::Socket(TokioIo::new(stream)), takes_whole_requests: false });
+            }
             let route = Arc::clone(&connector.route);
             let Some(proxy) = route.proxy(&to) else {
-                let stream = MaybeHttpsStream::Http(connector.straight.call(to).await?);
-                return Ok(Link { stream, takes_whole_requests: false });
+                return Ok(link(MaybeHttpsStream::Http(connector.straight.call(to).await?)));
             };
             let failed = |cause: String| ProxyError(format!("proxy {}: {cause}", proxy.url));
             if proxy.is_socks() {
                 let stream = through_socks(&mut connector.straight, proxy, &to).await.map_err(failed)?;
-                return Ok(Link { stream: MaybeHttpsStream::Http(stream), takes_whole_requests: false });
+                return Ok(link(MaybeHttpsStream::Http(stream)));
             }
             let address: Uri = proxy.url.parse().map_err(|e| failed(format!("{e}")))?;
             let stream = connector.to_proxy.call(address).await.map_err(|e| failed(innermost(&*e)))?;
             if to.scheme_str() != Some("https") {
-                return Ok(Link { stream, takes_whole_requests: true });
+                return Ok(Link { takes_whole_requests: true, ..link(stream) });
             }
-            let stream = open_tunnel(stream, &to, proxy, &route).await.map_err(failed)?;
-            Ok(Link { stream, takes_whole_requests: false })
+            Ok(link(open_tunnel(stream, &to, proxy, &route).await.map_err(failed)?))
         })
     }
 }
@@ -170,7 +192,10 @@ async fn open_tunnel(
 
 impl Connection for Link {
     fn connected(&self) -> Connected {
-        self.stream.connected().proxy(self.takes_whole_requests)
+        match &self.stream {
+            Pipe::Network(stream) => stream.connected().proxy(self.takes_whole_requests),
+            Pipe::Socket(_) => Connected::new(),
+        }
     }
 }
 
@@ -180,25 +205,28 @@ impl Read for Link {
         cx: &mut Context<'_>,
         buf: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        either!(self, stream => Pin::new(stream).poll_read(cx, buf))
     }
 }
 
 impl Write for Link {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        either!(self, stream => Pin::new(stream).poll_write(cx, buf))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        either!(self, stream => Pin::new(stream).poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        either!(self, stream => Pin::new(stream).poll_shutdown(cx))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        match &self.stream {
+            Pipe::Network(stream) => stream.is_write_vectored(),
+            Pipe::Socket(stream) => stream.is_write_vectored(),
+        }
     }
 
     fn poll_write_vectored(
@@ -206,6 +234,6 @@ impl Write for Link {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        either!(self, stream => Pin::new(stream).poll_write_vectored(cx, bufs))
     }
 }

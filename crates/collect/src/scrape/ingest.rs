@@ -136,6 +136,12 @@ impl Ingest {
         }
     }
 
+    /// With this said of the target's histograms, in place of what the configuration says of all.
+    pub(super) fn with_histograms(mut self, histograms: Histograms) -> Self {
+        self.settings.histograms = histograms;
+        self
+    }
+
     /// Appends the samples of a body, and markers for series that it ends. On an error only markers are appended, for
     /// every series that was live.
     pub(super) fn take(

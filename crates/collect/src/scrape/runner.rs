@@ -114,7 +114,8 @@ impl Runner {
             std::mem::take(&mut handover.live),
             handover.metadata.clone(),
             context.metrics.clone(),
-        );
+        )
+        .with_histograms(target.histograms);
         Self {
             request: FetchRequest::new(&target, config),
             reports: Reports::new(&target.labels),

@@ -1,6 +1,7 @@
 //! How the body of a target is got: the seam to the network, and sources within this process.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,6 +56,8 @@ pub struct FetchRequest {
     pub timeout: Duration,
     /// Whether to ask for gzip.
     pub compression: bool,
+    /// A socket of this machine that is connected to, whatever host the URL names.
+    pub socket: Option<PathBuf>,
     /// Bytes that an uncompressed body may have.
     pub body_size_limit: usize,
     /// Authentication, TLS and redirects.
@@ -73,6 +76,7 @@ impl FetchRequest {
             accept: accept_header(config),
             timeout: target.timeout,
             compression: config.enable_compression,
+            socket: target.socket.clone(),
             body_size_limit: if limit == 0 { BODY_SIZE_BYTES_MAX } else { limit },
             http: Arc::new(config.http.clone()),
         }
@@ -87,7 +91,7 @@ fn accept_header(config: &ScrapeConfig) -> String {
     for protocol in &config.scrape_protocols {
         let mut part = protocol.media_type().to_owned();
         if matches!(protocol, P::PrometheusText1_0_0 | P::OpenMetricsText1_0_0) {
-            part.push_str(&format!(";escaping={}", config.name_validation.escaping()));
+            part.push_str(&format!(";escaping={}", config.name_escaping.as_str()));
         }
         parts.push(format!("{part};q=0.{weight}"));
         weight -= 1;
@@ -168,7 +172,7 @@ pub(crate) fn body_too_large(limit: usize) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{NameValidation, ScrapeProtocol};
+    use crate::config::{NameEscaping, ScrapeProtocol};
 
     #[test]
     fn asks_for_formats_as_prometheus_does() {
@@ -181,7 +185,7 @@ mod tests {
         );
         let config = ScrapeConfig {
             scrape_protocols: ScrapeProtocol::PROTO_FIRST.to_vec(),
-            name_validation: NameValidation::Legacy,
+            name_escaping: NameEscaping::Underscores,
             ..ScrapeConfig::new("a")
         };
         assert_eq!(
@@ -192,5 +196,11 @@ mod tests {
              text/plain;version=1.0.0;escaping=underscores;q=0.3,\
              text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
         );
+        let dots = ScrapeConfig {
+            scrape_protocols: vec![ScrapeProtocol::PrometheusText1_0_0],
+            name_escaping: NameEscaping::Dots,
+            ..ScrapeConfig::new("a")
+        };
+        assert_eq!(accept_header(&dots), "text/plain;version=1.0.0;escaping=dots;q=0.6,*/*;q=0.5");
     }
 }

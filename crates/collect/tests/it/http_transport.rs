@@ -1,6 +1,7 @@
 //! The HTTP transport against a small server on the loopback interface.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -121,6 +122,7 @@ pub(crate) fn request(url: &str, http: HttpConfig) -> FetchRequest {
         accept: "text/plain;version=0.0.4".into(),
         timeout: Duration::from_millis(2_500),
         compression: true,
+        socket: None,
         body_size_limit: 1 << 20,
         http: Arc::new(http),
     }
@@ -285,7 +287,7 @@ pub(crate) mod tls {
     const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/");
 
     fn file(name: &str) -> std::path::PathBuf {
-        std::path::Path::new(FOLDER).join(name)
+        Path::new(FOLDER).join(name)
     }
 
     /// A server with a certificate for `target.test`, which asks for a client's certificate if told to.
@@ -348,4 +350,33 @@ pub(crate) mod tls {
         let body = fetch_tls(&server, TlsConfig { identity: Some(identity), ..trusting() }).await;
         assert_eq!(body.unwrap().bytes, b"m 1\n");
     }
+}
+
+#[tokio::test]
+async fn a_target_behind_a_socket_of_this_machine_is_asked_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("target.sock");
+    let asked = |socket: &Path| FetchRequest {
+        socket: Some(socket.to_owned()),
+        // Nobody answers there, nor is there a proxy.
+        ..request("http://nowhere.test:9/metrics", HttpConfig::default())
+    };
+    let with_proxy = |name: &str| (name == "http_proxy").then(|| "http://nowhere.test:8".to_owned());
+    let transport = HttpTransport::new(Arc::new(ManualClock::new(0)), with_proxy);
+    let error = transport.fetch(&asked(&path)).await.unwrap_err();
+    assert!(error.message().contains(&format!("{}: No such file", path.display())), "{error}");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let serving = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nm 1\n").await.unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    assert_eq!(transport.fetch(&asked(&path)).await.unwrap().bytes, b"m 1\n");
+    let head = serving.await.unwrap();
+    assert!(head.starts_with("GET /metrics HTTP/1.1\r\n"), "{head}");
+    assert_eq!(header(&head, "host").as_deref(), Some("nowhere.test:9"));
 }

@@ -210,6 +210,25 @@ async fn reports_tell_of_each_scrape() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_label_of_a_target_says_what_becomes_of_its_histograms() {
+    let f = fixture();
+    let page = "# TYPE h histogram\nh_bucket{le=\"1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 3\nh_count 2\n";
+    f.transport.body(A, page);
+    f.transport.body(B, page);
+    let mut c = config("j", &["a:1"]);
+    let converted = Labels::from_pairs([("__convert_classic_histograms_to_nhcb__", "true")]);
+    c.static_configs.push(TargetGroup::new("1", ["b:1"], converted));
+    f.manager.apply(vec![c]).await.unwrap();
+    sleep(INTERVAL).await;
+    let classic = f.sink.take();
+    assert_eq!(classic.len(), 4, "{classic:?}");
+    assert!(classic.iter().all(|s| s.contains(r#"instance="a:1""#)), "{classic:?}");
+    let native: Vec<_> = f.sink.histograms.lock().unwrap().iter().map(|h| h.labels.to_string()).collect();
+    assert_eq!(native, [r#"h{instance="b:1", job="j"}"#]);
+    f.manager.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failed_scrape_ends_series_and_says_why() {
     let check = async |answer: Answer, want: &str| {
         let f = fixture();
