@@ -49,7 +49,7 @@ pub struct Endpoints {
 enum Source {
     Named(Vec<TargetGroup>),
     File(FileSdConfig),
-    Server(HttpSdConfig),
+    Server(Box<HttpSdConfig>),
 }
 
 impl EndpointConfig {
@@ -61,14 +61,16 @@ impl EndpointConfig {
         named
             .into_iter()
             .chain(files)
-            .chain(self.http_sd_configs.iter().cloned().map(Source::Server))
+            .chain(self.http_sd_configs.iter().cloned().map(Box::new).map(Source::Server))
             .collect()
     }
 }
 
 /// The last lists of the sources of all endpoints: who follows one anew, as after a change of the configuration, begins with its list.
 #[derive(Clone, Default)]
-pub struct LastFound(Arc<Mutex<Vec<(Source, Vec<TargetGroup>)>>>);
+pub struct LastFound(Arc<Mutex<Lists>>);
+
+type Lists = Vec<(Source, Vec<TargetGroup>)>;
 
 impl LastFound {
     /// Forgets sources that none of these configurations has.
@@ -100,7 +102,7 @@ impl LastFound {
 
     /// The lists of servers, by their addresses.
     fn of_servers(&self, config: &EndpointConfig) -> LastLists {
-        let list = |c: &HttpSdConfig| Some((c.url.clone(), self.of(&Source::Server(c.clone()))?));
+        let list = |c: &HttpSdConfig| Some((c.url.clone(), self.of(&Source::Server(Box::new(c.clone())))?));
         Arc::new(Mutex::new(config.http_sd_configs.iter().filter_map(list).collect()))
     }
 }
@@ -329,7 +331,7 @@ mod tests {
         let urls = |config| last.known(config).active;
         assert_eq!(urls(&known).len(), 2, "what the configuration names is known at once");
         last.note(
-            &Source::Server(server("http://h/")),
+            &Source::Server(Box::new(server("http://h/"))),
             &[TargetGroup::new("0", ["of-server:1"], Labels::empty())],
         );
         assert_eq!(urls(&known)[2], "http://of-server:1/x/api/v2/alerts");

@@ -156,7 +156,7 @@ mod tests {
                 timeout: Duration::from_secs(1),
                 relabel: None,
                 post: Arc::clone(&post) as _,
-                known: Alertmanagers::default(),
+                known: crate::send::Alertmanagers::default(),
             };
             let metrics = Arc::new(SendMetrics::register(&prometheus::Registry::new()).unwrap());
             let options = SendOptions { queue_capacity: 10, batch_size: 2, drain };

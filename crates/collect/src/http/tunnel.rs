@@ -47,7 +47,7 @@ pub(super) struct Link {
 
 /// What bytes go through.
 enum Pipe {
-    Network(Stream),
+    Network(Box<Stream>),
     Socket(TokioIo<UnixStream>),
 }
 
@@ -88,7 +88,7 @@ impl Service<Uri> for Connector {
     fn call(&mut self, to: Uri) -> Self::Future {
         let mut connector = self.clone();
         Box::pin(async move {
-            let link = |stream| Link { stream: Pipe::Network(stream), takes_whole_requests: false };
+            let link = |stream| Link { stream: Pipe::Network(Box::new(stream)), takes_whole_requests: false };
             if let Some(path) = &connector.socket {
                 let failed = |e: io::Error| io::Error::new(e.kind(), format!("{}: {e}", path.display()));
                 let stream = UnixStream::connect(path).await.map_err(failed)?;

@@ -109,7 +109,7 @@ mod tests {
         assert!(Told::from_bytes(&whole.to_bytes().unwrap(), 3).is_err(), "other steps");
         let huge = MAX_TOLD_NUMBER + 1;
         let used = Tally { used: huge, ..whole.tally.clone() };
-        let of_step = Tally { steps: vec![StepTally { used: 0, read: huge }; 2], ..whole.tally.clone() };
+        let of_step = Tally { steps: vec![StepTally { used: 0, read: huge }; 2], ..whole.tally };
         for odd in [
             Told { tally: used, ..whole.clone() },
             Told { tally: of_step, ..whole.clone() },
@@ -120,7 +120,7 @@ mod tests {
             let error = read(&odd).unwrap_err();
             assert!(error.message().contains("max_told_number"), "{error}");
         }
-        let mut many = whole.clone();
+        let mut many = whole;
         for n in 0..MAX_TOLD_ANNOTATIONS + 4 {
             many.annotations.mixed_range(&n.to_string(), Span::default());
         }

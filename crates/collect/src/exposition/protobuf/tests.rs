@@ -7,6 +7,7 @@ use ingest::testing::families::{
 use proptest::prelude::*;
 
 use super::*;
+use crate::exposition::number::NORMAL_NAN;
 use crate::exposition::{Format, Parser};
 use crate::limits::HISTOGRAM_EXEMPLARS_MAX;
 
@@ -186,6 +187,34 @@ fn summaries_and_classic_histograms_have_a_sample_for_each_number() {
     ];
     assert_eq!(lines(&page, NATIVE), want);
     assert_eq!(lines(&page, Histograms::default()), want);
+}
+
+#[test]
+fn every_nan_is_the_plain_one_so_that_no_target_ends_its_series() {
+    let odd = [f64::from_bits(base::STALE_NAN), f64::from_bits(0xfff8_0000_dead_beef), -f64::NAN];
+    for nan in odd {
+        let histogram = HistogramWriter::new(1, nan).schema(0, 0.5, 1).positive(&[span(0, 0)], &[]);
+        let page = page(&[
+            FamilyWriter::new("g", GAUGE).metric(MetricWriter::new(&[]).gauge(nan)),
+            FamilyWriter::new("s", SUMMARY).metric(MetricWriter::new(&[]).summary(
+                1,
+                nan,
+                &[(0.5, nan)],
+                None,
+            )),
+            FamilyWriter::new("h", HISTOGRAM).metric(MetricWriter::new(&[]).histogram(&histogram)),
+        ]);
+        let mut parser = Parser::with_histograms(Format::Protobuf, &page, NATIVE);
+        let mut seen = Vec::new();
+        while let Some(event) = parser.next().unwrap() {
+            match event {
+                Event::Series(s) if s.value.is_nan() => seen.push(s.value.to_bits()),
+                Event::Histogram(_, native) => seen.push(native.histogram.sum.to_bits()),
+                _ => {}
+            }
+        }
+        assert_eq!(seen, [NORMAL_NAN; 4], "{:x}", nan.to_bits());
+    }
 }
 
 fn native() -> HistogramWriter {
