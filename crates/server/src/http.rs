@@ -332,14 +332,14 @@ mod tests {
     async fn what_cannot_be_read_is_told_so() {
         let (address, _stop) = serving(HEADER_READ_TIMEOUT).await;
         let good = "GET /-/healthy HTTP/1.1\r\nHost: a\r\n\r\n";
-        let large = format!("GET / HTTP/1.1\r\nA: {}\r\n\r\n", "a".repeat(600_000));
+        let large = format!("GET / HTTP/1.1\r\n{}\r\n", "a: b\r\n".repeat(200));
         for (sent, status) in [
             ("nonsense\r\n\r\n", "400 Bad Request"),
             ("GET / HTTP/1.1\r\nno header\r\n\r\n", "400 Bad Request"),
             (&large, "431 Request Header Fields Too Large"),
         ] {
             for (before, answers) in [("", 1), (good, 2)] {
-                let all = asked(address, format!("{before}{sent}").as_bytes(), 100_000).await;
+                let all = asked(address, format!("{before}{sent}").as_bytes(), usize::MAX).await;
                 assert_eq!(all.matches("HTTP/1.1 ").count(), answers, "{all}");
                 let (_, answer) = all.rsplit_once("HTTP/1.1 ").unwrap();
                 let (head, body) = answer.split_once("\r\n\r\n").unwrap();

@@ -29,6 +29,9 @@ pub(crate) fn with_reason(written: &[u8]) -> Option<Bytes> {
     })?;
     // The other headers, which are those of every answer.
     let headers = std::str::from_utf8(rest.strip_suffix(b"\r\n")?).ok()?;
+    if !headers.is_empty() && !headers.ends_with("\r\n") {
+        return None;
+    }
     let text = format!("{status}: {why}\n");
     Some(Bytes::from(format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
@@ -48,7 +51,7 @@ mod tests {
         let want = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\
             content-length: 69\r\ndate: x\r\n\r\n400 Bad Request: the request's first line or a header cannot be read\n";
         assert_eq!(std::str::from_utf8(&said), Ok(want));
-        for cut in 0..empty.len() - 2 {
+        for cut in 0..empty.len() {
             assert_eq!(with_reason(&empty[..cut]), None);
         }
         for other in ["200 OK", "400 Bad Request\r\ncontent-type: text/plain", "404 Not Found"] {

@@ -132,6 +132,22 @@ fn protocols_follow_from_what_is_wanted_of_histograms() {
 }
 
 #[test]
+fn names_are_asked_for_as_each_section_says() {
+    use collect::config::NameEscaping as E;
+    let text = "global: {metric_name_escaping_scheme: dots}\nscrape_configs:\n- {job_name: a}\n\
+        - {job_name: b, metric_name_validation_scheme: legacy}\n\
+        - {job_name: c, metric_name_escaping_scheme: values}\n\
+        - {job_name: d, metric_name_validation_scheme: utf8}\n";
+    let c = loaded(text);
+    assert_eq!(c.unsupported, []);
+    let escaping = |c: &Checked| c.scrape_configs.iter().map(|c| c.name_escaping).collect::<Vec<_>>();
+    assert_eq!(escaping(&c), [E::Dots, E::Underscores, E::Values, E::AllowUtf8]);
+    let legacy = "global: {metric_name_validation_scheme: legacy}\nscrape_configs: [{job_name: a}]\n";
+    assert_eq!(escaping(&loaded(legacy)), [E::Underscores]);
+    assert!(refused(&text.replace("values", "kebab")).contains("got \"kebab\""));
+}
+
+#[test]
 fn endpoints_of_remote_write_are_read_with_their_defaults() {
     let c = loaded("remote_write:\n- url: http://h/write\n");
     assert_eq!(c.remote_write, [RemoteWriteConfig::new("http://h/write")]);
