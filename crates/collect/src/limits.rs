@@ -100,8 +100,9 @@ pub const REMOTE_WRITE_RESTART_PAUSE: Duration = Duration::from_secs(5);
 /// keep a core busy, and the log of messages full.
 pub const REMOTE_WRITE_PAUSE_LEAST: Duration = Duration::from_millis(10);
 
-/// The longest pause that a receiver may ask remote write for; of a longer one this much is waited. Receivers that are overloaded ask for seconds or minutes. What is
-/// not sent is kept only within limits, and a date by a clock that is wrong would have an endpoint go without samples for years.
+/// The longest pause that a receiver may ask remote write for; of a longer one this much is waited. Receivers that are overloaded ask for
+/// seconds or minutes. What is not sent is kept only within limits, and a date by a clock that is wrong would have an endpoint go without
+/// samples for years.
 pub const REMOTE_WRITE_ASKED_PAUSE_MAX: Duration = Duration::from_secs(600);
 
 /// Records of the log that one queue has under way, those included of which relabelling left nothing: some hundred bytes each, which nothing else bounds
