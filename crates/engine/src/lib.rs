@@ -16,6 +16,7 @@ mod query;
 mod query_file;
 mod read;
 mod source;
+mod threads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use tsdb::{ExemplarStore, MetricStore};
 
 use crate::active::Watch;
 use crate::metrics::QueryMetrics;
+use crate::threads::Threads;
 
 pub use active::{ActiveQuery, QueryLog, QueryOrigin, QueryRecord};
 pub use fetch::{Gathered, RollupUse};
@@ -110,7 +112,7 @@ pub struct Engine {
     exemplars: Option<Arc<ExemplarStore>>,
     options: EngineOptions,
     places: Arc<Semaphore>,
-    threads: Arc<Semaphore>,
+    threads: Arc<Threads>,
     clock: Arc<dyn Clock>,
     metrics: QueryMetrics,
     watch: Watch,
@@ -125,8 +127,9 @@ impl Engine {
         registry: &prometheus::Registry,
     ) -> Result<Self> {
         let places = Arc::new(Semaphore::new(options.query_max_concurrency));
-        let threads = Arc::new(Semaphore::new(options.query_threads.min(limits::MAX_PARTITIONS)));
         let metrics = QueryMetrics::register(registry, &options)?;
+        let memory = Arc::clone(store.memory());
+        let threads = Arc::new(Threads::new(options.query_threads, memory, metrics.short_of_threads.clone()));
         Ok(Self { store, exemplars: None, options, places, threads, clock, metrics, watch: Watch::default() })
     }
 

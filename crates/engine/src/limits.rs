@@ -29,6 +29,13 @@ pub(crate) const QUERIES_QUOTED: usize = 40;
 /// Samples of a leaf from which on several threads compute it: fewer take less time than the threads need to wake up (140 µs).
 pub(crate) const SAMPLES_FOR_THREADS: u64 = 30_000;
 
+/// Leaves that may have threads for all cores at a time: enough that a large one has some beside those of a dashboard, and few enough that
+/// their blocks fit into memory.
+pub(crate) const LEAVES_WITH_THREADS: usize = 4;
+
+/// Blocks that a thread has under way: one that it computes, one that waits, and one that is taken in.
+pub(crate) const BLOCKS_OF_THREAD: usize = 2 + PARTITION_BATCHES;
+
 /// Batches of a thread that wait to be taken in: one, so that it goes on meanwhile, and no more, as each may have 2 MiB.
 pub(crate) const PARTITION_BATCHES: usize = 1;
 

@@ -17,6 +17,8 @@ pub(crate) struct QueryMetrics {
     pub(crate) samples: IntCounter,
     /// Samples that queries read.
     pub(crate) samples_read: IntCounter,
+    /// Large leaves that got fewer threads than they could use.
+    pub(crate) short_of_threads: IntCounter,
     /// Selections by what answered them: `raw`, or a resolution of rollups.
     pub(crate) selections: IntCounterVec,
     /// Duration by part: `queue_time`, `prepare_time`, `inner_eval`.
@@ -56,6 +58,10 @@ impl QueryMetrics {
                 "prometheus_engine_query_samples_read_total",
                 "The total number of samples read by all queries (only new points per step for range-vector).",
             )?,
+            short_of_threads: IntCounter::new(
+                "bellwether_engine_leaves_short_of_threads_total",
+                "Large parts of queries that were computed by fewer threads than they could use.",
+            )?,
             selections: IntCounterVec::new(
                 Opts::new(
                     "bellwether_engine_selections_total",
@@ -75,6 +81,7 @@ impl QueryMetrics {
         registry.register(Box::new(metrics.untracked.clone()))?;
         registry.register(Box::new(metrics.samples.clone()))?;
         registry.register(Box::new(metrics.samples_read.clone()))?;
+        registry.register(Box::new(metrics.short_of_threads.clone()))?;
         registry.register(Box::new(metrics.selections.clone()))?;
         registry.register(Box::new(metrics.duration.clone()))?;
         Ok(metrics)

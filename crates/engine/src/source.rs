@@ -6,12 +6,11 @@ use base::{CounterResetHint, Error, Histogram, Labels, Result};
 use parking_lot::Mutex;
 use promql::leaf::{Around, Block, Leaf};
 use promql::{Coarse, Columns, HistogramColumns, Selection, SeriesSet, SeriesSource};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tsdb::SelectedSeries;
 use tsdb::rollup::{SamplesFrom, SelectedBuckets};
 
-use crate::limits::SAMPLES_FOR_THREADS;
 use crate::plan::{self, Surroundings};
+use crate::threads::{Share, Threads};
 
 /// Bytes of a bucket of a rollup, about.
 const BUCKET_BYTES: u64 = 8;
@@ -20,7 +19,7 @@ const BUCKET_BYTES: u64 = 8;
 pub(crate) struct Fetched {
     selections: Vec<(Selection, Arc<FoundSeries>)>,
     around: Surroundings,
-    threads: Arc<Semaphore>,
+    threads: Arc<Threads>,
     /// What was executed, if somebody wants to know.
     plans: Mutex<Vec<String>>,
 }
@@ -39,11 +38,11 @@ pub(crate) struct FoundRollups {
 }
 
 impl Fetched {
-    /// What was found, for a query that has these surroundings, and a share of so many threads with all others.
+    /// What was found, for a query that has these surroundings, and a share of the threads.
     pub(crate) fn new(
         selections: Vec<(Selection, Arc<FoundSeries>)>,
         around: Surroundings,
-        threads: Arc<Semaphore>,
+        threads: Arc<Threads>,
     ) -> Self {
         Self { selections, around, threads, plans: Mutex::default() }
     }
@@ -59,16 +58,6 @@ impl Fetched {
             .map(|(_, found)| found)
             .ok_or_else(|| Error::internal("cannot read a selection that was not announced"))
     }
-
-    /// Threads for a leaf, beside that of its query: none for a small one, none if others have them, and none if it is measured, so
-    /// that times add up.
-    fn threads_for(&self, found: &FoundSeries, blocks: usize) -> Option<OwnedSemaphorePermit> {
-        let wanted = self.threads.available_permits().min(blocks);
-        if found.samples() < SAMPLES_FOR_THREADS || self.around.clock.is_some() || wanted < 2 {
-            return None;
-        }
-        Arc::clone(&self.threads).try_acquire_many_owned(u32::try_from(wanted).ok()?).ok()
-    }
 }
 
 impl SeriesSource for Fetched {
@@ -78,8 +67,12 @@ impl SeriesSource for Fetched {
 
     fn run(&self, leaf: &Leaf, _: Around<'_>, absorb: &mut dyn FnMut(Block) -> Result<()>) -> Result<()> {
         let found = self.found(leaf.selection())?;
-        let threads = self.threads_for(found, leaf.blocks(&**found).count());
-        let partitions = threads.as_ref().map_or(1, OwnedSemaphorePermit::num_permits);
+        // One that is measured has one thread, so that times add up.
+        let share = match self.around.clock {
+            Some(_) => None,
+            None => self.threads.share(found.samples(), leaf.blocks(&**found).count()),
+        };
+        let partitions = share.as_ref().map_or(1, Share::threads);
         let leaf = Arc::new(leaf.clone());
         let plan = plan::leaf_plan(&leaf, Arc::clone(found), self.around.clone(), partitions);
         if self.around.clock.is_some() {

@@ -39,6 +39,9 @@ pub const SCRIPT_MAX_SAMPLES: u64 = 10_000;
 /// from each other costs threads little, and little enough that memory still follows the result.
 pub const BLOCK_CELLS: usize = 1 << 18;
 
+/// Bytes of a block's rows, unless a single one takes more.
+pub const BLOCK_BYTES: usize = BLOCK_CELLS * CELL_BYTES as usize;
+
 /// Series that are computed at a time, at most.
 pub const BLOCK_SERIES: usize = 4096;
 

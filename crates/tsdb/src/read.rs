@@ -25,10 +25,11 @@ impl MetricStore {
         let mut gather =
             Gather::new(self.options.select_bytes, visibility, self.memory().reservation(Pool::Queries));
         let (segments, head) = self.look(matchers, range);
-        gather.add_head(head)?;
         for segment in segments {
             self.gather_segment(&segment, matchers, range, &mut gather).await?;
         }
+        // Last, as its series are in the order in which they came.
+        gather.add_head(head)?;
         Ok(gather.finish(range))
     }
 

@@ -246,7 +246,7 @@ const SPARSE: usize = 4;
 
 /// Gathers a selection within a bound of bytes.
 pub(crate) struct Gather {
-    /// In the order in which they came: sources have series in order of labels, and sorting runs that are in order is quick.
+    /// In the order in which they came: segments have series in order of labels, and sorting runs that are in order is quick.
     series: Vec<(Labels, Of)>,
     places: FxHashMap<Labels, usize>,
     /// The last one that was added to.
@@ -331,7 +331,8 @@ impl Gather {
         series.retain(|(_, of)| !of.chunks.is_empty());
         series.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (_, of) in &mut series {
-            of.chunks.sort_by_key(|c| c.time.start_ms);
+            // Of samples of one time that are in both, the head's counts.
+            of.chunks.sort_by_key(|c| (c.time.start_ms, matches!(c.data, ChunkData::Segment(..))));
         }
         SelectedSeries { series, range, size_bytes: self.size_bytes, _memory: self.memory }
     }

@@ -8,15 +8,17 @@ use datafusion_proto::bytes::{
     physical_plan_from_bytes_with_extension_codec, physical_plan_to_bytes_with_extension_codec,
 };
 use lake::Lake;
+use prometheus::IntCounter;
 use promql::leaf::Around;
 use promql::{EvalOptions, Grid, Interrupt, ParseOptions, QueryOutput, SeriesSet, SeriesSource};
 use tempfile::TempDir;
-use tokio::sync::{OnceCell, Semaphore};
-use tsdb::{MetricStore, StoreOptions};
+use tokio::sync::OnceCell;
+use tsdb::{MemoryBudget, MetricStore, StoreOptions};
 
 use super::*;
 use crate::fetch::Notes;
 use crate::source::Fetched;
+use crate::threads::Threads;
 use crate::{Engine, EngineOptions};
 
 const GRID: Grid = Grid { start_ms: 300_000, end_ms: 600_000, step_ms: 60_000 };
@@ -122,6 +124,11 @@ enum By {
     Bytes,
 }
 
+fn threads(each: usize) -> Arc<Threads> {
+    let short = IntCounter::new("short", "short").unwrap();
+    Arc::new(Threads::new(each, MemoryBudget::new(1 << 30), short))
+}
+
 async fn ask(engine: &Arc<Engine>, text: &'static str, by: By, stop_at: usize) -> Result<QueryOutput> {
     let expr = promql::parse(text, &ParseOptions::default()).unwrap();
     let options = EvalOptions::default();
@@ -132,7 +139,7 @@ async fn ask(engine: &Arc<Engine>, text: &'static str, by: By, stop_at: usize) -
         By::Threads(threads) => threads,
         By::Language | By::Bytes => 1,
     };
-    let source = Fetched::new(found, around, Arc::new(Semaphore::new(threads)));
+    let source = Fetched::new(found, around, self::threads(threads));
     let source: Box<dyn SeriesSource> = match by {
         By::Language => Box::new(ByLanguage(source)),
         By::Threads(_) => Box::new(source),
@@ -227,7 +234,7 @@ async fn a_thread_that_fails_is_no_end() {
     let options = EvalOptions::default();
     let found = engine.fetch(&expr, &GRID, &options, &mut Notes::default()).await.unwrap();
     let around = Surroundings { interrupt: Arc::new(Panics), clock: None };
-    let source = Fetched::new(found, around, Arc::new(Semaphore::new(2)));
+    let source = Fetched::new(found, around, threads(2));
     let never = Nth(AtomicUsize::new(0), 0);
     let evaluate = move || promql::evaluate_range(&expr, "", &GRID, &options, &source, &never);
     let error = tokio::task::spawn_blocking(evaluate).await.unwrap().unwrap_err();

@@ -5,6 +5,7 @@
 //! window is the functions' business.
 
 use std::cell::OnceCell;
+use std::ops::Range;
 
 use super::rate::Reach;
 use super::rollup::Rolled;
@@ -75,6 +76,29 @@ impl Windows {
         Self { steps: steps.count, first, ends, tally, widest, reaches: Default::default() }
     }
 
+    /// The windows of a series that has only these of the samples.
+    fn within(&self, samples: Range<usize>) -> Self {
+        let begin = self.ends.partition_point(|(_, to)| *to <= samples.start);
+        let end = self.ends.partition_point(|(from, _)| *from < samples.end).max(begin);
+        let (first, counts_steps) = (self.first + begin, self.tally.counts_steps());
+        let mut tally = Tally::of_steps(if counts_steps { self.steps } else { 0 });
+        let (mut widest, mut seen) = (0, samples.start);
+        let clipped = self.ends[begin..end].iter().enumerate().map(|(at, (from, to))| {
+            let (from, to) = ((*from).max(samples.start), (*to).min(samples.end));
+            let (used, read) = ((to - from) as u64, (to - from.max(seen)) as u64);
+            seen = to;
+            tally.used += used;
+            tally.read += read;
+            if let Some(at) = tally.steps.get_mut(first + at) {
+                *at = StepTally { used, read };
+            }
+            widest = widest.max(used);
+            (from - samples.start, to - samples.start)
+        });
+        let ends = clipped.collect();
+        Self { steps: self.steps, first, ends, tally, widest, reaches: Default::default() }
+    }
+
     /// A value by step: what `f` makes of the first sample and the end (excluded) of its window; absent where that has no sample.
     #[inline]
     pub(crate) fn values(&self, mut f: impl FnMut(usize, usize, usize) -> f64) -> Vec<f64> {
@@ -121,10 +145,14 @@ impl Reaches<'_> {
     }
 }
 
-/// The windows of the series before, for those sampled at the same times.
+/// The windows of series before, for those sampled at the same times, or at some of them in a row: a target's series begin and end by
+/// themselves.
 #[derive(Debug, Default)]
 pub(crate) struct SameTimes {
-    known: Option<Known>,
+    /// Of a series whose windows were found by themselves.
+    whole: Option<Known>,
+    /// Of a part of its samples.
+    part: Option<Known>,
 }
 
 #[derive(Debug)]
@@ -145,23 +173,32 @@ impl SameTimes {
         steps: Steps,
         counts_steps: bool,
     ) -> &Windows {
-        let holds = |k: &Known| {
-            k.steps == steps && k.counts_steps == counts_steps && k.window == *window && k.times == times
-        };
-        let kept = self.known.take().filter(holds);
-        let known = kept.unwrap_or_else(|| Known {
-            times: times.to_vec(),
-            window: *window,
-            steps,
-            counts_steps,
-            windows: Windows::of(times, window, steps, counts_steps),
+        let fits = |k: &Known| k.steps == steps && k.counts_steps == counts_steps && k.window == *window;
+        let known = |windows| Known { times: times.to_vec(), window: *window, steps, counts_steps, windows };
+        let of_whole = self.whole.as_ref().filter(|whole| fits(whole)).and_then(|whole| {
+            let first = whole.times.partition_point(|t| Some(t) < times.first());
+            (whole.times.get(first..first + times.len())? == times).then_some((whole, first))
         });
-        &self.known.insert(known).windows
+        match of_whole {
+            Some((whole, _)) if whole.times.len() == times.len() => {}
+            Some((whole, first)) => {
+                let is_same = |part: &Known| fits(part) && part.times == times;
+                let part = self.part.take().filter(is_same);
+                let part = part.unwrap_or_else(|| known(whole.windows.within(first..first + times.len())));
+                return &self.part.insert(part).windows;
+            }
+            None => self.whole = None,
+        }
+        let whole = self.whole.take();
+        let whole = whole.unwrap_or_else(|| known(Windows::of(times, window, steps, counts_steps)));
+        &self.whole.insert(whole).windows
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const WINDOW: Window = Window { range_ms: 20, offset_ms: 0, at_ms: None, before_ms: 0, after_ms: 0 };
@@ -194,6 +231,49 @@ mod tests {
         assert_eq!(ends(&Windows::of(&[-500], &WINDOW, steps, false)), [(0, 0); 11]);
     }
 
+    /// What there is to know of windows.
+    fn facts(w: &Windows) -> (Vec<(usize, usize)>, &Tally, u64) {
+        (ends(w), &w.tally, w.widest)
+    }
+
+    proptest! {
+        #[test]
+        fn windows_of_a_part_are_those_of_its_samples(
+            gaps in prop::collection::vec(1i64..30, 0..60),
+            (cut, length) in (0usize..60, 0usize..60),
+            (range_ms, step_ms, count) in (1i64..100, 1i64..40, 0usize..60),
+            (at_ms, counts_steps) in (prop::option::of(0i64..500), any::<bool>()),
+        ) {
+            let times: Vec<i64> = gaps.iter().scan(0, |t, gap| { *t += gap; Some(*t) }).collect();
+            let first = cut.min(times.len());
+            let part = &times[first..(first + length).min(times.len())];
+            let (window, steps) = (Window { range_ms, at_ms, ..WINDOW }, Steps { start_ms: 0, step_ms, count });
+            let mut same = SameTimes::default();
+            for times in [&times[..], part, part, &times[..]] {
+                let want = Windows::of(times, &window, steps, counts_steps);
+                let got = same.windows(times, &window, steps, counts_steps);
+                prop_assert_eq!(facts(got), facts(&want));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_found_but_once() {
+        let steps = Steps::between(0, 100, 10);
+        let (mut same, times) = (SameTimes::default(), [0, 10, 20, 30]);
+        let mut is_known = |times: &[i64]| {
+            let windows = same.windows(times, &WINDOW, steps, false);
+            let was_seen = windows.reaches[0].get().is_some();
+            windows.reaches(false, |_, _, _| Reach::default());
+            was_seen
+        };
+        assert!(!is_known(&times) && is_known(&times));
+        assert!(!is_known(&times[1..3]) && is_known(&times[1..3]));
+        assert!(is_known(&times) && is_known(&times[1..3]), "a part does not replace the whole");
+        assert!(!is_known(&times[1..]) && !is_known(&times[1..3]), "one part is kept");
+        assert!(!is_known(&[5, 10]) && is_known(&[5, 10]) && !is_known(&times));
+    }
+
     #[test]
     fn windows_are_found_anew_for_other_times_steps_and_ranges() {
         let steps = Steps::between(0, 40, 10);
@@ -202,7 +282,7 @@ mod tests {
             let found = same.windows(times, window, steps, counts);
             assert_eq!(found.tally.counts_steps(), counts);
             let anew = Windows::of(times, window, steps, counts);
-            assert_eq!((ends(found), &found.tally, found.widest), (ends(&anew), &anew.tally, anew.widest));
+            assert_eq!(facts(found), facts(&anew));
             ends(found)
         };
         let first = seen(&[0, 10, 20], &WINDOW, steps, false);

@@ -31,6 +31,7 @@ use crate::eval::tally::Tally;
 use crate::functions::extended::Mode;
 use crate::functions::rollup::Roller;
 use crate::functions::windows::SameTimes;
+pub use crate::limits::BLOCK_BYTES;
 use crate::limits::{BLOCK_CELLS, BLOCK_SERIES, MIN_BLOCK_SERIES, SAMPLE_BYTES};
 use crate::{Columns, Function, Interrupt, Selection, SeriesSet};
 
