@@ -94,6 +94,13 @@ impl FoundSeries {
         let places = found.rollups.as_ref().map(|rollups| places(found.samples.as_ref(), rollups));
         Self { found, places }
     }
+
+    fn place(&self, at: usize) -> Place {
+        match &self.places {
+            Some(places) => places[at],
+            None => Place { sample: Some(at), bucket: None },
+        }
+    }
 }
 
 /// Positions of a series.
@@ -136,12 +143,16 @@ impl SeriesSet for FoundSeries {
         (samples + self.found.rollups.as_ref().map_or(0, |r| r.buckets.size_bytes())) as u64
     }
 
+    fn labels(&self, at: usize) -> Labels {
+        let Place { sample, bucket } = self.place(at);
+        let samples = self.found.samples.as_ref().zip(sample).map(|(samples, at)| samples.labels(at));
+        let buckets = || self.found.rollups.as_ref().zip(bucket).map(|(all, at)| all.buckets.labels(at));
+        samples.or_else(buckets).cloned().unwrap_or_default()
+    }
+
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         columns.clear();
-        let place = match &self.places {
-            Some(places) => places[at],
-            None => Place { sample: Some(at), bucket: None },
-        };
+        let place = self.place(at);
         let mut labels = None;
         if let (Some(samples), Some(at)) = (&self.found.samples, place.sample) {
             let Columns { timestamps_ms, values, starts_ms, .. } = columns;

@@ -40,6 +40,10 @@ impl SeriesSet for ReadySet<'_> {
         self.0.series.iter().map(|(_, c)| c.values.len() as u64).sum()
     }
 
+    fn labels(&self, at: usize) -> Labels {
+        self.0.series[at].0.clone()
+    }
+
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         let (labels, ready) = &self.0.series[at];
         columns.clone_from(ready);

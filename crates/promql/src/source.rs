@@ -146,6 +146,9 @@ pub trait SeriesSet: Send + Sync {
         0
     }
 
+    /// The labels of the series at a position.
+    fn labels(&self, at: usize) -> Labels;
+
     /// Replaces the content of `columns` by the samples in the range of the series at a position, which may be none.
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels>;
 }
@@ -161,6 +164,10 @@ impl<T: SeriesSet + ?Sized> SeriesSet for &T {
 
     fn size_bytes(&self) -> u64 {
         (**self).size_bytes()
+    }
+
+    fn labels(&self, at: usize) -> Labels {
+        (**self).labels(at)
     }
 
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {

@@ -88,7 +88,7 @@ fn a_query_is_explained() {
     );
     assert_eq!((&sum["start"], &sum["end"], &up["series"]), (&json!(0), &json!(7), &json!(2)));
     assert_eq!((&up["read"]["series"], &up["gathered"]["series"]), (&json!(2), &json!(2)));
-    let leaf = "GroupExec: sum by ()\n  RollupExec: newest of [5m], {__name__=\"up\"}, partitions=1\n";
+    let leaf = "RollupExec: newest of [5m], sum by (), {__name__=\"up\"}, partitions=1\n";
     assert_eq!(explained["leaves"], json!([leaf]));
     let seconds = |node: &Value, name: &str| node[name].as_f64().expect("a number");
     assert!(seconds(plus, "totalSeconds") >= seconds(sum, "totalSeconds"));

@@ -9,7 +9,6 @@ use datafusion_proto::physical_plan::{PhysicalExtensionCodec, PhysicalProtoConve
 use promql::leaf::Leaf;
 use tokio::sync::OnceCell;
 
-use super::group::GroupExec;
 use super::in_order::InOrderExec;
 use super::rollup::{Input, RollupExec};
 use super::{failed, no_children, one_child};
@@ -21,8 +20,7 @@ use crate::limits::MAX_PARTITIONS;
 pub struct LeafCodec;
 
 const IN_ORDER: u8 = 1;
-const GROUP: u8 = 2;
-const ROLLUP: u8 = 3;
+const ROLLUP: u8 = 2;
 
 impl PhysicalExtensionCodec for LeafCodec {
     fn try_decode(
@@ -35,7 +33,6 @@ impl PhysicalExtensionCodec for LeafCodec {
         let leaf = |bytes| Leaf::from_bytes(bytes).map(Arc::new).map_err(failed);
         match buf {
             [IN_ORDER] => Ok(Arc::new(InOrderExec::new(one_child(inputs)?))),
-            [GROUP, bytes @ ..] => Ok(Arc::new(GroupExec::new(leaf(bytes)?, one_child(inputs)?, None))),
             [ROLLUP, a, b, bytes @ ..] => {
                 no_children(inputs)?;
                 let partitions = usize::from(u16::from_le_bytes([*a, *b]));
@@ -57,9 +54,6 @@ impl PhysicalExtensionCodec for LeafCodec {
     ) -> PlanResult<()> {
         if node.is::<InOrderExec>() {
             buf.push(IN_ORDER);
-        } else if let Some(group) = node.downcast_ref::<GroupExec>() {
-            buf.push(GROUP);
-            buf.extend(group.leaf.to_bytes().map_err(failed)?);
         } else if let Some(rollup) = node.downcast_ref::<RollupExec>() {
             let partitions =
                 u16::try_from(rollup.partitions()).map_err(|_| odd("it has too many partitions"))?;

@@ -1,12 +1,11 @@
 //! The leaves of queries as physical plans of DataFusion, so that threads, and one day machines, can share the work.
 //!
-//! A leaf is scanned and rolled up ([`rollup`]), brought together as far as a block of series allows ([`group`]), and taken in in
-//! order ([`in_order`]); what is above it works on the reduced vectors and stays in `promql`, as do the kernels. Plans are built as
+//! A leaf is scanned, rolled up and brought together as far as a block of series allows ([`rollup`]), and taken in in order
+//! ([`in_order`]); what is above it works on the reduced vectors and stays in `promql`, as do the kernels. Plans are built as
 //! they are: there is nothing for an optimiser to choose. Owns the operators and their written form.
 
 mod batch;
 mod codec;
-mod group;
 mod in_order;
 mod rollup;
 #[cfg(test)]
@@ -28,7 +27,6 @@ use promql::leaf::{Block, Leaf};
 use tokio::runtime::Handle;
 
 pub use self::codec::LeafCodec;
-pub(crate) use self::group::GroupExec;
 pub(crate) use self::in_order::InOrderExec;
 pub(crate) use self::rollup::{Input, RollupExec, Surroundings};
 use crate::source::FoundSeries;
@@ -52,16 +50,9 @@ pub(crate) fn leaf_plan(
     around: Surroundings,
     partitions: usize,
 ) -> Arc<dyn ExecutionPlan> {
-    let clock = around.clock.clone();
     let input = Input::Found(series, around);
-    let mut plan: Arc<dyn ExecutionPlan> = Arc::new(RollupExec::new(Arc::clone(leaf), input, partitions));
-    if leaf.is_grouped() {
-        plan = Arc::new(GroupExec::new(Arc::clone(leaf), plan, clock));
-    }
-    if partitions > 1 {
-        plan = Arc::new(InOrderExec::new(plan));
-    }
-    plan
+    let rollup = Arc::new(RollupExec::new(Arc::clone(leaf), input, partitions));
+    if partitions > 1 { Arc::new(InOrderExec::new(rollup)) } else { rollup }
 }
 
 /// Executes the plan of a leaf from a thread that may wait, and hands over its blocks in order.

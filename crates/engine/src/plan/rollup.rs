@@ -1,4 +1,7 @@
-//! Scanning and rolling up: chunks of series become rows of values, a block of series at a time.
+//! Scanning, rolling up and grouping: chunks of series become rows of values, and these parts of groups, a block of series at a time.
+//!
+//! One operator, as what lies between would cost more than what it computes: decoded samples, and rows that are in no cache any more
+//! once a block of them is complete.
 
 use std::fmt;
 use std::sync::Arc;
@@ -36,7 +39,7 @@ pub(crate) enum Input {
     Wanted(Arc<OnceCell<(Arc<FoundSeries>, Surroundings)>>),
 }
 
-/// Computes a leaf: decodes series and evaluates the function of each, a batch per block of series. A partition takes each so many-th
+/// Computes a leaf: decodes series, evaluates the function of each and brings them together, a batch per block of series. A partition takes each so many-th
 /// block, so that blocks come in order if partitions are asked in turn.
 pub(crate) struct RollupExec {
     pub(crate) leaf: Arc<Leaf>,

@@ -95,11 +95,8 @@ impl SeriesSource for ByBytes {
     fn run(&self, leaf: &Leaf, _: Around<'_>, absorb: &mut dyn FnMut(Block) -> Result<()>) -> Result<()> {
         let leaf = Arc::new(leaf.clone());
         let input = Input::Wanted(Arc::new(OnceCell::new()));
-        let mut plan: Arc<dyn ExecutionPlan> = Arc::new(RollupExec::new(Arc::clone(&leaf), input, 3));
-        if leaf.is_grouped() {
-            plan = Arc::new(GroupExec::new(Arc::clone(&leaf), plan, None));
-        }
-        plan = Arc::new(InOrderExec::new(plan));
+        let rollup = Arc::new(RollupExec::new(Arc::clone(&leaf), input, 3));
+        let plan: Arc<dyn ExecutionPlan> = Arc::new(InOrderExec::new(rollup));
         let shown = displayable(&*plan).indent(false).to_string();
         let bytes = physical_plan_to_bytes_with_extension_codec(plan, &LeafCodec).unwrap();
         let plan = physical_plan_from_bytes_with_extension_codec(&bytes, &self.session, &LeafCodec).unwrap();
@@ -254,11 +251,11 @@ async fn plans_that_are_none_are_refused() {
         &[9],
         &[1],
         &[2],
+        &[2, 0, 0],
+        &[2, 1, 0],
+        &[2, 1, 0, b'{'],
+        &[2, 255, 255, b'{', b'}'],
         &[3],
-        &[3, 0, 0],
-        &[3, 1, 0],
-        &[3, 1, 0, b'{'],
-        &[3, 255, 255, b'{', b'}'],
     ] {
         assert!(decode(bad).is_err(), "{bad:?}");
     }

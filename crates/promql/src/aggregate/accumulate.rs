@@ -87,9 +87,9 @@ impl<'g> Groups<'g> {
     }
 
     /// Takes a series in that has no native histograms.
-    pub(crate) fn add_floats(&mut self, labels: &Labels, drop_name: bool, values: &[f64]) {
+    pub(crate) fn add_floats(&mut self, column: &Column) {
         let op = self.op;
-        self.of(labels, drop_name).add(op, values);
+        self.of(&column.labels, column.drop_name).add(op, &column.values);
     }
 
     /// Takes in what a leaf gave: series, or parts of groups.

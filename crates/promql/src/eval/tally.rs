@@ -35,9 +35,9 @@ impl Tally {
         Self { steps: vec![StepTally::default(); count], ..Self::default() }
     }
 
-    /// What the samples of a column cost, one at each step that has any.
-    pub(crate) fn of_column(column: &Column, counts_steps: bool) -> Self {
-        let samples = column.count_samples();
+    /// What the samples of a column with so many points cost, one at each step that has any.
+    pub(crate) fn of_column(column: &Column, points: u64, counts_steps: bool) -> Self {
+        let samples = if column.has_histograms() { column.count_samples() } else { points };
         let size = |step: usize| match column.histogram(step) {
             Some(h) => size_in_samples(h),
             None => u64::from(is_present(column.values[step])),

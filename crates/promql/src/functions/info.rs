@@ -117,7 +117,7 @@ fn read(
             }
             let times = select::pick(columns, &source.window, node.steps, Want::Time, &mut same).values;
             let column = Column::floats(labels, false, times);
-            let tally = Tally::of_column(&column, ev.tally.counts_steps());
+            let tally = Tally::of_column(&column, column.count_present() as u64, ev.tally.counts_steps());
             ev.tally.add(&tally);
             ev.hold_samples(tally.used)?;
             held += tally.used;

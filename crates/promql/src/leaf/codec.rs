@@ -328,6 +328,10 @@ mod tests {
             20
         }
 
+        fn labels(&self, at: usize) -> Labels {
+            Labels::from_pairs([("__name__", "x"), ("at", at.to_string().as_str())])
+        }
+
         fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
             columns.clear();
             let times = (0..10).map(|n| n * 100);
@@ -340,7 +344,7 @@ mod tests {
                 let h = |n: u8| Histogram { count: f64::from(n), sum: 1.0, ..Histogram::default() };
                 columns.histograms.values.extend((0..10).map(|n| Arc::new(h(n % 4))));
             }
-            Ok(Labels::from_pairs([("__name__", "x"), ("at", at.to_string().as_str())]))
+            Ok(self.labels(at))
         }
     }
 

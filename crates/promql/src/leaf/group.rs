@@ -1,72 +1,148 @@
-//! Brings the series of a block together, as far as that can be done without the other blocks.
+//! How the series of a leaf are brought together, as far as that can be done within a block.
 
-use super::{Block, Grouping};
+use std::fmt;
+use std::sync::Arc;
+
+use base::Labels;
+use serde::{Deserialize, Serialize};
+
+use super::codec;
 use crate::aggregate;
-use crate::aggregate::accumulate::Groups;
+use crate::ast::AggregateOp;
 
-/// A block whose rows are groups of those of another, unless that would make hardly fewer of them, or there are native histograms:
-/// what becomes of these depends on what came before. One whose rows are groups already stays as it is.
-pub(super) fn group(grouping: &Grouping, mut block: Block) -> Block {
-    if !block.histograms.is_empty() || block.partial.is_some() {
-        return block;
+/// How series are brought together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grouping {
+    pub(crate) op: AggregateOp,
+    #[serde(with = "codec::names")]
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) without: bool,
+}
+
+impl Grouping {
+    /// No groups yet.
+    pub(super) fn groups(&self) -> aggregate::Grouping<'_> {
+        aggregate::Grouping::over(&self.names, self.without)
     }
-    let over = || aggregate::Grouping::over(&grouping.names, grouping.without);
-    let mut found = over();
-    block.labels.iter().for_each(|labels| {
-        found.assign(labels);
-    });
-    if found.count() * 2 > block.rows() {
-        return block;
+
+    /// Whether these series have at most half as many groups.
+    pub(super) fn makes_fewer(&self, series: impl ExactSizeIterator<Item = Labels>) -> bool {
+        let (all, mut found) = (series.len(), self.groups());
+        series.for_each(|labels| {
+            found.assign(&labels);
+        });
+        found.count() * 2 <= all
     }
-    let mut groups = Groups::new(grouping.op, over(), block.steps);
-    for row in 0..block.rows() {
-        groups.add_floats(&block.labels[row], block.drop_names[row], block.row(row));
+}
+
+impl fmt::Display for Grouping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.without { "without" } else { "by" };
+        write!(f, "{} {word} ({})", self.op.as_str(), self.names.join(", "))
     }
-    Block { told: std::mem::take(&mut block.told), ..groups.into_block() }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use base::{Histogram, Labels};
+    use base::{Histogram, Result, TimeRange};
     use proptest::prelude::*;
 
     use super::super::codec::GROUPING;
+    use super::super::{Around, Leaf, Operation, Settings};
     use super::*;
-    use crate::ast::{AggregateOp, Span};
+    use crate::aggregate::accumulate::Groups;
+    use crate::ast::Span;
     use crate::eval::annotation::AnnotationSet;
-    use crate::eval::column::{ABSENT, Column, Frame, Item, is_present};
+    use crate::eval::column::{Column, Frame, is_present};
+    use crate::eval::plan::Window;
+    use crate::eval::select::Want;
+    use crate::eval::steps::Steps;
+    use crate::{Columns, Interrupt, Selection, SeriesSet};
 
-    const STEPS: usize = 3;
+    const STEPS: Steps = Steps { start_ms: 0, step_ms: 10, count: 3 };
 
-    /// What a step of a series holds: nothing, any sort of number, or a histogram with exponential or custom buckets.
-    fn item(kind: u8) -> Item {
-        let histogram = |schema: i32, bounds: &[f64]| {
-            let spans = vec![base::Span { offset: 0, length: 1 }];
-            let (positive, custom_bounds) = (vec![f64::from(kind)], bounds.into());
-            let (count, sum) = (f64::from(kind), f64::from(kind) * 2.0);
-            let h = Histogram { schema, count, sum, positive, custom_bounds, ..Histogram::default() };
-            Item::Histogram(Arc::new(Histogram { positive_spans: spans, is_float: true, ..h }))
-        };
+    /// Series by their group, and by step what they have there: nothing, any sort of number, or a histogram with exponential or custom
+    /// buckets.
+    #[derive(Debug)]
+    struct Rows(Vec<(u8, [u8; STEPS.count])>);
+
+    fn float(kind: u8) -> f64 {
         match kind {
-            0..3 => Item::Float(ABSENT),
-            3 => Item::Float(f64::NAN),
-            4 => Item::Float(f64::INFINITY),
-            5 => Item::Float(f64::NEG_INFINITY),
-            6 => Item::Float(-0.0),
-            7..20 => Item::Float(f64::from(kind) - 12.0),
-            20..23 => histogram(0, &[]),
-            _ => histogram(-53, &[1.0]),
+            3 => f64::NAN,
+            4 => f64::INFINITY,
+            5 => f64::NEG_INFINITY,
+            6 => -0.0,
+            _ => f64::from(kind) - 12.0,
         }
     }
 
-    fn column((at, (group, kinds)): (usize, &(u8, [u8; STEPS]))) -> Column {
-        let (group, instance) = (group.to_string(), at.to_string());
-        let labels = [("__name__", "m"), ("g", group.as_str()), ("i", instance.as_str())];
-        let mut column = Column::absent(Labels::from_pairs(labels), at % 5 == 3, STEPS);
-        kinds.iter().enumerate().for_each(|(step, kind)| column.set(step, item(*kind)));
-        column
+    fn histogram(kind: u8) -> Histogram {
+        let (schema, bounds): (_, &[f64]) = if kind < 23 { (0, &[]) } else { (-53, &[1.0]) };
+        let positive_spans = vec![base::Span { offset: 0, length: 1 }];
+        let (positive, custom_bounds) = (vec![f64::from(kind)], bounds.into());
+        let (count, sum) = (f64::from(kind), f64::from(kind) * 2.0);
+        let h = Histogram { schema, count, sum, positive, custom_bounds, ..Histogram::default() };
+        Histogram { positive_spans, is_float: true, ..h }
+    }
+
+    impl SeriesSet for Rows {
+        fn count(&self) -> usize {
+            self.0.len()
+        }
+
+        fn samples(&self) -> u64 {
+            (self.0.len() * STEPS.count) as u64
+        }
+
+        fn labels(&self, at: usize) -> Labels {
+            let (group, instance) = (self.0[at].0.to_string(), at.to_string());
+            Labels::from_pairs([("__name__", "m"), ("g", group.as_str()), ("i", instance.as_str())])
+        }
+
+        fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
+            columns.clear();
+            for (t, kind) in STEPS.times().zip(self.0[at].1) {
+                match kind {
+                    0..3 => {}
+                    3..20 => {
+                        columns.timestamps_ms.push(t);
+                        columns.values.push(float(kind));
+                    }
+                    _ => {
+                        columns.histograms.timestamps_ms.push(t);
+                        columns.histograms.values.push(Arc::new(histogram(kind)));
+                    }
+                }
+            }
+            Ok(self.labels(at))
+        }
+    }
+
+    struct Never;
+
+    impl Interrupt for Never {
+        fn check(&self) -> Result<()> {
+            Ok(())
+        }
+    }
+
+    fn newest(grouping: Option<Grouping>) -> Leaf {
+        Leaf {
+            selection: Selection { matchers: Vec::new(), range: TimeRange::new(0, 100), usages: Vec::new() },
+            window: Window { range_ms: 10, offset_ms: 0, at_ms: None, before_ms: 0, after_ms: 0 },
+            steps: STEPS,
+            span: Span { start: 1, end: 2 },
+            operation: Operation::Newest { want: Want::Value, smoothed: false },
+            statistics_only: false,
+            settings: Settings {
+                delayed_name_removal: false,
+                use_start_timestamps: false,
+                type_and_unit_labels: false,
+                counts_steps: true,
+            },
+            filters: Vec::new(),
+            grouping,
+        }
     }
 
     /// The same but for the last digits, which may depend on the order of additions.
@@ -95,24 +171,30 @@ mod tests {
             size in 1usize..20,
             without in any::<bool>(),
         ) {
-            let mut rows = rows;
+            let mut rows = Rows(rows);
             if !with_histograms {
-                rows.iter_mut().flat_map(|(_, kinds)| kinds).for_each(|kind| *kind %= 20);
+                rows.0.iter_mut().flat_map(|(_, kinds)| kinds).for_each(|kind| *kind %= 20);
             }
-            let columns: Vec<Column> = rows.iter().enumerate().map(column).filter(|c| !c.is_empty()).collect();
+            let around = Around { interrupt: &Never, clock: None };
+            let blocks = || (0..rows.count()).step_by(size).map(|at| at..rows.count().min(at + size));
             let names = vec![Arc::from(if without { "i" } else { "g" })];
+            let span = Span { start: 1, end: 2 };
             for op in GROUPING {
                 let grouping = Grouping { op, names: names.clone(), without };
-                let new = || Groups::new(op, aggregate::Grouping::over(&names, without), STEPS);
-                let span = Span { start: 1, end: 2 };
+                let new = || Groups::new(op, grouping.groups(), STEPS.count);
+                let (single, grouped) = (newest(None), newest(Some(grouping.clone())));
                 let (mut want, mut want_told) = (new(), AnnotationSet::default());
-                columns.iter().for_each(|c| want.add(c, &mut want_told, span));
                 let (mut got, mut told) = (new(), AnnotationSet::default());
-                for part in columns.chunks(size) {
-                    let mut block = Block::with_capacity(part.len(), STEPS);
-                    part.iter().for_each(|c| block.push(c.clone()));
-                    let block = group(&grouping, group(&grouping, block));
-                    block.check(STEPS).unwrap();
+                for range in blocks() {
+                    let fewer = grouping.makes_fewer(range.clone().map(|at| rows.labels(at)));
+                    let floats = rows.0[range.clone()].iter().flat_map(|(_, kinds)| kinds).all(|kind| *kind < 20);
+                    let mut one_by_one = single.compute(&rows, range.clone(), around).unwrap();
+                    let block = grouped.compute(&rows, range, around).unwrap();
+                    block.check(STEPS.count).unwrap();
+                    prop_assert_eq!(block.partial.is_some(), fewer && floats);
+                    let facts = |told: &super::super::Told| (told.series, told.samples, told.rows, told.tally.clone());
+                    prop_assert_eq!(facts(&block.told), facts(&one_by_one.told));
+                    (0..one_by_one.rows()).for_each(|row| want.add(&one_by_one.column(row), &mut want_told, span));
                     got.merge(block, &mut told, span).unwrap();
                 }
                 prop_assert_eq!(got.size_in_samples(), want.size_in_samples());
@@ -127,13 +209,13 @@ mod tests {
         let names = [];
         for op in [AggregateOp::Sum, AggregateOp::Avg, AggregateOp::Stddev] {
             let over = || aggregate::Grouping::over(&names, false);
-            let mut groups = Groups::new(op, over(), STEPS);
-            groups.add_floats(&Labels::empty(), false, &[1.0; STEPS]);
+            let mut groups = Groups::new(op, over(), 3);
+            groups.add_floats(&Column::floats(Labels::empty(), false, vec![1.0; 3]));
             let mut block = groups.into_block();
             block.partial = Some(crate::leaf::Partial::default());
-            block.check(STEPS).unwrap();
+            block.check(3).unwrap();
             let merged =
-                Groups::new(op, over(), STEPS).merge(block, &mut AnnotationSet::default(), Span::default());
+                Groups::new(op, over(), 3).merge(block, &mut AnnotationSet::default(), Span::default());
             assert!(merged.unwrap_err().message().contains("lack a column"));
         }
     }

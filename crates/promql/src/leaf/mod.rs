@@ -11,8 +11,7 @@ mod group;
 mod told;
 
 use std::fmt;
-use std::ops::Range;
-use std::sync::Arc;
+use std::ops::{ControlFlow, Range};
 use std::time::Duration;
 
 use base::{Clock, Labels, Result};
@@ -21,8 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use self::block::{Block, Partial};
 pub(crate) use self::codec::Numbers;
 pub(crate) use self::filter::Filter;
+pub(crate) use self::group::Grouping;
 pub use self::told::Told;
-use crate::ast::{AggregateOp, Span};
+use crate::aggregate::accumulate::Groups;
+use crate::ast::Span;
 use crate::eval::column::Column;
 use crate::eval::plan::{Selector, Window};
 use crate::eval::select::{self, Notes, Picked, Want};
@@ -71,15 +72,6 @@ pub(crate) struct Settings {
     pub(crate) counts_steps: bool,
 }
 
-/// How series are brought together.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Grouping {
-    pub(crate) op: AggregateOp,
-    #[serde(with = "codec::names")]
-    pub(crate) names: Vec<Arc<str>>,
-    pub(crate) without: bool,
-}
-
 /// What carrying out a leaf has around it.
 #[derive(Clone, Copy)]
 pub struct Around<'a> {
@@ -87,6 +79,12 @@ pub struct Around<'a> {
     pub interrupt: &'a dyn Interrupt,
     /// By which reading and computing are measured, if somebody wants to know.
     pub clock: Option<&'a dyn Clock>,
+}
+
+impl Around<'_> {
+    fn now(&self) -> Duration {
+        self.clock.map_or(Duration::ZERO, Clock::monotonic)
+    }
 }
 
 impl Leaf {
@@ -125,13 +123,6 @@ impl Leaf {
         Self { grouping: None, ..self.clone() }
     }
 
-    /// How its series are brought together, as PromQL writes it.
-    pub fn grouping(&self) -> Option<String> {
-        let Grouping { op, names, without } = self.grouping.as_ref()?;
-        let word = if *without { "without" } else { "by" };
-        Some(format!("{} {word} ({})", op.as_str(), names.join(", ")))
-    }
-
     /// The blocks that its series are computed in. They do not depend on who computes them.
     pub fn blocks(&self, set: &dyn SeriesSet) -> Blocks {
         let (series, samples, steps) = (set.count(), set.samples(), self.steps.count.max(1));
@@ -144,10 +135,53 @@ impl Leaf {
         Blocks { series, size: size.min(rows) }
     }
 
-    /// Computes a block, each series by itself.
+    /// Computes a block: each series by itself, and then groups of them. Where groups would hardly be fewer than series, or there are
+    /// native histograms, of which it matters what came before, the rows stay series.
     pub fn compute(&self, set: &dyn SeriesSet, block: Range<usize>, around: Around<'_>) -> Result<Block> {
+        if let Some(grouping) = &self.grouping
+            && grouping.makes_fewer(block.clone().map(|at| set.labels(at)))
+            && let Some(groups) = self.groups(grouping, set, block.clone(), around)?
+        {
+            return Ok(groups);
+        }
         let mut out = Block::with_capacity(block.len(), self.steps.count);
-        out.told = Told::counting(self.settings.counts_steps, self.steps);
+        let (told, _) = self.each(set, block, around, &mut |column, _| {
+            out.push(column);
+            ControlFlow::Continue(())
+        })?;
+        Ok(Block { told, ..out })
+    }
+
+    /// Groups of a block, unless there are native histograms.
+    fn groups(
+        &self,
+        grouping: &Grouping,
+        set: &dyn SeriesSet,
+        block: Range<usize>,
+        around: Around<'_>,
+    ) -> Result<Option<Block>> {
+        let mut groups = Groups::new(grouping.op, grouping.groups(), self.steps.count);
+        let (told, flow) = self.each(set, block, around, &mut |column, told| {
+            if column.has_histograms() {
+                return ControlFlow::Break(());
+            }
+            let begin = around.now();
+            groups.add_floats(&column);
+            told.group_time += around.now().saturating_sub(begin);
+            ControlFlow::Continue(())
+        })?;
+        Ok(flow.is_continue().then(|| Block { told, ..groups.into_block() }))
+    }
+
+    /// Hands what is computed of each series of a block to `give`, until that has enough.
+    fn each(
+        &self,
+        set: &dyn SeriesSet,
+        block: Range<usize>,
+        around: Around<'_>,
+        give: &mut dyn FnMut(Column, &mut Told) -> ControlFlow<()>,
+    ) -> Result<(Told, ControlFlow<()>)> {
+        let mut told = Told::counting(self.settings.counts_steps, self.steps);
         let (mut columns, mut same) = (Columns::default(), SameTimes::default());
         let roller = match &self.operation {
             Operation::Newest { .. } => None,
@@ -159,39 +193,48 @@ impl Leaf {
                 settings: self.settings,
             }),
         };
-        let now = || around.clock.map_or(Duration::ZERO, Clock::monotonic);
         for at in block {
             around.interrupt.check()?;
-            let begin = now();
+            let begin = around.now();
             let labels = set.read(at, &mut columns)?;
-            let read = now();
-            out.told.read(&columns, read.saturating_sub(begin));
-            let column = match (&roller, &self.operation) {
+            let read = around.now();
+            told.read(&columns, read.saturating_sub(begin));
+            let found = match (&roller, &self.operation) {
                 (Some(roller), Operation::Range { mode, .. }) => {
                     if self.statistics_only {
                         columns.histograms.keep_statistics();
                     }
                     select::drop_stale(&mut columns);
-                    roller.column(labels, false, &columns, &self.window, *mode, (&mut out.told, &mut same))?
+                    let column = roller.column(
+                        labels,
+                        false,
+                        &columns,
+                        &self.window,
+                        *mode,
+                        (&mut told, &mut same),
+                    )?;
+                    column.map(|column| (column.count_present() as u64, column))
                 }
                 (_, Operation::Newest { want, smoothed }) => {
-                    self.pick(labels, &mut columns, (*want, *smoothed), (&mut out.told, &mut same))
+                    self.pick(labels, &mut columns, (*want, *smoothed), (&mut told, &mut same))
                 }
                 (None, Operation::Range { .. }) => None,
             };
-            if let Some(column) = column {
-                out.told.gave(column.count_present() as u64);
-                if let Some(column) = self.filter(column, &mut out.told)? {
-                    out.push(column);
-                }
+            let kept =
+                found.map(|(points, column)| self.filter(points, column, &mut told)).transpose()?.flatten();
+            told.compute_time += around.now().saturating_sub(read);
+            if let Some(column) = kept
+                && give(column, &mut told).is_break()
+            {
+                return Ok((told, ControlFlow::Break(())));
             }
-            out.told.compute_time += now().saturating_sub(read);
         }
-        Ok(out)
+        Ok((told, ControlFlow::Continue(())))
     }
 
-    /// What the filters leave of a series, if they do.
-    fn filter(&self, mut column: Column, told: &mut Told) -> Result<Option<Column>> {
+    /// What the filters leave of a series with so many points, if they do.
+    fn filter(&self, points: u64, mut column: Column, told: &mut Told) -> Result<Option<Column>> {
+        told.gave(points);
         if self.filters.is_empty() {
             return Ok(Some(column));
         }
@@ -206,14 +249,14 @@ impl Leaf {
         Ok(Some(column))
     }
 
-    /// The newest samples of a series.
+    /// The newest samples of a series, and at how many steps there are any.
     fn pick(
         &self,
         labels: Labels,
         columns: &mut Columns,
         (want, smoothed): (Want, bool),
         (told, same): (&mut Told, &mut SameTimes),
-    ) -> Option<Column> {
+    ) -> Option<(u64, Column)> {
         if self.statistics_only {
             columns.histograms.keep_statistics();
         }
@@ -229,22 +272,12 @@ impl Leaf {
             values.iter_mut().filter(|v| crate::eval::column::is_present(**v)).for_each(|v| *v /= 1000.0);
         }
         let column = Column { labels, drop_name: want != Want::Value, values, histograms };
-        if column.is_empty() {
+        let points = column.count_present() as u64;
+        if points == 0 {
             return None;
         }
-        told.tally.add(&Tally::of_column(&column, self.settings.counts_steps));
-        Some(column)
-    }
-
-    /// Brings the series of a block together. A block whose rows would hardly become fewer stays as it is, and so does one with native
-    /// histograms, of which it matters what came before.
-    pub fn group(&self, block: Block, clock: Option<&dyn Clock>) -> Block {
-        let Some(grouping) = &self.grouping else { return block };
-        let begin = clock.map_or(Duration::ZERO, Clock::monotonic);
-        let mut grouped = group::group(grouping, block);
-        let took = clock.map_or(Duration::ZERO, Clock::monotonic).saturating_sub(begin);
-        grouped.told.group_time += took;
-        grouped
+        told.tally.add(&Tally::of_column(&column, points, self.settings.counts_steps));
+        Some((points, column))
     }
 
     /// Carries out the leaf here, and hands over its blocks in order.
@@ -254,10 +287,7 @@ impl Leaf {
         around: Around<'_>,
         absorb: &mut dyn FnMut(Block) -> Result<()>,
     ) -> Result<()> {
-        self.blocks(set).try_for_each(|block| {
-            let block = self.compute(set, block, around)?;
-            absorb(self.group(block, around.clock))
-        })
+        self.blocks(set).try_for_each(|block| absorb(self.compute(set, block, around)?))
     }
 }
 
@@ -272,7 +302,8 @@ impl fmt::Display for Leaf {
         }
         let range = Duration::from_millis(u64::try_from(self.window.range_ms).unwrap_or(0));
         write!(f, " of [{}]", base::format_duration(range))?;
-        self.filters.iter().try_for_each(|filter| write!(f, ", {filter}"))
+        self.filters.iter().try_for_each(|filter| write!(f, ", {filter}"))?;
+        self.grouping.iter().try_for_each(|grouping| write!(f, ", {grouping}"))
     }
 }
 
@@ -317,6 +348,10 @@ mod tests {
 
         fn size_bytes(&self) -> u64 {
             self.2
+        }
+
+        fn labels(&self, _: usize) -> Labels {
+            Labels::empty()
         }
 
         fn read(&self, _: usize, _: &mut Columns) -> Result<Labels> {

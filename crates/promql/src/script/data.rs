@@ -140,6 +140,10 @@ impl SeriesSet for Rows<'_> {
         self.rows.iter().map(|(_, stored)| stored.len() as u64).sum()
     }
 
+    fn labels(&self, at: usize) -> Labels {
+        self.rows[at].0.clone()
+    }
+
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         let (labels, stored) = self.rows[at];
         columns.clear();

@@ -29,12 +29,16 @@ impl SeriesSet for Slow {
         3 * 60
     }
 
+    fn labels(&self, at: usize) -> Labels {
+        Labels::from_pairs([("__name__", "m"), ("n", (at + 1).to_string().as_str())])
+    }
+
     fn read(&self, at: usize, columns: &mut Columns) -> Result<Labels> {
         columns.clear();
         self.0.advance(MILLISECOND);
         columns.timestamps_ms = (0..60).map(|i| i * 60_000).collect();
         columns.values = (0..60).map(f64::from).collect();
-        Ok(Labels::from_pairs([("__name__", "m"), ("n", (at + 1).to_string().as_str())]))
+        Ok(self.labels(at))
     }
 }
 

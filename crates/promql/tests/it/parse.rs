@@ -373,6 +373,10 @@ impl SeriesSet for Nothing {
         0
     }
 
+    fn labels(&self, at: usize) -> base::Labels {
+        panic!("there is no series {at}")
+    }
+
     fn read(&self, at: usize, _: &mut Columns) -> base::Result<base::Labels> {
         panic!("there is no series {at}")
     }

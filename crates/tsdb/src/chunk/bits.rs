@@ -88,6 +88,19 @@ impl<'a> BitReader<'a> {
         Some(value)
     }
 
+    /// Takes pairs of zero bits as long as there are any at hand, at most so many; there may be more behind them.
+    #[inline]
+    pub fn take_zero_pairs(&mut self, most: usize) -> usize {
+        if self.have < 2 {
+            self.fill();
+        }
+        let pairs = (self.window.leading_zeros().min(u32::from(self.have)) / 2).min(most as u32);
+        // All of 64 bits at once would be none.
+        self.window = self.window << pairs << pairs;
+        self.have -= 2 * pairs as u8;
+        pairs as usize
+    }
+
     /// Takes as many whole bytes from the buffer as there is room for.
     #[inline]
     fn fill(&mut self) {
@@ -110,6 +123,30 @@ impl<'a> BitReader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn zero_pairs_are_taken_up_to_a_set_bit_the_bound_or_the_end() {
+        for zeros in 0..200u8 {
+            let mut writer = BitWriter::default();
+            (0..zeros).for_each(|_| writer.put(0, 1));
+            writer.put(1, 1);
+            let taken = |most: usize| {
+                let (mut reader, mut pairs) = (BitReader::new(writer.bytes()), 0);
+                while let more @ 1.. = reader.take_zero_pairs(most - pairs) {
+                    pairs += more;
+                }
+                (pairs, reader)
+            };
+            let (pairs, mut reader) = taken(1000);
+            assert_eq!(pairs, usize::from(zeros / 2));
+            let rest = u64::from(zeros % 2 == 0);
+            assert_eq!((reader.take(1), taken(7).0), (Some(rest), pairs.min(7)), "{zeros}");
+        }
+        let mut empty = BitReader::new(&[]);
+        assert_eq!(empty.take_zero_pairs(3), 0);
+        let mut zeros = BitReader::new(&[0; 8]);
+        assert_eq!((zeros.take_zero_pairs(40), zeros.take(1)), (32, None));
+    }
 
     #[test]
     fn what_was_put_is_taken_up_to_the_last_bit() {

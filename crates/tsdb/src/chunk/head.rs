@@ -3,7 +3,7 @@
 use base::Result;
 
 use super::bits::{BitReader, BitWriter};
-use super::{corrupt, put_varint, take_varint, unzigzag, zigzag};
+use super::{corrupt, not_ascending, put_varint, take_varint, unzigzag, zigzag};
 
 /// Widths of the difference between two steps of time, each behind one more 1 bit; the last takes what fits nowhere else.
 const TIME_BITS: [u8; 4] = [7, 14, 20, 64];
@@ -157,20 +157,31 @@ pub fn decode(bytes: &[u8], count: usize, timestamps: &mut Vec<i64>, values: &mu
     let (mut t, mut step) = (reader.take(64).ok_or_else(ends)? as i64, 0i64);
     let mut bits = reader.take(64).ok_or_else(ends)?;
     let (mut leading, mut width) = (0u8, 0u8);
-    for i in 0..count {
-        if i > 0 {
-            step = step.wrapping_add(take_time(&mut reader).ok_or_else(ends)?);
-            let next = t.wrapping_add(step);
-            if next <= t {
-                return Err(corrupt("timestamps do not ascend"));
-            }
-            t = next;
-            bits ^= take_value(&mut reader, &mut leading, &mut width).ok_or_else(ends)?;
-        }
+    let end = timestamps.len() + count;
+    if count > 0 {
         timestamps.push(t);
         values.push(f64::from_bits(bits));
     }
+    while timestamps.len() < end {
+        // Most samples are as long after the one before as that was, and have the same value: a zero bit for either.
+        for _ in 0..reader.take_zero_pairs(end - timestamps.len()) {
+            t = after(t, step)?;
+            timestamps.push(t);
+            values.push(f64::from_bits(bits));
+        }
+        if timestamps.len() < end {
+            step = step.wrapping_add(take_time(&mut reader).ok_or_else(ends)?);
+            t = after(t, step)?;
+            bits ^= take_value(&mut reader, &mut leading, &mut width).ok_or_else(ends)?;
+            timestamps.push(t);
+            values.push(f64::from_bits(bits));
+        }
+    }
     Ok(())
+}
+
+fn after(t: i64, step: i64) -> Result<i64> {
+    t.checked_add(step).filter(|next| *next > t).ok_or_else(not_ascending)
 }
 
 fn take_time(reader: &mut BitReader<'_>) -> Option<i64> {

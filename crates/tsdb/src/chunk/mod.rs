@@ -50,5 +50,9 @@ pub(crate) fn unzigzag(n: u64) -> i64 {
 
 /// Refuses timestamps that do not ascend strictly: everything that reads samples relies on it.
 fn check_ascending(timestamps: &[i64]) -> Result<()> {
-    if timestamps.windows(2).all(|w| w[0] < w[1]) { Ok(()) } else { Err(corrupt("timestamps do not ascend")) }
+    if timestamps.windows(2).all(|w| w[0] < w[1]) { Ok(()) } else { Err(not_ascending()) }
+}
+
+fn not_ascending() -> Error {
+    corrupt("timestamps do not ascend")
 }

@@ -8,7 +8,9 @@ use pco::ChunkConfig;
 use pco::standalone::{simple_compress, simple_decompress_into};
 
 use super::starts::StartRuns;
-use super::{check_ascending, corrupt, histogram, put_varint, starts, take_varint, unzigzag, zigzag};
+use super::{
+    check_ascending, corrupt, histogram, not_ascending, put_varint, starts, take_varint, unzigzag, zigzag,
+};
 use crate::limits::{PCO_LEVEL, PCO_QUICK_LEVEL, SEGMENT_CHUNK_SAMPLES};
 
 // The first byte of a column: the version of the format in the high half, the kind in the low half.
@@ -115,7 +117,7 @@ pub fn decode_timestamps(bytes: &[u8], count: usize, out: &mut Vec<i64>) -> Resu
     let (kind, body) = split(bytes, count)?;
     let start = out.len();
     match kind {
-        REGULAR => decode_regular(body, count, out)?,
+        REGULAR => return decode_regular(body, count, out),
         COMPRESSED => {
             out.resize(start + count, 0);
             decompress(body, &mut out[start..])?;
@@ -171,6 +173,9 @@ fn decode_regular(mut body: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(
     let last = i64::try_from(count - 1).ok().and_then(|n| step.checked_mul(n)?.checked_add(first));
     if last.is_none() || !body.is_empty() {
         return Err(corrupt("regular timestamps do not fit"));
+    }
+    if count > 1 && step <= 0 {
+        return Err(not_ascending());
     }
     out.extend((0..count as i64).map(|i| first + step * i));
     Ok(())
