@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::EngineOptions;
 use ingest::remote_write::Message;
+use server::{NOTIFICATION_PLACES, READ_CONCURRENCY, READ_SAMPLES};
 
 use crate::check::args::Check;
 use crate::debug::Debug;
 use crate::export::args::Export;
 use crate::import::args::Import;
 pub use crate::lake_commands::args::Lake;
+use crate::prometheus_flags::PrometheusFlags;
 use crate::promql_commands::Promql;
 use crate::push_metrics::Push;
 use crate::query::args::Query;
@@ -35,6 +38,10 @@ pub struct Cli {
     /// configuration file's enable_features adds to them.
     #[arg(long = "enable-feature", value_name = "NAMES", global = true)]
     pub enable_feature: Vec<String>,
+
+    /// Taken from scripts that promtool needs it for; nothing depends on it here.
+    #[arg(long, global = true, hide = true)]
+    pub experimental: bool,
 }
 
 /// What the program can do.
@@ -142,6 +149,14 @@ pub struct Serve {
     #[command(flatten)]
     pub rules: RuleFlags,
 
+    /// What queries may take.
+    #[command(flatten)]
+    pub queries: QueryFlags,
+
+    /// Options of Prometheus that have no use here.
+    #[command(flatten)]
+    pub prometheus: PrometheusFlags,
+
     /// How log lines are written.
     #[arg(long = "log.format", value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
@@ -198,6 +213,51 @@ pub struct RuleFlags {
     pub no_alertmanager_drain_notification_queue_on_shutdown: bool,
 }
 
+/// Options of queries and remote reads, with Prometheus' names and defaults.
+#[derive(Debug, Clone, Args)]
+pub struct QueryFlags {
+    /// Longest time a query may take; a request may ask for less.
+    #[arg(long = "query.timeout", value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    pub query_timeout: Duration,
+
+    /// Queries that run at the same time; others wait.
+    #[arg(long = "query.max-concurrency", value_name = "COUNT", default_value_t = EngineOptions::default().query_max_concurrency, value_parser = parse_count)]
+    pub query_max_concurrency: usize,
+
+    /// Samples that one query may hold in memory.
+    #[arg(long = "query.max-samples", value_name = "COUNT", default_value_t = EngineOptions::default().query_max_samples)]
+    pub query_max_samples: u64,
+
+    /// How far back queries and federation look for a series' last sample.
+    #[arg(long = "query.lookback-delta", value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
+    pub query_lookback_delta: Duration,
+
+    /// Samples of an answer to a remote read that is not streamed; 0 stands for any number.
+    #[arg(long = "storage.remote.read-sample-limit", value_name = "COUNT", default_value_t = READ_SAMPLES, value_parser = parse_samples)]
+    pub read_sample_limit: usize,
+
+    /// Remote reads that are answered at the same time; 0 stands for any number.
+    #[arg(long = "storage.remote.read-concurrent-limit", value_name = "COUNT", default_value_t = READ_CONCURRENCY, value_parser = parse_places)]
+    pub read_concurrent_limit: usize,
+
+    /// Clients that may follow the notifications at the same time.
+    #[arg(long = "web.max-notifications-subscribers", value_name = "COUNT", default_value_t = NOTIFICATION_PLACES, value_parser = parse_places)]
+    pub max_notifications_subscribers: usize,
+}
+
+impl QueryFlags {
+    /// The engine's options with these limits.
+    pub(crate) fn within(&self, options: EngineOptions) -> EngineOptions {
+        EngineOptions {
+            query_timeout: self.query_timeout,
+            query_max_concurrency: self.query_max_concurrency,
+            query_max_samples: self.query_max_samples,
+            lookback: self.query_lookback_delta,
+            ..options
+        }
+    }
+}
+
 impl RuleFlags {
     /// Whether alerts that still wait are sent when stopping.
     pub fn drains_notifications(&self) -> bool {
@@ -224,7 +284,8 @@ impl Serve {
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For people; Prometheus' name for its own such format is taken too.
+    #[value(alias = "logfmt")]
     Text,
     /// One JSON object a line.
     Json,
@@ -255,6 +316,31 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(d) if d.is_zero() => Err("it must be longer than nothing, such as 15d".into()),
         Ok(d) => Ok(d),
         Err(e) => Err(format!("{e}; write it as 15d, 36h or 1h30m")),
+    }
+}
+
+/// Most of what may go on at the same time, far beyond what any machine can do.
+const MOST_PLACES: usize = 1_000_000;
+
+fn parse_places(text: &str) -> Result<usize, String> {
+    let count = text.parse().map_err(|e| format!("{e}"))?;
+    if count > MOST_PLACES { Err(format!("it must be {MOST_PLACES} at most")) } else { Ok(count) }
+}
+
+fn parse_count(text: &str) -> Result<usize, String> {
+    match parse_places(text)? {
+        0 => Err("it must be more than nothing".into()),
+        count => Ok(count),
+    }
+}
+
+/// Reads a number of samples, which Prometheus writes as 5e7.
+fn parse_samples(text: &str) -> Result<usize, String> {
+    let count: f64 = text.parse().map_err(|e| format!("{e}"))?;
+    if count.fract() == 0.0 && (0.0..=9e15).contains(&count) {
+        Ok(count as usize)
+    } else {
+        Err("write it as 50000000 or 5e7".into())
     }
 }
 
@@ -315,6 +401,47 @@ mod tests {
         for bad in ["--storage.retention=0", "--limits.memory=1KB", "--storage.retention.size=7", "--nope"] {
             assert!(Cli::try_parse_from(["bellwether", "serve", bad]).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn limits_of_queries_are_those_of_prometheus_unless_given() {
+        let default = EngineOptions::default();
+        let all =
+            |o: &EngineOptions| (o.query_timeout, o.query_max_concurrency, o.query_max_samples, o.lookback);
+        let s = serve(&[]).queries;
+        assert_eq!(all(&s.within(default.clone())), all(&default));
+        assert_eq!((s.read_sample_limit, s.read_concurrent_limit), (50_000_000, 10));
+        let s = serve(&[
+            "--query.timeout=30s",
+            "--query.max-concurrency=3",
+            "--query.max-samples=7",
+            "--query.lookback-delta=1m",
+            "--storage.remote.read-sample-limit=0",
+        ]);
+        let seconds = Duration::from_secs;
+        assert_eq!(all(&s.queries.within(default)), (seconds(30), 3, 7, seconds(60)));
+        assert_eq!(s.queries.read_sample_limit, 0);
+        for bad in [
+            "--query.timeout=0",
+            "--query.max-concurrency=0",
+            "--query.max-samples=x",
+            "--storage.remote.read-sample-limit=0.5",
+            "--storage.remote.read-sample-limit=-1",
+        ] {
+            assert!(Cli::try_parse_from(["bellwether", "serve", bad]).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn experimental_commands_of_promtool_may_be_called_as_there() {
+        for args in
+            [["--experimental", "promql", "format", "up"], ["promql", "format", "up", "--experimental"]]
+        {
+            assert!(Cli::try_parse_from(["bellwether"].iter().chain(&args)).is_ok(), "{args:?}");
+        }
+        let junit = ["bellwether", "test", "--junit=j.xml", "rules", "t.yml"];
+        let Ok(Command::Test(test)) = Cli::try_parse_from(junit).map(|c| c.command) else { panic!() };
+        assert_eq!(test.junit, Some(PathBuf::from("j.xml")));
     }
 
     #[test]

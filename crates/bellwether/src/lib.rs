@@ -17,6 +17,7 @@ mod machine;
 mod place;
 mod process_metrics;
 mod progress;
+mod prometheus_flags;
 pub mod promql_commands;
 mod push;
 pub mod push_metrics;

@@ -294,6 +294,13 @@ impl Process for Running {
                 "alertmanager.drain-notification-queue-on-shutdown".into(),
                 o.rules.drains_notifications().to_string(),
             ),
+            ("query.timeout".into(), format_duration(o.queries.query_timeout)),
+            ("query.max-concurrency".into(), o.queries.query_max_concurrency.to_string()),
+            ("query.max-samples".into(), o.queries.query_max_samples.to_string()),
+            ("query.lookback-delta".into(), format_duration(o.queries.query_lookback_delta)),
+            ("storage.remote.read-sample-limit".into(), o.queries.read_sample_limit.to_string()),
+            ("storage.remote.read-concurrent-limit".into(), o.queries.read_concurrent_limit.to_string()),
+            ("web.max-notifications-subscribers".into(), o.queries.max_notifications_subscribers.to_string()),
             ("log.format".into(), format!("{:?}", o.log_format).to_lowercase()),
             ("log.level".into(), format!("{:?}", o.log_level).to_lowercase()),
         ])

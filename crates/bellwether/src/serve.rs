@@ -12,10 +12,7 @@ use engine::Engine;
 use lake::{Lake, MemoryBudget, Pool};
 use prometheus::Registry;
 use server::process::Process;
-use server::{
-    AdminApi, Front, HttpMetrics, HttpServer, NOTIFICATION_PLACES, PushedMetadata, Readiness, RemoteRead,
-    ServerState,
-};
+use server::{AdminApi, Front, HttpMetrics, HttpServer, PushedMetadata, Readiness, RemoteRead, ServerState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
 use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
@@ -61,6 +58,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let cors_origin = cors_origin(&options)?;
     // Its port is known later, and what was given is read before anything is made.
     external_url(options.web_external_url.as_deref(), &hostname, 0)?;
+    let foreign = options.prometheus.check()?;
     let checked = load(&options)?;
     let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
     let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
@@ -68,7 +66,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let features = asked.clone().and(checked.features.iter().map(String::as_str))?;
     let rules = config::load_rules(&checked, features.language())?;
     warn_of_unsupported(&checked);
-    features.notices().iter().for_each(|text| tracing::warn!("{text}"));
+    foreign.iter().chain(features.notices()).for_each(|text| tracing::warn!("{text}"));
     let http = bind(&options, &options.web_listen_address).await?;
     let grpc = match &options.otlp_grpc_listen_address {
         Some(address) => Some(bind(&options, address).await?),
@@ -97,7 +95,12 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let exemplars = Arc::new(Box::pin(exemplars).await?);
     let store =
         Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
-    let engine = Engine::new(Arc::clone(&store), features.engine(), Arc::clone(&clock), &registry)?;
+    let engine = Engine::new(
+        Arc::clone(&store),
+        options.queries.within(features.engine()),
+        Arc::clone(&clock),
+        &registry,
+    )?;
     let engine = Arc::new(engine.with_exemplars(Arc::clone(&exemplars)).with_query_file(&lake));
 
     let node = Arc::new(NodeCollector::new(NodeOptions::new(Arc::clone(&clock))));
@@ -124,6 +127,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let room_bytes = memory.pool_limit_bytes(Pool::Requests);
     let receivers = push::receivers(&options, &checked, &features, settings.labels, room_bytes, &registry)?;
     let admin = options.web_enable_admin_api.then(AdminApi::default);
+    let queries = options.queries.clone();
     let flush_deadline = options.storage_remote_flush_deadline;
     let running = Arc::new(Running {
         options,
@@ -164,7 +168,11 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
         write_receiver: receivers.write,
         otlp_receiver: receivers.otlp,
         pushed_metadata: Arc::new(PushedMetadata::register(&registry)?),
-        remote_read: RemoteRead::register(&registry)?,
+        remote_read: RemoteRead::register(
+            queries.read_sample_limit,
+            queries.read_concurrent_limit,
+            &registry,
+        )?,
         admin,
         targets: Arc::clone(&running) as _,
         rules: Arc::clone(&alerts.rules),
@@ -175,7 +183,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
         registry,
         readiness: Arc::clone(&readiness),
         cors_origin,
-        notification_places: Arc::new(Semaphore::new(NOTIFICATION_PLACES)),
+        notification_places: Arc::new(Semaphore::new(queries.max_notifications_subscribers)),
         clock,
         version: crate::VERSION,
         revision: crate::REVISION,

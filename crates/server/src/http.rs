@@ -71,6 +71,7 @@ fn outside() -> Vec<Route> {
         ("/-/ready", get(lifecycle::ready)),
         ("/-/reload", post(lifecycle::reload).put(lifecycle::reload)),
         ("/metrics", get(exposition::own)),
+        ("/version", get(prometheus::version)),
         ("/federate", get(federate::federate)),
         ("/node/metrics", get(exposition::node)),
         ("/v1/metrics", post(otlp::http::metrics)),

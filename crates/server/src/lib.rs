@@ -30,6 +30,6 @@ pub use self::prometheus::{AdminApi, RemoteRead, WriteOptions, WriteReceiver};
 pub use self::push::{PushedMetadata, Room};
 pub use assets::{Asset, Assets};
 pub use http::{Front, HttpServer, route_paths, router};
-pub use limits::NOTIFICATION_PLACES;
+pub use limits::{NOTIFICATION_PLACES, READ_CONCURRENCY, READ_SAMPLES};
 pub use metrics::HttpMetrics;
 pub use state::{Readiness, ServerState};

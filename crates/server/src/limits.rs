@@ -87,10 +87,10 @@ pub const NOTIFICATION_PLACES: usize = 16;
 pub(crate) const NOTIFICATION_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Remote reads that are answered at a time; Prometheus' `--storage.remote.read-concurrent-limit`.
-pub(crate) const READ_CONCURRENCY: usize = 10;
+pub const READ_CONCURRENCY: usize = 10;
 
 /// Samples of one answer that is not streamed; Prometheus' `--storage.remote.read-sample-limit`.
-pub(crate) const READ_SAMPLES: usize = 50_000_000;
+pub const READ_SAMPLES: usize = 50_000_000;
 
 /// Bytes that a streamed answer prepares at a time, and so holds for each client.
 pub(crate) const READ_STEP_BYTES: usize = 256 << 10;

@@ -140,6 +140,10 @@ pub struct ServiceDiscovery {
     /// The job.
     #[arg(value_name = "JOB")]
     pub job: String,
+
+    /// How long a server that names targets may take.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = crate::cli::parse_duration)]
+    pub timeout: Duration,
 }
 
 /// Options of `bellwether check healthy` and `check ready`.

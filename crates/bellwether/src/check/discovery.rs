@@ -1,6 +1,7 @@
 //! `bellwether check service-discovery`: the targets of a job, before and after relabelling.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base::{Error, Labels, Result};
 use collect::config::{HttpSdConfig, ScrapeConfig, TargetGroup};
@@ -32,13 +33,13 @@ pub(super) fn run(options: &ServiceDiscovery, env: &dyn Fn(&str) -> Option<Strin
             groups.extend(read_targets(&path)?);
         }
     }
-    groups.extend(of_servers(&config.http_sd_configs)?);
+    groups.extend(of_servers(&config.http_sd_configs, options.timeout)?);
     report.out(format_args!("{:#}", Value::Array(targets(config, &groups))));
     Ok(report)
 }
 
 /// What servers name now.
-fn of_servers(configs: &[HttpSdConfig]) -> Result<Vec<TargetGroup>> {
+fn of_servers(configs: &[HttpSdConfig], most: Duration) -> Result<Vec<TargetGroup>> {
     let mut groups = Vec::new();
     if configs.is_empty() {
         return Ok(groups);
@@ -47,7 +48,10 @@ fn of_servers(configs: &[HttpSdConfig]) -> Result<Vec<TargetGroup>> {
     let runtime = runtime.map_err(|e| Error::unavailable(format!("cannot start a runtime: {e}")))?;
     let transport = HttpTransport::new(Arc::new(SystemClock::new()), crate::serve::environment);
     for config in configs {
-        groups.extend(runtime.block_on(http_groups(config, &transport))?);
+        let found =
+            runtime.block_on(async { tokio::time::timeout(most, http_groups(config, &transport)).await });
+        let late = || Error::unavailable(format!("cannot discover targets: it took more than {most:?}"));
+        groups.extend(found.map_err(|_| late())??);
     }
     Ok(groups)
 }
@@ -82,14 +86,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_that_does_not_answer_ends_in_time() {
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("p.yml");
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let config = format!("scrape_configs: [{{job_name: a, http_sd_configs: [{{url: '{url}'}}]}}]\n");
+        std::fs::write(&file, config).unwrap();
+        let options = ServiceDiscovery { file, job: "a".into(), timeout: Duration::from_millis(100) };
+        let said = run(&options, &|_| None).unwrap_err().to_string();
+        assert!(said.contains("it took more than 100ms"), "{said}");
+    }
+
+    #[test]
     fn labels_are_shown_before_and_after_relabelling() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.yml");
         let config = "scrape_configs: [{job_name: a, static_configs: [{targets: ['x:1', 'x:1', 'y:2']}], \
                       relabel_configs: [{source_labels: [__address__], regex: 'y.*', action: drop}]}]\n";
         std::fs::write(&file, config).unwrap();
-        let show =
-            |job: &str| run(&ServiceDiscovery { file: file.clone(), job: job.into() }, &|_| None).unwrap();
+        let timeout = Duration::from_secs(30);
+        let of = |job: &str| ServiceDiscovery { file: file.clone(), job: job.into(), timeout };
+        let show = |job: &str| run(&of(job), &|_| None).unwrap();
         let found: Value = serde_json::from_str(&show("a").out_text()).unwrap();
         assert_eq!(found.as_array().map(Vec::len), Some(2), "{found}");
         assert_eq!(found[0]["labels"], json!({ "instance": "x:1", "job": "a" }));

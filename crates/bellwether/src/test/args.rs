@@ -10,6 +10,10 @@ pub struct Test {
     /// What to test.
     #[command(subcommand)]
     pub what: What,
+
+    /// File to write the results of tests of rules to: promtool takes it here too.
+    #[arg(long, value_name = "FILE", id = "junit-before", hide = true)]
+    pub junit: Option<PathBuf>,
 }
 
 /// What can be tested.

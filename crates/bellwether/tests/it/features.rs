@@ -1,5 +1,7 @@
 //! What `--enable-feature` and `enable_features` turn on, in the process and at the command line; what rules do with histograms.
 
+use std::sync::{Arc, Mutex};
+
 use base::{Histogram, Span};
 use ingest::testing::RequestWriter;
 use serde_json::{Value, json};
@@ -53,6 +55,33 @@ fn steps_are_counted_if_that_is_asked_for(b: &Bellwether) {
     assert!(without.get("samplesReadPerStep").is_none(), "{without}");
     assert_eq!(samples(""), Value::Null);
     assert_eq!(b.data("/api/v1/features")["promql"]["per_step_stats"], json!(true));
+}
+
+#[test]
+fn options_of_prometheus_are_heeded_or_told_or_refused() {
+    let told = Arc::new(Mutex::new(String::new()));
+    let heard = Arc::clone(&told);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Bellwether::command(folder.path());
+    command.args(["--query.max-samples=3", "--query.lookback-delta=1m", "--web.enable-lifecycle"]);
+    let b = Bellwether::start_watched(command, folder, Some("scrape_configs: []"), move |line| {
+        heard.lock().expect("no panic").push_str(line);
+    });
+    let flags = b.data("/api/v1/status/flags");
+    let shown = (&flags["query.max-samples"], &flags["query.lookback-delta"], &flags["query.timeout"]);
+    assert_eq!(shown, (&json!("3"), &json!("1m"), &json!("2m")));
+    let (status, said) = b.get("/api/v1/query_range?query=vector(1)&start=1&end=9&step=1");
+    assert_eq!((status, &said["errorType"]), (422, &json!("execution")), "{said}");
+    assert!(said["error"].as_str().is_some_and(|e| e.contains("too many samples")), "{said}");
+    let told = told.lock().expect("no panic").clone();
+    assert!(told.contains("--web.enable-lifecycle has no effect here: "), "{told}");
+    let (status, version) = b.get("/version");
+    assert_eq!((status, &version["application"]), (200, &json!("bellwether")));
+
+    let output = Bellwether::command(b.folder()).arg("--web.config.file=w.yml").output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("cannot do as --web.config.file asks: TLS and users"), "{said}");
+    assert!(!output.status.success());
 }
 
 #[test]

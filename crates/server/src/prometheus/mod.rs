@@ -31,6 +31,7 @@ use crate::{lake, otlp};
 pub use admin::AdminApi;
 pub(crate) use admin::{carry_out, parse_bool};
 pub use read::RemoteRead;
+pub(crate) use status::version;
 pub use write::{WriteOptions, WriteReceiver};
 
 pub(crate) fn routes() -> Router<Arc<ServerState>> {

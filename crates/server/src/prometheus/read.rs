@@ -17,18 +17,21 @@ use prometheus::{IntGauge, Registry};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
-use crate::limits::{BODY_READ_TIMEOUT, READ_CONCURRENCY, READ_SAMPLES, READ_STEP_BYTES};
+use crate::limits::{BODY_READ_TIMEOUT, READ_STEP_BYTES};
 use crate::state::ServerState;
 
 /// Answers remote reads, so many at a time.
 pub struct RemoteRead {
     places: Arc<Semaphore>,
     queries: IntGauge,
+    /// Samples of one answer that is not streamed.
+    samples: usize,
 }
 
 impl RemoteRead {
-    /// With its metrics registered.
-    pub fn register(registry: &Registry) -> Result<Self> {
+    /// With its metrics registered: so many samples in an answer that is not streamed, and so many requests at a time, where 0 stands
+    /// for any number.
+    pub fn register(samples: usize, concurrency: usize, registry: &Registry) -> Result<Self> {
         let gauge = IntGauge::new(
             "prometheus_remote_read_handler_queries",
             "The current number of remote read queries that are either in execution or queued on the handler.",
@@ -36,7 +39,9 @@ impl RemoteRead {
         let queries = gauge
             .and_then(|g| registry.register(Box::new(g.clone())).map(|()| g))
             .map_err(|e| Error::internal(format!("cannot register metrics of remote read: {e}")))?;
-        Ok(Self { places: Arc::new(Semaphore::new(READ_CONCURRENCY)), queries })
+        let places = if concurrency == 0 { Semaphore::MAX_PERMITS } else { concurrency };
+        let places = Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS)));
+        Ok(Self { places, queries, samples: if samples == 0 { usize::MAX } else { samples } })
     }
 }
 
@@ -81,7 +86,9 @@ async fn answer(state: &ServerState, request: Request, place: Place) -> Result<R
         selected.push((query, series));
     }
     match response_type {
-        ResponseType::Samples => samples(selected, external, state.engine.query_memory(), place).await,
+        ResponseType::Samples => {
+            samples(selected, external, state.remote_read.samples, state.engine.query_memory(), place).await
+        }
         ResponseType::StreamedXorChunks => Ok(chunks(selected, external, place)),
     }
 }
@@ -110,19 +117,20 @@ fn with_external(labels: &Labels, external: &Labels) -> Labels {
 async fn samples(
     selected: Vec<(Query, SelectedSeries)>,
     external: Labels,
+    limit: usize,
     mut memory: Reservation,
     place: Place,
 ) -> Result<Response> {
     let write = move || -> Result<Vec<u8>> {
         let _place = place;
-        let (mut decoded, mut out, mut left) = (Decoded::default(), SampleResponse::new(), READ_SAMPLES);
+        let (mut decoded, mut out, mut left) = (Decoded::default(), SampleResponse::new(), limit);
         for (query, series) in &selected {
             for at in 0..series.len() {
                 let labels = with_external(series.labels(at), &external);
                 decoded.read(query, series, at)?;
                 left = left
                     .checked_sub(decoded.len())
-                    .ok_or_else(|| Error::limit(format!("exceeded sample limit ({READ_SAMPLES})")))?;
+                    .ok_or_else(|| Error::limit(format!("exceeded sample limit ({limit})")))?;
                 if decoded.len() > 0 || query.series_only {
                     out.series(&labels, &decoded.samples, &decoded.histograms);
                 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
 use base::TimeRange;
 use engine::{NameCount, QueryOrigin};
 use serde::Serialize;
@@ -19,7 +20,17 @@ use crate::state::ServerState;
 const PROMETHEUS_API_VERSION: &str = "3.14.0";
 
 pub(crate) async fn build_info(State(state): State<Arc<ServerState>>) -> Response {
-    json::success(&json!({
+    json::success(&build(&state))
+}
+
+/// `/version`: the same without the envelope, as Prometheus has had it since before its API.
+pub(crate) async fn version(State(state): State<Arc<ServerState>>) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    (headers, build(&state).to_string()).into_response()
+}
+
+fn build(state: &ServerState) -> serde_json::Value {
+    json!({
         "version": PROMETHEUS_API_VERSION,
         "revision": state.revision,
         "branch": "",
@@ -28,7 +39,7 @@ pub(crate) async fn build_info(State(state): State<Arc<ServerState>>) -> Respons
         "goVersion": "",
         "application": "bellwether",
         "applicationVersion": state.version,
-    }))
+    })
 }
 
 pub(crate) async fn runtime_info(State(state): State<Arc<ServerState>>) -> Response {
