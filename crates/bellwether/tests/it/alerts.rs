@@ -2,11 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::harness::{Bellwether, Process, conformance, eventually, find_program, free_port, skip};
+use crate::harness::{
+    Bellwether, Process, application, conformance, eventually, find_program, free_port, skip,
+};
 
 const RULES: &str = "groups:\n\
     - name: example\n  interval: 1s\n  rules:\n\
@@ -196,6 +200,39 @@ fn alerts_reach_debians_alertmanager() {
     write_rules(b.folder(), &RULES.replace("== 1", "== 2"));
     assert_eq!(b.post("/-/reload", &[]).0, 200);
     eventually("it is resolved", || am.alerts("am").is_empty().then_some(()));
+}
+
+#[test]
+fn alertmanagers_are_known_at_once_after_a_reload() {
+    let (named, listed) = (Arc::new(AtomicBool::new(true)), "127.0.0.1:9");
+    let answers = Arc::clone(&named);
+    let server = application(move |_| {
+        // After that it says nothing for longer than anybody waits.
+        while !answers.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        ("application/json", format!("[{{\"targets\": [\"{listed}\"]}}]").into_bytes())
+    });
+    let alerting = |timeout: &str| {
+        configuration(&format!(
+            "{{alertmanagers: [{{timeout: {timeout}, static_configs: [{{targets: ['127.0.0.1:7']}}], \
+             http_sd_configs: [{{url: 'http://127.0.0.1:{server}/', refresh_interval: 1h}}]}}]}}"
+        ))
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let b = Bellwether::start_with(folder, Some(&alerting("1s")), &[]);
+    let active = || {
+        let known = b.data("/api/v1/alertmanagers");
+        let all = known["activeAlertmanagers"].as_array().expect("a list").clone();
+        all.iter().map(|a| a["url"].as_str().expect("a text").to_owned()).collect::<Vec<_>>()
+    };
+    let both = ["http://127.0.0.1:7/api/v2/alerts", "http://127.0.0.1:9/api/v2/alerts"];
+    eventually("both are known", || (active() == both).then_some(()));
+    named.store(false, Ordering::SeqCst);
+    std::fs::write(b.folder().join("prometheus.yml"), alerting("2s")).expect("written");
+    assert_eq!(b.post("/-/reload", &[]).0, 200);
+    assert_eq!(active(), both, "the settings are others, the Alertmanagers the same");
+    named.store(true, Ordering::SeqCst);
 }
 
 #[test]
