@@ -48,7 +48,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Collect, store and serve; without a configuration, watch this machine.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Check files, metrics or servers.
     Check(Check),
     /// Run tests of queries and rules.
@@ -247,13 +247,13 @@ pub struct QueryFlags {
 
 impl QueryFlags {
     /// The engine's options with these limits.
-    pub(crate) fn within(&self, options: EngineOptions) -> EngineOptions {
+    pub(crate) fn within(&self, options: &EngineOptions) -> EngineOptions {
         EngineOptions {
             query_timeout: self.query_timeout,
             query_max_concurrency: self.query_max_concurrency,
             query_max_samples: self.query_max_samples,
             lookback: self.query_lookback_delta,
-            ..options
+            ..options.clone()
         }
     }
 }
@@ -371,7 +371,7 @@ mod tests {
     fn serve(args: &[&str]) -> Serve {
         let all = ["bellwether", "serve"].iter().chain(args);
         match Cli::try_parse_from(all).map(|c| c.command) {
-            Ok(Command::Serve(serve)) => serve,
+            Ok(Command::Serve(serve)) => *serve,
             other => panic!("{other:?}"),
         }
     }
@@ -409,7 +409,7 @@ mod tests {
         let all =
             |o: &EngineOptions| (o.query_timeout, o.query_max_concurrency, o.query_max_samples, o.lookback);
         let s = serve(&[]).queries;
-        assert_eq!(all(&s.within(default.clone())), all(&default));
+        assert_eq!(all(&s.within(&default)), all(&default));
         assert_eq!((s.read_sample_limit, s.read_concurrent_limit), (50_000_000, 10));
         let s = serve(&[
             "--query.timeout=30s",
@@ -419,7 +419,7 @@ mod tests {
             "--storage.remote.read-sample-limit=0",
         ]);
         let seconds = Duration::from_secs;
-        assert_eq!(all(&s.queries.within(default)), (seconds(30), 3, 7, seconds(60)));
+        assert_eq!(all(&s.queries.within(&default)), (seconds(30), 3, 7, seconds(60)));
         assert_eq!(s.queries.read_sample_limit, 0);
         for bad in [
             "--query.timeout=0",

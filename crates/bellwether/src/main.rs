@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         features.notices().iter().for_each(|text| warn(text));
     }
     match cli.command {
-        Command::Serve(options) => match serve::run(options, features) {
+        Command::Serve(options) => match serve::run(*options, features) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => fail(&e.to_string()),
         },

@@ -177,7 +177,7 @@ impl FromArgMatches for PrometheusFlags {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         for (at, flag) in FLAGS.iter().enumerate() {
             // The last one given counts, as for other options.
-            let value = matches.get_many::<String>(flag.name).and_then(|values| values.last().cloned());
+            let value = matches.get_many::<String>(flag.name).and_then(|mut values| values.next_back().cloned());
             let denied = flag.denial.is_some_and(|denial| matches.get_flag(denial));
             let value = if denied { Some("false".to_owned()) } else { value };
             self.given.extend(value.map(|v| (at, v)));
@@ -219,7 +219,7 @@ mod tests {
 
     fn serve(arguments: &[&str]) -> Serve {
         match Cli::try_parse_from(["bellwether", "serve"].iter().chain(arguments)).map(|c| c.command) {
-            Ok(Command::Serve(serve)) => serve,
+            Ok(Command::Serve(serve)) => *serve,
             other => panic!("{arguments:?}: {other:?}"),
         }
     }

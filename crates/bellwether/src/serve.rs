@@ -97,7 +97,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
         Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
     let engine = Engine::new(
         Arc::clone(&store),
-        options.queries.within(features.engine()),
+        options.queries.within(&features.engine()),
         Arc::clone(&clock),
         &registry,
     )?;
