@@ -1,6 +1,12 @@
 //! UTC dates, as the partition column writes them. After Howard Hinnant's algorithms for the proleptic Gregorian calendar.
 
+use std::ops::Range;
+
 const DAY_MS: i64 = 86_400_000;
+
+/// The milliseconds that have a date: those of the years 1 to 9999. No engine reads a Delta log that names another year, so that a
+/// single segment of one would hide all of its table.
+pub const DATED_MS: Range<i64> = -62_135_596_800_000..253_402_300_800_000;
 
 /// The UTC date of a time, `yyyy-mm-dd`.
 pub fn date(t_ms: i64) -> String {
@@ -14,6 +20,11 @@ pub fn date(t_ms: i64) -> String {
     let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Whether a text is a date as [`date`] writes it, of [`DATED_MS`].
+pub(crate) fn is_date(text: &str) -> bool {
+    text.len() == "yyyy-mm-dd".len() && date_end_ms(text).is_some_and(|end_ms| DATED_MS.start < end_ms)
 }
 
 /// The first millisecond after a date; `None` if it is none.
@@ -52,9 +63,17 @@ mod tests {
         ] {
             assert_eq!(date(t_ms), want);
             assert_eq!(date_end_ms(want), Some((t_ms.div_euclid(DAY_MS) + 1) * DAY_MS));
+            assert!(is_date(want));
         }
         for bad in ["", "2026-01", "2026-13-01", "2026-01-01-01", "x-y-z", "__HIVE_DEFAULT_PARTITION__"] {
             assert_eq!(date_end_ms(bad), None, "{bad}");
+            assert!(!is_date(bad), "{bad}");
+        }
+        for t_ms in [DATED_MS.start, DATED_MS.end - 1] {
+            assert!(is_date(&date(t_ms)), "{}", date(t_ms));
+        }
+        for t_ms in [DATED_MS.start - 1, DATED_MS.end, i64::MIN, i64::MAX] {
+            assert!(!is_date(&date(t_ms)), "{}", date(t_ms));
         }
     }
 }

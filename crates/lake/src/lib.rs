@@ -32,7 +32,7 @@ use base::{Clock, Error, Result};
 use object_store::ObjectStore;
 
 pub use budget::{MemoryBudget, Pool, Reservation};
-pub use calendar::date;
+pub use calendar::{DATED_MS, date};
 pub use disk::{Disk, DiskSpace, LocalDisk, Unbounded};
 pub use local_store::LocalStore;
 pub use location::{Bucket, Location, Provider};

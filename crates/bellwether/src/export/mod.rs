@@ -20,6 +20,7 @@ use tokio::sync::mpsc;
 use tsdb::rollup::Resolution;
 
 use crate::clock::SystemClock;
+use crate::lake_commands::text::{self, plural};
 use crate::place::{self, Place};
 use crate::progress::Progress;
 use args::{Export, Format};
@@ -193,25 +194,32 @@ async fn write_file(
 impl Report {
     fn text(&self, options: &Export) -> String {
         let Counts { written, bytes, files, stale, left_out, left_out_of } = &self.counts;
-        let unit = if options.table == tsdb::METRICS_TABLE { "samples" } else { "rows" };
+        let unit = if options.table == tsdb::METRICS_TABLE { "sample" } else { "row" };
         let mut out = format!(
-            "exported {written} {unit} of table {} in {:.1} s: {bytes} bytes, {files} files",
+            "exported {} of table {} in {:.1} s: {}, {}",
+            plural(*written, unit),
             options.table,
-            self.took.as_secs_f64()
+            self.took.as_secs_f64(),
+            text::bytes(*bytes),
+            plural(*files, "file")
         );
         let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
         match self.present {
             0 => line(String::new()),
-            present => line(format!("; {present} days had their files already")),
+            present => line(format!("; {} had files already", plural(present, "day"))),
         }
         if *stale > 0 {
-            line(format!("note: left out {stale} staleness markers, which OpenMetrics does not have"));
+            line(format!(
+                "note: left out {}, which OpenMetrics does not have",
+                plural(*stale, "staleness marker")
+            ));
         }
         if *left_out > 0 {
             let series: Vec<&str> = left_out_of.iter().map(String::as_str).collect();
             line(format!(
-                "left out {left_out} samples that OpenMetrics cannot say: native histograms, and series without a name; choose parquet \
+                "left out {} that OpenMetrics cannot say: native histograms, and series without a name; choose parquet \
                  or csv. They are of {}",
+                plural(*left_out, "sample"),
                 series.join(", ")
             ));
         }

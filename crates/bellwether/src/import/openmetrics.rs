@@ -20,12 +20,13 @@ pub(super) async fn import(options: &Openmetrics) -> Result<Report> {
     let file = &options.file;
     let is_stdin = file == Path::new("-");
     let name = if is_stdin { "standard input".into() } else { file.display().to_string() };
-    let mut session = Session::open(&options.target, name.clone()).await?;
+    // Before anything is created for the samples.
     let input: Box<dyn Read + Send> = if is_stdin {
         Box::new(std::io::stdin())
     } else {
         Box::new(File::open(file).map_err(|e| Error::invalid(format!("cannot open {name}: {e}")))?)
     };
+    let mut session = Session::open(&options.target, name.clone()).await?;
     let spill = session.importer.spill()?;
     let progress = session.progress.clone();
     progress.phase("reading", None);
@@ -51,6 +52,14 @@ fn sort(input: Box<dyn Read + Send>, mut spill: Spill, tell: &mut dyn FnMut(u64)
         let Some(t_ms) = sample.timestamp_ms else {
             return Err(Error::invalid(format!("series {} has no timestamp", sample.labels)));
         };
+        if !tsdb::import::DATED_MS.contains(&t_ms) {
+            return Err(Error::invalid(format!(
+                "series {} has a sample {} s after 1970, which is no time from the year 1 to 9999; OpenMetrics has seconds, \
+                 and these may be milliseconds",
+                sample.labels,
+                t_ms.div_euclid(1000)
+            )));
+        }
         tell(1);
         spill.float(sample.labels, Sample { t_ms, value: sample.value })
     })?;

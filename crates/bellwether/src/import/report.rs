@@ -8,6 +8,7 @@ use std::time::Duration;
 use base::{Error, Result};
 
 use super::args::ResultFormat;
+use crate::lake_commands::text::{bytes, plural};
 
 /// Messages of one kind that the text names; JSON has all.
 const SHOWN: usize = 20;
@@ -55,23 +56,22 @@ impl Report {
 
     fn text(&self) -> String {
         let mut out = format!(
-            "imported {} samples of {} in {:.1} s, {} bytes in segments\n",
-            self.samples,
+            "imported {} of {} in {:.1} s, {} in segments\n",
+            plural(self.samples, "sample"),
             self.source,
             self.seconds.as_secs_f64(),
-            self.bytes
+            bytes(self.bytes)
         );
         let mut line = |text: String| writeln!(out, "{text}").expect("writing to a string cannot fail");
         if self.days_present > 0 {
-            line(format!(
-                "continued an earlier import: {} days of its blocks were there already",
-                self.days_present
-            ));
+            let (days, were) =
+                (plural(self.days_present, "day"), if self.days_present == 1 { "was" } else { "were" });
+            line(format!("continued an earlier import: {days} of it {were} there already"));
         }
         if let Some(first) = self.expired_days.first() {
             line(format!(
-                "left out {} days older than the retention, from {} on",
-                self.expired_days.len(),
+                "left out {} older than the retention, from {} on",
+                plural(self.expired_days.len() as u64, "day"),
                 date(*first)
             ));
         }

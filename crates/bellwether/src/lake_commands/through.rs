@@ -46,6 +46,9 @@ fn refused(task: &str, server: &str, failure: Failure) -> Error {
             "cannot {task} the lake of {server}: its admin API is off; start it with --web.enable-admin-api, or stop it and name \
              its data with --storage.path"
         )),
+        Failure::Refused { text, .. } if text == "client error: 404" => Error::invalid(format!(
+            "cannot {task} the lake of {server}: it is no Bellwether, for it knows no such request"
+        )),
         Failure::Refused { text, .. } => {
             Error::unavailable(format!("cannot {task} the lake of {server}: {text}"))
         }

@@ -157,7 +157,8 @@ impl<'s> Report<'s> {
 
     fn notice(&mut self, table: &str, object: &str, text: &str) -> Result<()> {
         if self.session.format == Format::Text {
-            return self.session.print(&format!("notice  {table} {object}: {text}\n"));
+            let about = format!("{table} {object}");
+            return self.session.print(&format!("notice  {}: {text}\n", about.trim_end()));
         }
         self.notices.push(json!({ "table": table, "object": object, "text": text }));
         Ok(())

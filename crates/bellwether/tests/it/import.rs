@@ -183,3 +183,28 @@ fn refuses_what_retention_would_take() {
         import(&["openmetrics", file, "--storage.retention", "60d"], &tempfile::tempdir().expect("a folder"));
     assert!(kept.0 && kept.1["samples"] == 2, "{}", kept.1);
 }
+
+#[test]
+fn refuses_times_without_a_date_and_harms_nothing_by_it() {
+    let data = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| data.path().join(name).display().to_string();
+    let now_s = now_s();
+    // Nothing is created for what is not there.
+    let output = run_import(&["openmetrics", &path("missing.om")], &data);
+    assert!(!output.status.success() && !data.path().join("data").exists());
+    for (name, time) in [("seconds.om", format!("{}", now_s - 60)), ("millis.om", format!("{now_s}000"))] {
+        std::fs::write(path(name), format!("# TYPE a gauge\na{{of=\"{name}\"}} 1 {time}\n# EOF\n"))
+            .expect("written");
+    }
+    let output = run_import(&["openmetrics", &path("seconds.om")], &data);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.starts_with("imported 1 sample of "), "{said}");
+    let output = run_import(&["openmetrics", &path("millis.om")], &data);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && error.contains("line 2: ") && error.contains("may be milliseconds"),
+        "{error}"
+    );
+    let (complete, again) = import(&["openmetrics", &path("seconds.om")], &data);
+    assert!(complete && again["daysPresent"] == 1, "{again}");
+}

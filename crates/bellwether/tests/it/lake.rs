@@ -126,7 +126,7 @@ fn a_folder_in_use_or_without_data_is_refused() {
     let want = format!("it is in use by process {}", server.pid());
     assert!(!said.ok && said.out.is_empty() && said.err.contains(&want), "{}", said.err);
     let said = lake(&server.folder().join("dta"), &["ls"]);
-    assert!(!said.ok && said.err.contains("there is no data in it"), "{}", said.err);
+    assert!(!said.ok && said.err.contains("it does not exist"), "{}", said.err);
     assert!(!server.folder().join("dta").exists(), "nothing is created");
     let (_, folder) = server.terminate();
     let said = lake(&folder.path().join("data"), &["ls", "--table", "metric"]);

@@ -163,9 +163,14 @@ impl LakeAtRest {
 fn lock(folder: &Path) -> Result<FolderLock> {
     // Otherwise a typing error would leave a folder behind and find everything in order.
     if ![filenames::TABLES, filenames::WAL].iter().any(|name| folder.join(name).is_dir()) {
+        let cause = match (folder.exists(), folder.is_dir()) {
+            (false, _) => "it does not exist",
+            (true, false) => "it is not a folder",
+            (true, true) => "there is no data in it",
+        };
         return Err(Error::new(
             ErrorKind::NotFound,
-            format!("cannot open data folder {}: there is no data in it", folder.display()),
+            format!("cannot open data folder {}: {cause}", folder.display()),
         ));
     }
     FolderLock::acquire(folder)

@@ -7,11 +7,9 @@ use arrow::array::RecordBatch;
 use arrow::compute::{max, min};
 use base::{Error, Result, TimeRange};
 
+use crate::calendar::DATED_MS;
 use crate::limits::{APPEND_BYTES, TENANT_BYTES};
 use crate::table::{TableSpec, batch_bytes, is_tenant, times};
-
-/// The first millisecond of the year 10000, which a date of four digits does not reach.
-const END_OF_DATES_MS: i64 = 253_402_300_800_000;
 
 /// Rows of one tenant that fit the table.
 #[derive(Debug)]
@@ -62,7 +60,7 @@ impl Rows {
         let mut dates = BTreeSet::new();
         let first = times(&batch, spec.time.first)?;
         for t_ms in first.values().iter().map(|t| spec.time.to_ms(*t)) {
-            if !(0..END_OF_DATES_MS).contains(&t_ms) {
+            if !(0..DATED_MS.end).contains(&t_ms) {
                 return Err(refuse(format!("a row's {} is not within 1970 to 9999", spec.time.first)));
             }
             dates.insert(day_of(t_ms));

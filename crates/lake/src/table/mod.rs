@@ -48,6 +48,7 @@ pub use vacuum::{Garbage, Reason};
 pub use verify::{Findings, RowChecker, RowRules};
 
 use crate::budget::MemoryBudget;
+use crate::calendar;
 use crate::disk::Disk;
 use crate::filenames;
 use crate::limits::{
@@ -234,6 +235,11 @@ impl Table {
         if !is_tenant(tenant) {
             return Err(Error::invalid(format!(
                 "cannot write segment: tenant {tenant:?} has other characters than letters, digits, '_' and '-'"
+            )));
+        }
+        if !calendar::is_date(date) {
+            return Err(Error::invalid(format!(
+                "cannot write segment: date {date:?} is none from 0001-01-01 to 9999-12-31"
             )));
         }
         let path = format!("tenant={tenant}/date={date}/{file}");

@@ -16,6 +16,7 @@ use lake::{Lake, NewSegment, Table};
 use tokio::sync::mpsc;
 use xxhash_rust::xxh3::xxh3_128;
 
+pub use lake::DATED_MS;
 pub use part::{PartOutcome, PartWriter};
 pub use spill::{SeriesSink, Sorted, Spill};
 

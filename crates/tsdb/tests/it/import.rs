@@ -153,6 +153,14 @@ async fn refuses_what_readers_rely_on_not_to_be() {
         let error = written.await.unwrap().unwrap_err();
         assert!(error.message().contains(want), "{error}");
     }
+    // No engine reads a log that has such a day, so that everything else of the table would be gone with it.
+    for day in [-719_163, 2_932_897, i64::MAX / DAY_MS] {
+        let far = Sample { t_ms: day * DAY_MS, value: 1.0 };
+        let written =
+            importer.write_part(&source, day, day, move |part| part.series(&labels("b", "1"), &[far], &[]));
+        let error = written.await.unwrap_err();
+        assert!(error.message().contains("is none from 0001-01-01 to 9999-12-31"), "{error}");
+    }
     assert_eq!(importer.last_part(&source).await.unwrap(), None);
     drop(importer);
     let store = open(folder.path(), &clock_at(START_MS)).await;
