@@ -15,7 +15,7 @@ use server::process::Process;
 use server::{AdminApi, Front, HttpMetrics, HttpServer, PushedMetadata, Readiness, RemoteRead, ServerState};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Semaphore, oneshot};
-use tsdb::{ExemplarOptions, ExemplarStore, MetricStore, StoreOptions};
+use tsdb::{ExemplarOptions, ExemplarStore, Maintenance, MetricStore, StoreOptions};
 
 use crate::alerts::{Alerts, RuleStore, external_url};
 use crate::assets::EmbeddedAssets;
@@ -304,7 +304,12 @@ async fn maintain(store: Arc<MetricStore>, exemplars: Arc<ExemplarStore>, mut st
             _ = ticks.tick() => {
                 caught_up = true;
                 let exemplars = exemplars.maintain().await;
-                store.maintain().await.map(drop).and(exemplars)
+                let done = store.maintain().await;
+                if done.as_ref().is_ok_and(|done| *done != Maintenance::default()) {
+                    // Not on a thread that others wait for. Whether it has succeeded changes nothing.
+                    drop(tokio::task::spawn_blocking(crate::machine::give_memory_back).await);
+                }
+                done.map(drop).and(exemplars)
             }
             () = exemplars.wait_until_large() => exemplars.maintain().await,
         };
