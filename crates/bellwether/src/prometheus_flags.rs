@@ -133,9 +133,10 @@ pub struct PrometheusFlags {
 }
 
 impl PrometheusFlags {
-    /// What should be said of options that change nothing, a sentence each; the first that is refused is an error.
-    pub(crate) fn check(&self) -> Result<Vec<String>> {
-        let mut notices = Vec::new();
+    /// What should be said of options that change nothing, or less than with Prometheus, a sentence each; the first that is refused is an
+    /// error.
+    pub(crate) fn check(&self, external_url: Option<&str>) -> Result<Vec<String>> {
+        let mut notices: Vec<String> = external_url.and_then(prefix_notice).into_iter().collect();
         for (at, value) in &self.given {
             let Flag { name, fate, why, .. } = &FLAGS[*at];
             match fate {
@@ -146,6 +147,16 @@ impl PrometheusFlags {
         }
         Ok(notices)
     }
+}
+
+/// What there is to say of a path in the URL by which clients reach the server.
+fn prefix_notice(external_url: &str) -> Option<String> {
+    let (_, host_and_path) = external_url.split_once("://")?;
+    let (_, path) = host_and_path.trim_end_matches('/').split_once('/')?;
+    Some(format!(
+        "--web.external-url puts /{path} into links and alerts only: everything is served at / here; let the proxy before the server take \
+         the prefix away"
+    ))
 }
 
 impl Args for PrometheusFlags {
@@ -177,7 +188,8 @@ impl FromArgMatches for PrometheusFlags {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> std::result::Result<(), clap::Error> {
         for (at, flag) in FLAGS.iter().enumerate() {
             // The last one given counts, as for other options.
-            let value = matches.get_many::<String>(flag.name).and_then(|mut values| values.next_back().cloned());
+            let value =
+                matches.get_many::<String>(flag.name).and_then(|mut values| values.next_back().cloned());
             let denied = flag.denial.is_some_and(|denial| matches.get_flag(denial));
             let value = if denied { Some("false".to_owned()) } else { value };
             self.given.extend(value.map(|v| (at, v)));
@@ -233,16 +245,21 @@ mod tests {
 
     #[test]
     fn an_option_without_effect_is_told_and_a_harmful_one_refused() {
-        assert_eq!(serve(&[]).prometheus.check().unwrap(), Vec::<String>::new());
+        assert_eq!(serve(&[]).prometheus.check(None).unwrap(), Vec::<String>::new());
+        for without_path in ["http://h", "https://h:9090/", "h/p"] {
+            assert_eq!(PrometheusFlags::default().check(Some(without_path)).unwrap(), Vec::<String>::new());
+        }
+        let told = PrometheusFlags::default().check(Some("https://h:9090/a/b/")).unwrap();
+        assert!(matches!(&told[..], [one] if one.contains(" /a/b ")), "{told:?}");
         let args =
             ["--web.enable-lifecycle", "--no-storage.tsdb.wal-compression", "--web.console.templates", "c"];
-        let told = serve(&args).prometheus.check().unwrap();
+        let told = serve(&args).prometheus.check(None).unwrap();
         let begins = |s: &str| told.iter().any(|t| t.starts_with(&format!("--{s} has no effect here: ")));
         assert_eq!(told.len(), 3, "{told:?}");
         assert!(begins("web.enable-lifecycle") && begins("web.console.templates"), "{told:?}");
         assert!(begins("storage.tsdb.wal-compression"), "{told:?}");
         for neutral in ["--web.route-prefix=/", "--no-agent", "--agent=false", "--web.config.file="] {
-            assert_eq!(serve(&[neutral]).prometheus.check().unwrap(), Vec::<String>::new(), "{neutral}");
+            assert_eq!(serve(&[neutral]).prometheus.check(None).unwrap(), Vec::<String>::new(), "{neutral}");
         }
         for (harmful, why) in [
             ("--agent", "agent mode"),
@@ -250,7 +267,7 @@ mod tests {
             ("--web.config.file=w.yml", "a proxy"),
             ("--storage.agent.path=p", "agent mode"),
         ] {
-            let said = serve(&[harmful]).prometheus.check().unwrap_err().to_string();
+            let said = serve(&[harmful]).prometheus.check(None).unwrap_err().to_string();
             let name = harmful.split('=').next().unwrap();
             assert!(said.starts_with(&format!("cannot do as {name} asks: ")) && said.contains(why), "{said}");
         }

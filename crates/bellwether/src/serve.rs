@@ -58,7 +58,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let cors_origin = cors_origin(&options)?;
     // Its port is known later, and what was given is read before anything is made.
     external_url(options.web_external_url.as_deref(), &hostname, 0)?;
-    let foreign = options.prometheus.check()?;
+    let foreign = options.prometheus.check(options.web_external_url.as_deref())?;
     let checked = load(&options)?;
     let settings = Settings::new(&options, &checked, crate::machine::default_memory_bytes());
     let place = Place::new(&settings.path, settings.wal_path.as_deref())?;
