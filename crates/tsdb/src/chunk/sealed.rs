@@ -20,6 +20,10 @@ const RAW: u8 = 0x12;
 const CONSTANT: u8 = 0x13;
 const HISTOGRAMS: u8 = 0x14;
 const WITH_STARTS: u8 = 0x15;
+const RUNS: u8 = 0x16;
+
+/// Runs of so many bytes are not compared with another encoding.
+const FEW_RUNS_BYTES: usize = 16;
 
 /// What an encoding may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,12 +53,20 @@ pub fn encode_values(values: &[f64], effort: Effort) -> Vec<u8> {
         out.extend_from_slice(&first.to_le_bytes());
         return out;
     }
-    compressed_or_raw(simple_compress(values, &config(effort)), values.iter().map(|v| v.to_le_bytes()))
+    let runs = encode_runs(values);
+    // Shorter than what a compressed column begins with.
+    if let Some(runs) = runs.as_ref().filter(|runs| runs.len() <= FEW_RUNS_BYTES) {
+        return runs.clone();
+    }
+    let other =
+        compressed_or_raw(simple_compress(values, &config(effort)), values.iter().map(|v| v.to_le_bytes()));
+    // Of two that take as much, runs are decoded sooner.
+    runs.filter(|runs| runs.len() <= other.len()).unwrap_or(other)
 }
 
 /// Whether a column of values holds floats, and not something else.
 pub fn holds_floats(bytes: &[u8]) -> bool {
-    matches!(without_starts(bytes).first(), Some(&(COMPRESSED | RAW | CONSTANT)))
+    matches!(without_starts(bytes).first(), Some(&(COMPRESSED | RAW | CONSTANT | RUNS)))
 }
 
 /// A column of values with the starts of these; as it is if none is known.
@@ -142,6 +154,7 @@ pub fn decode_values(bytes: &[u8], count: usize, out: &mut Vec<f64>) -> Result<(
             decompress(body, &mut out[start..])?;
         }
         RAW => out.extend(raw(body, count)?.map(f64::from_le_bytes)),
+        RUNS => decode_runs(body, count, out)?,
         _ => return Err(corrupt("unknown kind of values")),
     }
     Ok(())
@@ -179,6 +192,33 @@ fn decode_regular(mut body: &[u8], count: usize, out: &mut Vec<i64>) -> Result<(
     }
     out.extend((0..count as i64).map(|i| first + step * i));
     Ok(())
+}
+
+/// Values that stay for a while: how often each is repeated, and its bits in reverse, as round numbers have theirs at one end. `None` if that
+/// takes more than a byte each.
+fn encode_runs(values: &[f64]) -> Option<Vec<u8>> {
+    let mut out = vec![RUNS];
+    for run in values.chunk_by(|a, b| a.to_bits() == b.to_bits()) {
+        put_varint(&mut out, run.len() as u64 - 1);
+        put_varint(&mut out, run[0].to_bits().reverse_bits());
+        if out.len() > values.len().max(FEW_RUNS_BYTES) {
+            return None;
+        }
+    }
+    Some(out)
+}
+
+fn decode_runs(mut body: &[u8], count: usize, out: &mut Vec<f64>) -> Result<()> {
+    let end = out.len() + count;
+    while !body.is_empty() {
+        let repeated = take_varint(&mut body)?;
+        let value = f64::from_bits(take_varint(&mut body)?.reverse_bits());
+        if repeated >= (end - out.len()) as u64 {
+            return Err(corrupt("runs are longer than the number of samples"));
+        }
+        out.resize(out.len() + 1 + repeated as usize, value);
+    }
+    if out.len() < end { Err(corrupt("runs are shorter than the number of samples")) } else { Ok(()) }
 }
 
 fn compressed_or_raw(

@@ -32,6 +32,8 @@ fn samples() -> impl Strategy<Value = (Vec<i64>, Vec<f64>)> {
     let values = prop_oneof![
         prop::collection::vec(value(), 1..300),
         (value(), 1..300usize).prop_map(|(v, n)| vec![v; n]),
+        prop::collection::vec((value(), 1..80usize), 1..8)
+            .prop_map(|runs| runs.into_iter().flat_map(|(v, n)| std::iter::repeat_n(v, n)).collect()),
         (0u32..1000, 1..300u32).prop_map(|(a, n)| (0..n).map(|i| f64::from(a + i * 7)).collect()),
     ];
     (-10_000_000_000_000i64..10_000_000_000_000, steps, values, any::<u64>()).prop_map(
@@ -77,7 +79,7 @@ proptest! {
 
     #[test]
     fn decoders_take_any_bytes(
-        kind in 0x0fu8..0x17,
+        kind in 0x0fu8..0x18,
         mut bytes in prop::collection::vec(any::<u8>(), 0..200),
         count in 0usize..9000,
     ) {
@@ -137,6 +139,33 @@ fn values_without_starts_have_the_bytes_that_they_had() {
     sealed::decode_starts(&started, 3, &mut starts).unwrap();
     sealed::decode_starts(&bytes, 3, &mut starts).unwrap();
     assert_eq!((&got[..], &starts[..]), (&values[..], &[0, 7, 7, 0, 0, 0][..]));
+}
+
+#[test]
+fn values_that_stay_for_a_while_cost_a_few_bytes() {
+    let changes = |period: usize| -> Vec<f64> { (0..480).map(|i| ((i / period) % 2) as f64).collect() };
+    for (period, most) in [(240, 8), (100, 20), (24, 60)] {
+        let encoded = sealed::encode_values(&changes(period), Effort::Thorough);
+        assert!(encoded[0] == 0x16 && encoded.len() <= most, "{period}: {encoded:?}");
+    }
+    // What changes all the time is no run.
+    assert_eq!(sealed::encode_values(&changes(1), Effort::Thorough)[0], 0x11);
+}
+
+#[test]
+fn runs_have_as_many_values_as_there_are_samples() {
+    let decode = |bytes: &[u8], count| sealed::decode_values(bytes, count, &mut Vec::new());
+    let of_three = sealed::encode_values(&[1.0, 1.0, 0.0], Effort::Quick);
+    assert!(of_three[0] == 0x16 && decode(&of_three, 3).is_ok());
+    for (bytes, count) in [
+        (&of_three[..], 2),
+        (&of_three[..], 4),
+        (&of_three[..2], 3),
+        (&[0x16], 1),
+        (&[0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0], 3),
+    ] {
+        assert!(decode(bytes, count).is_err(), "{bytes:?}, {count}");
+    }
 }
 
 #[test]
