@@ -202,6 +202,7 @@ impl FromArgMatches for PrometheusFlags {
 mod tests {
     use clap::Parser;
 
+    use super::PrometheusFlags;
     use crate::cli::{Cli, Command, Serve};
 
     /// Every option of `prometheus --help`, 3.14, and those that earlier versions took away and unit files still have.

@@ -131,6 +131,22 @@ pub(crate) struct Current {
     pub(crate) pool_texts: BTreeMap<String, String>,
 }
 
+impl Current {
+    /// What there is before a configuration has been applied.
+    pub(crate) fn new(settings: Settings, start_ms: i64) -> Self {
+        Self {
+            settings,
+            yaml: String::new(),
+            applied_ms: start_ms,
+            last_reload_succeeded: true,
+            external_labels: Labels::empty(),
+            pools: Vec::new(),
+            pool_texts: BTreeMap::new(),
+            reload_failed_ms: None,
+        }
+    }
+}
+
 /// Prometheus' gauges for reloads.
 pub(crate) struct ReloadMetrics {
     succeeded: Gauge,

@@ -1,10 +1,9 @@
 //! `bellwether serve`: start-up from top to bottom, and its reverse.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use base::{Clock, Error, Labels, MatchOp, Matcher, Result};
+use base::{Clock, Error, MatchOp, Matcher, Result};
 use collect::exporters::node::{NodeCollector, NodeOptions};
 use collect::http::HttpTransport;
 use collect::scrape::{ScrapeManager, Transports};
@@ -87,14 +86,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     tracing::info!("listening on http://{address}/, opening the store");
     let memory = MemoryBudget::new(settings.memory_bytes);
     let lake = open_lake(&place, &memory, &clock, &registry).await?;
-    let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(&memory));
-    let rollups = settings.rollups.clone();
-    let store_options = StoreOptions { retention, tunable, rollups, ..StoreOptions::default() };
-    let exemplars = exemplar_options(&settings, &store_options.tenant);
-    let exemplars = ExemplarStore::open(Arc::clone(&lake), exemplars, &registry);
-    let exemplars = Arc::new(Box::pin(exemplars).await?);
-    let store =
-        Arc::new(MetricStore::open(Arc::clone(&lake), store_options, Arc::clone(&clock), &registry).await?);
+    let (store, exemplars) = open_stores(&settings, &lake, &memory, &clock, &registry).await?;
     let engine = Engine::new(
         Arc::clone(&store),
         options.queries.within(&features.engine()),
@@ -149,16 +141,7 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
         engine: Arc::clone(&engine),
         query_log_metrics: QueryLogMetrics::register(&registry)?,
         reloading: tokio::sync::Mutex::new(()),
-        current: parking_lot::Mutex::new(Current {
-            settings,
-            yaml: String::new(),
-            applied_ms: start_ms,
-            last_reload_succeeded: true,
-            external_labels: Labels::empty(),
-            pools: Vec::new(),
-            pool_texts: BTreeMap::new(),
-            reload_failed_ms: None,
-        }),
+        current: parking_lot::Mutex::new(Current::new(settings, start_ms)),
     });
     running.apply(&checked, rules).await?;
 
@@ -214,6 +197,23 @@ async fn serve(options: Serve, features: Features) -> Result<()> {
     let closed = store.close().await.and(exemplars.close().await);
     tracing::info!("stopped");
     served.and(maintained).and(closed)
+}
+
+/// The stores of samples and of exemplars.
+async fn open_stores(
+    settings: &Settings,
+    lake: &Arc<Lake>,
+    memory: &MemoryBudget,
+    clock: &Arc<dyn Clock>,
+    registry: &Registry,
+) -> Result<(Arc<MetricStore>, Arc<ExemplarStore>)> {
+    let (retention, tunable) = (settings.retention.clone(), settings.tunable_within(memory));
+    let rollups = settings.rollups.clone();
+    let options = StoreOptions { retention, tunable, rollups, ..StoreOptions::default() };
+    let exemplars = exemplar_options(settings, &options.tenant);
+    let exemplars = Box::pin(ExemplarStore::open(Arc::clone(lake), exemplars, registry)).await?;
+    let store = MetricStore::open(Arc::clone(lake), options, Arc::clone(clock), registry).await?;
+    Ok((Arc::new(store), Arc::new(exemplars)))
 }
 
 /// What other origins' names have to match.
