@@ -499,6 +499,8 @@ async fn create(
         .with_table_name(spec.name)
         // Another process may be creating it in this moment.
         .with_save_mode(SaveMode::Ignore)
+        // The second would otherwise describe the table anew behind the first one's commits, which fails those that come after.
+        .with_commit_properties(CommitProperties::default().with_max_retries(0))
         .with_columns(kernel_schema(spec)?.fields().cloned())
         .with_partition_columns(PARTITIONS)
         .with_configuration_property(

@@ -179,6 +179,31 @@ async fn writers_in_one_bucket_lose_nothing_in_a_race() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_is_second_to_create_a_table_takes_it_as_it_is() {
+    let Some(server) = S3Server::start("who_is_second_to_create_a_table") else { return };
+    let proxy = Proxy::start(server.port());
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (folder, port) = (folders[0].path().to_owned(), server.port());
+    let commits = AtomicU64::new(0);
+    proxy.rule(move |request| {
+        // The first one creates it when the second has seen that there is none.
+        if is_commit(request) && commits.fetch_add(1, Ordering::SeqCst) == 0 {
+            let folder = folder.clone();
+            let create = move || {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                drop(runtime.block_on(table(&folder, port)));
+            };
+            std::thread::spawn(create).join().unwrap();
+        }
+        Action::Pass
+    });
+    let (_lake, second) = table(folders[1].path(), proxy.port()).await;
+    assert_eq!(second.view().version, 0);
+    let (_lake, again) = table(folders[0].path(), server.port()).await;
+    assert_eq!(again.view().version, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn writers_in_one_container_of_azure_lose_nothing_in_a_race() {
     let Some(server) = AzureServer::start("writers_in_one_container_of_azure_lose_nothing") else { return };
     let variables = AzureServer::variables(server.port());
